@@ -1,0 +1,10 @@
+option(GIGACAT_TESTS "Build the tests" ON)
+option(GIGACAT_BENCH "Build the Google Benchmark programs of tools/bench" ON)
+option(GIGACAT_WERROR "Warnings are errors" OFF)
+set(GIGACAT_CUDA "AUTO" CACHE STRING "CUDA module: AUTO (when nvcc is found), ON, OFF")
+set_property(CACHE GIGACAT_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(GIGACAT_SANITIZE "" CACHE STRING "Sanitizers for the parts without LibTorch, for example address,undefined or thread")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()

@@ -1,0 +1,30 @@
+// The built-in data set: image-text pairs from the system's Noto Color Emoji font and Unicode's lists.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace gigacat::data {
+
+struct EmojiOptions {
+  std::filesystem::path font = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf";
+  std::filesystem::path list = "/usr/share/unicode/emoji/emoji-test.txt";
+  std::filesystem::path keywords = "/usr/share/unicode/cldr/common/annotations/en.xml";
+  std::string skin_tones = "default";  // "default": no skin-tone variants, "all": every fully qualified sequence
+  int64_t size = 128;                  // px, square; the glyph is fitted with a margin and composited on `background`
+  int64_t shard_size = 1000;           // samples in a shard
+  std::string background = "white";    // "white", "black", "transparent"
+};
+
+struct EmojiReport {
+  int64_t written = 0, skipped = 0, shards = 0, classes = 0;
+};
+
+// Writes OUT/emoji-000000.tar ... (KEY.png, KEY.cls group, KEY.txt name, KEY.json with name, group, subgroup, keywords, code points) and
+// OUT/recipe.json, classes.txt. An existing complete set with the same options is kept.
+// Errors: UsageError when the font or a list is missing (with the package that holds it), Error for I/O.
+EmojiReport make_emoji(const std::filesystem::path& out, const EmojiOptions& options);
+
+}  // namespace gigacat::data

@@ -1,0 +1,53 @@
+// Where samples come from: image folders, WebDataset shards, StyleGAN zips, latents, npz.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gigacat/data/config.h"
+#include "gigacat/io/image.h"
+
+namespace gigacat::data {
+
+// One sample before decoding.
+struct RawSample {
+  std::string name;     // path, or SHARD/KEY
+  std::string bytes;    // encoded image, .npy of latents, or raw pixels (see Source::content)
+  int64_t label = -1;   // -1: none
+  std::string caption;
+  std::string feature_bytes;  // .npy of alignment features, when the source has them
+};
+
+enum class Content { image, latent, moments, pixels };
+
+// Random access by index; all const members are thread-safe.
+class Source {
+ public:
+  virtual ~Source() = default;
+  virtual int64_t size() const = 0;
+  // Errors: Error when the sample cannot be read (it is then counted as bad by the loader).
+  virtual RawSample read(int64_t index) const = 0;
+  // Label without reading the sample; -1: none or unknown.
+  virtual int64_t label(int64_t index) const = 0;
+  virtual Content content() const { return Content::image; }
+  // Height, width, channels of `pixels` content.
+  virtual std::vector<int64_t> pixel_shape() const { return {}; }
+  // Names of the classes in label order; empty when unknown.
+  virtual const std::vector<std::string>& class_names() const = 0;
+  // SHA-256 over names, sizes and labels: equal data sets have equal identities.
+  virtual std::string identity() const = 0;
+  // The recipe stored with the data (source, filter, crop, sizes) as JSON text, or "".
+  virtual std::string recipe() const { return ""; }
+};
+
+// Opens what `config.path` names. kind auto: a folder with images is `folder`, with dataset.json `stylegan` or `latents`, *.tar or a brace range
+// is `webdataset`, .zip `stylegan`, .npz `npz`.
+// Errors: UsageError when nothing is there or it is empty, naming the path and what was looked for; Error for broken files.
+std::unique_ptr<Source> open_source(const DataConfig& config);
+
+// "data-{000000..000127}.tar" and globs to sorted paths. Errors: UsageError for a malformed range or over 1 million names.
+std::vector<std::string> expand_shards(const std::string& pattern);
+
+}  // namespace gigacat::data

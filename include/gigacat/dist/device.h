@@ -1,0 +1,29 @@
+// The device a rank computes on, and the CUDA module that is loaded only when there is a GPU.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+namespace gigacat::dist {
+
+// "auto", "cpu", "cuda", "cuda:1". auto: this rank's GPU when there is one, otherwise the CPU.
+// Loads libtorch_cuda and libgigacat_cuda when a GPU is asked for. Errors: UsageError when it cannot be had, with the reason.
+at::Device choose_device(const std::string& name, int local_rank);
+
+// Number of GPUs that the driver shows, without loading CUDA libraries; 0 when there is no driver.
+int visible_gpus();
+
+// Why CUDA cannot be used here, or "".
+std::string cuda_problem();
+
+// Loads libtorch_cuda.so and libgigacat_cuda.so once. Errors: Error with dlopen's reason.
+void load_cuda_module();
+
+// True once load_cuda_module has succeeded.
+bool cuda_loaded();
+
+// Symbol of the CUDA module. Errors: Error when it is not loaded or has no such symbol.
+void* cuda_symbol(const char* name);
+
+}  // namespace gigacat::dist

@@ -1,0 +1,25 @@
+// Which process of how many this is, read from the launchers that people use.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace gigacat::dist {
+
+struct Environment {
+  int rank = 0, world = 1;
+  int local_rank = 0, local_world = 1;
+  std::string master_address = "127.0.0.1";
+  int master_port = 29500;
+  int restart = 0;                  // TORCHELASTIC_RESTART_COUNT
+  std::string launcher = "single";  // "single", "torchrun", "slurm", "mpi"
+
+  // torchrun: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT. SLURM: SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID,
+  // SLURM_NTASKS_PER_NODE, first host of SLURM_JOB_NODELIST, port from SLURM_JOB_ID. Open MPI: OMPI_COMM_WORLD_*, with MASTER_ADDR.
+  // `get` stands for getenv in tests.
+  // Errors: UsageError for values that are no numbers, out of range or contradictory, naming the variable.
+  static Environment detect(const std::function<const char*(const char*)>& get = {});
+};
+
+}  // namespace gigacat::dist

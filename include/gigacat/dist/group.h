@@ -1,0 +1,81 @@
+// A group of processes and what they do together. A group of one means the same and needs no special case.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gigacat/dist/environment.h"
+
+namespace c10d {
+class ProcessGroup;
+}
+
+namespace gigacat::dist {
+
+enum class Reduce { sum, mean, max, min };
+
+struct GroupOptions {
+  std::string backend = "auto";               // "gloo", "nccl", "auto": nccl when `device` is a GPU
+  std::chrono::seconds timeout{600};          // of each collective; a rank that hangs is an Error, not waited for
+  std::chrono::seconds rendezvous{300};       // until all ranks have come
+  std::string bind = "";                      // interface or address the store binds to; "" is MASTER_ADDR
+};
+
+class Group {
+ public:
+  // Meets the other ranks at the TCP store of MASTER_ADDR:MASTER_PORT. World size 1 opens no socket.
+  // Errors: Error naming the ranks that did not come in time.
+  static std::shared_ptr<Group> create(const Environment& environment, at::Device device, const GroupOptions& options = {});
+  virtual ~Group() = default;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  at::Device device() const { return device_; }
+  bool is_first() const { return rank() == 0; }
+
+  // In place. Tensors may live on the CPU or the group's device. Errors: Error naming the operation (`what`) on a timeout or a dead peer.
+  virtual void all_reduce(at::Tensor& tensor, Reduce op, const char* what) = 0;
+  virtual void broadcast(at::Tensor& tensor, int root, const char* what) = 0;
+  // Tensors of one shape from all ranks, in rank order, joined on dimension 0; no gradient.
+  virtual at::Tensor all_gather(const at::Tensor& tensor, const char* what) = 0;
+  // Waits for all. Errors: Error that names the ranks missing after `timeout` (0: the group's).
+  virtual void barrier(const char* what, std::chrono::seconds timeout = std::chrono::seconds(0)) = 0;
+  // One value from rank 0 to all.
+  std::string broadcast_text(std::string text, const char* what);
+  // Sum of a number over all ranks.
+  double sum(double value, const char* what);
+  // The LibTorch group; null when size() is 1.
+  virtual c10::intrusive_ptr<c10d::ProcessGroup> native() const = 0;
+
+ protected:
+  explicit Group(at::Device device) : device_(device) {}
+  at::Device device_;
+};
+
+// Gradients averaged over ranks in buckets while backward still runs (c10d::Reducer). With one rank it does nothing.
+class GradientReducer {
+ public:
+  // `parameters` in registration order; all must get a gradient in each synchronised backward, or be listed as unused by find_unused.
+  GradientReducer(std::shared_ptr<Group> group, std::vector<at::Tensor> parameters, double bucket_mb = 25,
+                  bool bf16 = false, bool find_unused = false);
+  ~GradientReducer();
+  // Before the backward whose gradients are to be averaged, with the tensors it starts from.
+  void prepare(const std::vector<at::Tensor>& outputs);
+  // Gradients are only accumulated locally until the next prepare().
+  void no_sync();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Broadcasts parameters and buffers of rank 0, so that all start equal. Errors: as Group.
+void broadcast_state(Group& group, const std::vector<at::Tensor>& tensors, const char* what);
+
+}  // namespace gigacat::dist

@@ -1,0 +1,22 @@
+// `--ranks N`: N local processes of this program.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace gigacat::dist {
+
+struct LaunchOptions {
+  int ranks = 1;
+  int master_port = 0;        // 0: a free one
+  double grace_seconds = 10;  // between SIGTERM and SIGKILL for the others when one has died
+  int threads = 0;            // OMP_NUM_THREADS of each; 0: cores / ranks, unless the variable is set
+};
+
+// Starts this executable N times by exec (never fork alone: OpenMP hangs in a forked child) with `arguments` and torchrun's variables, forwards
+// SIGINT, SIGTERM, SIGUSR1, prefixes each line of the children with "[rank]", and when one dies ends the others within seconds; that one's last
+// error line is printed first. Returns the exit code of the first that failed, or 0.
+// Errors: Error when a process cannot be started.
+int launch_local(const std::vector<std::string>& arguments, const LaunchOptions& options);
+
+}  // namespace gigacat::dist

@@ -1,0 +1,86 @@
+// Tar and zip archives, read by position: an index is built once, members are read in any order.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gigacat/core/files.h"
+
+namespace gigacat::io {
+
+struct Member {
+  std::string name;
+  uint64_t offset = 0;  // of the data in the archive
+  uint64_t size = 0;
+};
+
+// Members of a tar file (ustar, GNU long names, pax path and size); regular files alone: links, devices and folders are
+// skipped. Names with ".." or a leading "/" are refused. A truncated last member is left out and said in `*fault`.
+// Errors: Error naming file, offset and fault for a header that is not tar, a bad checksum, sizes beyond 1 TiB.
+std::vector<Member> index_tar(const fs::path& path, std::string* fault = nullptr);
+
+// Members of a zip file (zip64 too). Stored and deflated members; encrypted and other methods are refused by name.
+class ZipFile {
+ public:
+  // Errors: Error.
+  explicit ZipFile(const fs::path& path);
+  struct Entry {
+    std::string name;
+    uint64_t header_offset, packed_size, size;
+    uint16_t method;
+    uint32_t crc32;
+  };
+  const std::vector<Entry>& entries() const { return entries_; }
+  // Index of a name, or -1.
+  int64_t find(std::string_view name) const;
+  // Content, checked against its CRC-32; thread-safe. Errors: Error for a bad member or one larger than `most`.
+  std::string read(const Entry& entry, uint64_t most = 1ull << 32) const;
+
+ private:
+  std::shared_ptr<MappedFile> file_;
+  std::vector<Entry> entries_;
+  std::vector<std::pair<std::string, size_t>> by_name_;
+};
+
+// Writes a tar of regular files (ustar, pax headers for long names), member by member.
+class TarWriter {
+ public:
+  explicit TarWriter(FileWriter& out) : out_(out) {}
+  void add(std::string_view name, std::string_view content);
+  // The two closing blocks; must be called.
+  void finish();
+
+ private:
+  FileWriter& out_;
+};
+
+// Writes a zip with stored members (zip64 where needed); the base of npz.
+class ZipWriter {
+ public:
+  explicit ZipWriter(FileWriter& out) : out_(out) {}
+  void add(std::string_view name, std::string_view content);
+  // For a member too large for memory: announce its size, then append exactly that many bytes; `crc32` must be known (pass 0
+  // and the writer uses a data descriptor).
+  void begin(std::string_view name, uint64_t size);
+  void append(const void* data, size_t bytes);
+  void end();
+  void finish();
+
+ private:
+  struct Written {
+    std::string name;
+    uint64_t offset, size;
+    uint32_t crc;
+  };
+  FileWriter& out_;
+  std::vector<Written> written_;
+  uint64_t open_size_ = 0, open_done_ = 0;
+  uint32_t open_crc_ = 0;
+  bool open_ = false;
+};
+
+}  // namespace gigacat::io

@@ -1,0 +1,101 @@
+// A recipe says which losses act on which networks. The trainer knows recipes by this interface alone.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gigacat/core/config.h"
+#include "gigacat/dist/group.h"
+#include "gigacat/recipes/draws.h"
+
+namespace gigacat::recipes {
+
+// A batch on the device.
+struct Batch {
+  at::Tensor images;   // real images or latents [B, C, H, W], float32; images in [-1, 1]
+  at::Tensor labels;   // [B], int64
+  at::Tensor raw;      // real RGB images uint8 [B, 3, R, R], where the data holds them; else undefined
+  at::Tensor features; // frozen features [B, 1 + N, F], class token first, where the data holds them; else undefined
+  std::vector<std::string> captions;  // [B] or empty
+  int64_t step = 0;
+  const Draws* draws = nullptr;
+};
+
+// A scalar to differentiate and named figures for the log (means over this rank's samples, detached scalars).
+struct Loss {
+  at::Tensor total;
+  std::vector<std::pair<std::string, at::Tensor>> terms;
+};
+
+struct SampleOptions {
+  double truncation = 1.0;  // psi; 1 is off
+  double guidance = 1.0;    // style guidance scale; 1 is off
+  bool all_stages = false;
+};
+
+// What the networks see and make.
+struct ImageShape {
+  int64_t channels = 3, height = 32, width = 32;
+  int64_t num_classes = 1;
+};
+
+// Sizes that `info` and the MFU figure need.
+struct Cost {
+  double generator_forward = 0;      // FLOPs of one sample's forward pass (2 per multiply-add)
+  double discriminator_forward = 0;
+  double step = 0;                   // of one sample's whole training step
+  double activation_bytes = 0;       // float32, of one sample, both halves of the step, without checkpointing
+};
+
+class Recipe {
+ public:
+  virtual ~Recipe() = default;
+  virtual std::string name() const = 0;
+  // Declares `model:` and `loss:`. Called before anything else.
+  virtual void bind(config::Binder& b) = 0;
+  // Builds both networks on the CPU with weights from the streams "init.G" and "init.D".
+  // Errors: UsageError when the shape does not fit the model (latent not divisible by the patch, ...).
+  virtual void build(const ImageShape& shape, uint64_t seed) = 0;
+
+  virtual torch::nn::Module& generator() = 0;
+  virtual torch::nn::Module& discriminator() = 0;
+  // A second generator of the same architecture, for the EMA.
+  virtual std::shared_ptr<torch::nn::Module> make_generator() = 0;
+
+  // Factor on the base learning rate of each network.
+  virtual double generator_lr_scale() const { return 1; }
+  virtual double discriminator_lr_scale() const { return 1; }
+
+  // Fakes of a batch: [K, B, C, H, W], coarse first, with or without a graph to the generator's weights.
+  virtual at::Tensor generate(const Batch& batch, bool with_graph) = 0;
+  // Losses. `fakes` come from generate(); the discriminator's are detached by the trainer.
+  virtual Loss discriminator_loss(const Batch& batch, const at::Tensor& fakes) = 0;
+  virtual Loss generator_loss(const Batch& batch, const at::Tensor& fakes) = 0;
+  // After generate() of a generator step and before its update: running means that no gradient moves, equal on all ranks.
+  virtual void update_buffers(const Batch& /*batch*/, dist::Group& /*group*/) {}
+  // Figures about the fakes for the log (trajectory diagnostics, diversity), every log interval.
+  virtual std::vector<std::pair<std::string, double>> diagnostics(const at::Tensor& fakes) = 0;
+
+  // Latent of sample i of a seed: [B, z].
+  virtual at::Tensor latent(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) = 0;
+  // Images of `generator` (usually the EMA): [K, B, C, H, W] with all_stages, else [1, B, C, H, W].
+  virtual at::Tensor sample(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
+                            const SampleOptions& options) = 0;
+
+  virtual Cost cost() const = 0;
+};
+
+// Names of all recipes, in the order of the table in recipes/registry.cpp.
+std::vector<std::string> recipe_names();
+// Errors: UsageError with the nearest name.
+std::unique_ptr<Recipe> make_recipe(const std::string& name);
+// For programs that bring a recipe of their own.
+void register_recipe(const std::string& name, std::unique_ptr<Recipe> (*make)());
+
+}  // namespace gigacat::recipes

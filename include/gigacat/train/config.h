@@ -1,0 +1,65 @@
+// The whole config of a run: what every recipe shares, and the recipe's own sections.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gigacat/core/config.h"
+#include "gigacat/data/config.h"
+#include "gigacat/recipes/recipe.h"
+
+namespace gigacat::train {
+
+struct OptimizerConfig {
+  double lr, beta1, beta2, eps, weight_decay, max_grad_norm, ema, final_lr;
+  int64_t ema_warmup, warmup, decay_steps;
+  std::string schedule;
+  void bind(config::Binder& b);
+};
+
+struct TrainSection {
+  int64_t steps, batch, accumulate, threads, nonfinite_limit, checkpoint_every;
+  std::string device, precision, activation_checkpoint, backend;
+  double timeout, bucket_mb;
+  bool deterministic;
+  void bind(config::Binder& b);
+};
+
+struct LogSection {
+  int64_t every, samples_every, sample_count;
+  double plain_every, peak_tflops, diversity_warning;
+  bool tensorboard;
+  void bind(config::Binder& b);
+};
+
+struct CheckpointSection {
+  int64_t every, keep_last, keep_every;
+  void bind(config::Binder& b);
+};
+
+struct RunConfig {
+  std::string recipe_name, name, out;
+  int64_t seed;
+  data::DataConfig data;
+  OptimizerConfig optimizer;
+  TrainSection train;
+  LogSection log;
+  CheckpointSection checkpoint;
+  std::unique_ptr<recipes::Recipe> recipe;
+  config::Binder binder;  // all fields, bound to this object
+
+  // Shape of images or latents that the networks see.
+  recipes::ImageShape image_shape() const;
+};
+
+// Reads and checks a config. Errors: UsageError with every mistake.
+std::unique_ptr<RunConfig> load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+// From YAML text, as stored in run folders and checkpoints.
+std::unique_ptr<RunConfig> parse_config(const std::string& yaml, const std::string& name,
+                                        const std::vector<std::string>& overrides = {});
+// All defaults of a recipe.
+std::unique_ptr<RunConfig> default_config(const std::string& recipe);
+
+}  // namespace gigacat::train
