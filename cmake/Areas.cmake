@@ -18,6 +18,11 @@ endfunction()
 
 # The first torch target compiles the precompiled header; all others reuse it.
 function(gigacat_torch_pch target)
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")  # CMake would compile it with -fPIE, for which the libraries' header does not serve
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+  endif()
   get_property(owner GLOBAL PROPERTY GIGACAT_PCH_OWNER)
   if(NOT owner)
     target_precompile_headers(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src/torch_pch.h")

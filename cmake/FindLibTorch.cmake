@@ -5,8 +5,17 @@
 #   LibTorch::cuda   libc10_cuda, libtorch_cuda (only where the files exist; nothing but the CUDA module links it)
 # Input: TORCH_ROOT (cache or environment), a folder that holds include/ and lib/ (or torch/include and torch/lib).
 
-set(TORCH_ROOT "$ENV{TORCH_ROOT}" CACHE PATH "LibTorch 2.11 or later: the torch folder of a wheel, or an official archive")
-set(_roots "${TORCH_ROOT}" "${TORCH_ROOT}/torch" "${PROJECT_SOURCE_DIR}/.deps/libtorch/torch" "${GIGACAT_TORCH_HINT}")
+set(TORCH_ROOT "" CACHE PATH "LibTorch 2.11 or later: the torch folder of a wheel, or an official archive")
+set(_given "${TORCH_ROOT}")
+if(NOT _given)
+  set(_given "$ENV{TORCH_ROOT}")
+endif()
+if(_given)
+  set(_roots "${_given}" "${_given}/torch")
+  unset(LibTorch_ROOT_DIR CACHE)  # what an earlier call found may be another one
+else()
+  set(_roots "${PROJECT_SOURCE_DIR}/.deps/libtorch/torch" "${GIGACAT_TORCH_HINT}")
+endif()
 find_path(LibTorch_ROOT_DIR NAMES lib/libtorch_cpu.so HINTS ${_roots} NO_DEFAULT_PATH)
 
 set(LibTorch_VERSION "")

@@ -11,24 +11,40 @@
 namespace gigacat::apply {
 
 struct SampleRequest {
-  std::filesystem::path from;   // run folder, checkpoint folder, or a generator .safetensors with config.yaml beside it
-  std::filesystem::path out;    // folder for PNGs, or a file .png (grid) or .npz (arr_0)
-  std::string labels = "all";   // "all" (cycled), or a list and ranges: "0,1,4-6"
-  std::string seeds;            // "0,1,4-6": one sample each; empty: `count` samples of `seed`
-  int64_t count = 64, seed = 0, batch = 32;
+  std::filesystem::path from;  // run folder, checkpoint folder, or a generator .safetensors with config.yaml beside it
+  std::filesystem::path out;   // folder for PNGs, or a file .png (grid) or .npz (arr_0)
+  std::string labels = "all";  // "all" (cycled), or a list and ranges, cycled too: "0,1,4-6"
+  std::string seeds;           // "0,1,4-6": one sample each; empty: `count` samples of `seed`
+  int64_t count = 64, seed = 0;
+  int64_t batch = 32;  // samples at once on a GPU; a CPU takes 8, which is no slower and gives equal bits for any batch
   double truncation = 1.0, guidance = 1.0;
   bool all_stages = false;      // every stage's image, coarse first; default: the last
   std::string weights = "ema";  // "ema" or "generator"
 };
 
 struct SampleReport {
-  int64_t written = 0, kept = 0;  // kept: already there from an interrupted call
+  int64_t written = 0, kept = 0;  // samples of all ranks; kept: already there from an interrupted call
   double seconds = 0;
-  std::string checkpoint;
+  std::string checkpoint;  // folder or file that the weights came from
 };
 
-// Sample i is a function of (weights, seed i, label i) alone, whatever the batch or the number of ranks. A folder of PNGs that was interrupted goes on.
-// Errors: UsageError for labels outside the classes, unknown weights, no checkpoint; Error for I/O.
+// The config and the weight file behind a run folder, a checkpoint folder or a generator file.
+struct WeightSource {
+  std::filesystem::path origin;   // checkpoint folder or generator file
+  std::filesystem::path weights;  // .safetensors
+  std::filesystem::path config;   // .yaml
+};
+
+// A run folder gives its newest checkpoint that verifies. Errors: UsageError when `from` is none of the three, the
+// checkpoint is damaged, or `weights` is neither "ema" nor "generator".
+WeightSource find_weights(const std::filesystem::path& from, const std::string& weights);
+
+// Sample i is a function of (weights, seed i, label i) alone: on a CPU the written bytes are the same whatever the
+// batch or the number of ranks; on GPUs they are for one batch size, and another may round matrix products differently.
+// A folder of PNGs that was interrupted goes on; its settings stand in samples.json. Files are made from such a folder,
+// OUT.parts, which all ranks must see and which is removed at the end.
+// Errors: UsageError for labels outside the classes, unknown weights, no checkpoint, a folder that holds other samples;
+// Error for I/O.
 SampleReport sample(const SampleRequest& request, dist::Group& group);
 
 }  // namespace gigacat::apply

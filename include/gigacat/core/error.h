@@ -8,8 +8,8 @@
 
 namespace gigacat {
 
-// Something outside the program failed (a file, a device, another rank). The text says what failed, where, and what to do
-// next, in one line. `main` prints it and exits with 1.
+// Something outside the program failed (a file, a device, another rank). The text says what failed, where, and what to
+// do next, in one line. `main` prints it and exits with 1.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -35,10 +35,11 @@ template <class E = Error, class... Args>
 
 }  // namespace gigacat
 
-// Checks what must hold if our own code is right; throws InternalError with the condition, the place and the values given.
-#define GIGACAT_CHECK(condition, ...)                                                                            \
-  do {                                                                                                           \
-    if (!(condition)) [[unlikely]]                                                                               \
+// Checks what must hold if our own code is right; throws InternalError with the condition, the place and the values
+// given.
+#define GIGACAT_CHECK(condition, ...)                                                                             \
+  do {                                                                                                            \
+    if (!(condition)) [[unlikely]]                                                                                \
       ::gigacat::fail<::gigacat::InternalError>("check failed: " #condition " at ", __FILE__, ":", __LINE__, " ", \
-                                                ::gigacat::cat(__VA_ARGS__));                                    \
+                                                ::gigacat::cat(__VA_ARGS__));                                     \
   } while (false)

@@ -1,5 +1,5 @@
-// Log lines: to the terminal, and to the run's log.txt once it is known. Thread-safe. spdlog stays inside log.cpp: its fmt
-// and the one that comes with LibTorch do not compile together.
+// Log lines: to the terminal, and to the run's log.txt once it is known. Thread-safe. spdlog stays inside log.cpp: its
+// fmt and the one that comes with LibTorch do not compile together.
 #pragma once
 
 #include <filesystem>
@@ -16,13 +16,21 @@ enum class Level { debug, info, warn, error };
 void write(Level level, std::string_view line);
 
 template <class... Args>
-void debug(const Args&... args) { write(Level::debug, cat(args...)); }
+void debug(const Args&... args) {
+  write(Level::debug, cat(args...));
+}
 template <class... Args>
-void info(const Args&... args) { write(Level::info, cat(args...)); }
+void info(const Args&... args) {
+  write(Level::info, cat(args...));
+}
 template <class... Args>
-void warn(const Args&... args) { write(Level::warn, cat(args...)); }
+void warn(const Args&... args) {
+  write(Level::warn, cat(args...));
+}
 template <class... Args>
-void error(const Args&... args) { write(Level::error, cat(args...)); }
+void error(const Args&... args) {
+  write(Level::error, cat(args...));
+}
 
 // Lowest level that is written to the terminal (default info).
 void set_level(Level level);

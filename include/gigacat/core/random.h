@@ -1,7 +1,7 @@
 // Randomness as a pure function: named counter-based streams.
 //
-// Every draw of a run is Philox-4x32-10 keyed by hash(seed, purpose) at a counter (step, sample, position). Nothing hidden
-// is advanced, so that a resumed run, another rank count or another order of evaluation gives the same values.
+// Every draw of a run is Philox-4x32-10 keyed by hash(seed, purpose) at a counter (step, sample, position). Nothing
+// hidden is advanced, so that a resumed run, another rank count or another order of evaluation gives the same values.
 // Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 #pragma once
 

@@ -13,7 +13,7 @@ namespace gigacat {
 template <class... Args>
 std::string cat(const Args&... args) {
   std::ostringstream out;
-  (out << ... << args);
+  (static_cast<void>(out << args), ...);
   return out.str();
 }
 
@@ -36,8 +36,8 @@ std::vector<std::string> split(std::string_view text, char separator);
 // `text` without white space at both ends.
 std::string trim(std::string_view text);
 
-// Of `candidates` the one with the smallest edit distance to `word`, or "" when none is near (distance over a third of the
-// word's length, and over 2).
+// Of `candidates` the one with the smallest edit distance to `word`, or "" when none is near (distance over a third of
+// the word's length, and over 2).
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates);
 
 // 1234567 -> "1.23 M": three digits and a decimal prefix (k, M, G, T, P).

@@ -8,6 +8,7 @@
 
 namespace gigacat::data {
 
+// What goes into the set and how it is drawn.
 struct EmojiOptions {
   std::filesystem::path font = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf";
   std::filesystem::path list = "/usr/share/unicode/emoji/emoji-test.txt";
@@ -18,13 +19,14 @@ struct EmojiOptions {
   std::string background = "white";    // "white", "black", "transparent"
 };
 
+// What was written; `skipped`: sequences of the list that the font does not have.
 struct EmojiReport {
   int64_t written = 0, skipped = 0, shards = 0, classes = 0;
 };
 
-// Writes OUT/emoji-000000.tar ... (KEY.png, KEY.cls group, KEY.txt name, KEY.json with name, group, subgroup, keywords, code points) and
-// OUT/recipe.json, classes.txt. An existing complete set with the same options is kept.
-// Errors: UsageError when the font or a list is missing (with the package that holds it), Error for I/O.
+// Writes OUT/emoji-000000.tar ... (KEY.png, KEY.cls group, KEY.txt name, KEY.json with name, group, subgroup, keywords,
+// code points) and OUT/recipe.json, classes.txt. An existing complete set with the same options is kept. Errors:
+// UsageError when the font or a list is missing (with the package that holds it), Error for I/O.
 EmojiReport make_emoji(const std::filesystem::path& out, const EmojiOptions& options);
 
 }  // namespace gigacat::data

@@ -13,13 +13,16 @@ namespace gigacat::data {
 
 // One sample before decoding.
 struct RawSample {
-  std::string name;     // path, or SHARD/KEY
-  std::string bytes;    // encoded image, .npy of latents, or raw pixels (see Source::content)
-  int64_t label = -1;   // -1: none
+  std::string name;    // path below the data's folder, or SHARD/KEY
+  std::string bytes;   // encoded image, .npy of latents, or raw pixels (see Source::content)
+  int64_t label = -1;  // -1: none
   std::string caption;
   std::string feature_bytes;  // .npy of alignment features, when the source has them
+  std::string raw_bytes;      // encoded image that a latent was made from, when `data.raw_resolution` asks for it
 };
 
+// What RawSample::bytes holds: an encoded image; a .npy [C, H, W]; a .npy of mean and deviation [2C, H, W]; bytes [H,
+// W, C].
 enum class Content { image, latent, moments, pixels };
 
 // Random access by index; all const members are thread-safe.
@@ -31,23 +34,42 @@ class Source {
   virtual RawSample read(int64_t index) const = 0;
   // Label without reading the sample; -1: none or unknown.
   virtual int64_t label(int64_t index) const = 0;
+  // RawSample::name without reading the sample.
+  virtual std::string name(int64_t index) const = 0;
   virtual Content content() const { return Content::image; }
   // Height, width, channels of `pixels` content.
   virtual std::vector<int64_t> pixel_shape() const { return {}; }
+  // Whether samples come with alignment features.
+  virtual bool has_features() const { return false; }
   // Names of the classes in label order; empty when unknown.
   virtual const std::vector<std::string>& class_names() const = 0;
-  // SHA-256 over names, sizes and labels: equal data sets have equal identities.
+  // SHA-256 over names, sizes and labels in order: equal data sets have equal identities, wherever they lie. Computed
+  // anew at each call; folders look up every file's size for it.
   virtual std::string identity() const = 0;
   // The recipe stored with the data (source, filter, crop, sizes) as JSON text, or "".
   virtual std::string recipe() const { return ""; }
 };
 
-// Opens what `config.path` names. kind auto: a folder with images is `folder`, with dataset.json `stylegan` or `latents`, *.tar or a brace range
-// is `webdataset`, .zip `stylegan`, .npz `npz`.
-// Errors: UsageError when nothing is there or it is empty, naming the path and what was looked for; Error for broken files.
+// Opens what `config.path` names. kind auto: a folder with images is `folder`, with dataset.json `stylegan` or
+// `latents`, *.tar or a brace range is `webdataset`, .zip `stylegan`, .npz `npz`. Errors: UsageError when nothing is
+// there or it is empty, naming the path and what was looked for; Error for broken files.
 std::unique_ptr<Source> open_source(const DataConfig& config);
 
-// "data-{000000..000127}.tar" and globs to sorted paths. Errors: UsageError for a malformed range or over 1 million names.
+// "data-{000000..000127}.tar" and globs to sorted paths. Errors: UsageError for a malformed range or over 1 million
+// names.
 std::vector<std::string> expand_shards(const std::string& pattern);
+
+// What a batch of a source holds.
+struct SampleLayout {
+  Content content = Content::image;
+  int64_t channels = 0, height = 0, width = 0;    // of a sample in the batch; moments: 2C channels
+  int64_t num_classes = 1;                        // 1: no labels
+  int64_t feature_tokens = 0, feature_width = 0;  // 0: no alignment features
+};
+
+// Checks that the source gives what the config asks for, reading at most a few samples.
+// Errors: UsageError for latents or features of another shape, a label that is missing or not below data.num_classes, a
+// flip of latents.
+SampleLayout check_source(const Source& source, const DataConfig& config);
 
 }  // namespace gigacat::data

@@ -7,8 +7,9 @@
 
 namespace gigacat::dist {
 
-// "auto", "cpu", "cuda", "cuda:1". auto: this rank's GPU when there is one, otherwise the CPU.
-// Loads libtorch_cuda and libgigacat_cuda when a GPU is asked for. Errors: UsageError when it cannot be had, with the reason.
+// "auto", "cpu", "cuda", "cuda:1". auto and cuda: this rank's GPU; auto takes the CPU when there is none. Loads
+// libtorch_cuda and libgigacat_cuda when a GPU is used and makes it the current one; call it before the first backward,
+// because LibTorch counts its devices then. Errors: UsageError when the device cannot be had, with the reason.
 at::Device choose_device(const std::string& name, int local_rank);
 
 // Number of GPUs that the driver shows, without loading CUDA libraries; 0 when there is no driver.

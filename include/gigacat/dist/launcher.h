@@ -13,10 +13,16 @@ struct LaunchOptions {
   int threads = 0;            // OMP_NUM_THREADS of each; 0: cores / ranks, unless the variable is set
 };
 
-// Starts this executable N times by exec (never fork alone: OpenMP hangs in a forked child) with `arguments` and torchrun's variables, forwards
-// SIGINT, SIGTERM, SIGUSR1, prefixes each line of the children with "[rank]", and when one dies ends the others within seconds; that one's last
-// error line is printed first. Returns the exit code of the first that failed, or 0.
-// Errors: Error when a process cannot be started.
+// Starts this executable N times by exec (never fork alone: OpenMP hangs in a forked child) with `arguments` and
+// torchrun's variables, forwards SIGINT, SIGTERM, SIGUSR1, prefixes each line of the children with "[rank] ", and when
+// one dies ends the others within seconds; that one's last error line is printed first. After a forwarded signal the
+// children are left to end by themselves; when the first has, the others get grace_seconds. Returns the exit code of
+// the first that failed (128 + signal when one killed it), or 0. Errors: UsageError for a number of ranks out of range;
+// Error when a process cannot be started.
 int launch_local(const std::vector<std::string>& arguments, const LaunchOptions& options);
+
+// In a child of launch_local: SIGTERM for this process when its launcher ends without it, even by SIGKILL. Elsewhere
+// nothing.
+void end_with_launcher();
 
 }  // namespace gigacat::dist

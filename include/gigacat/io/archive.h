@@ -19,14 +19,16 @@ struct Member {
 };
 
 // Members of a tar file (ustar, GNU long names, pax path and size); regular files alone: links, devices and folders are
-// skipped. Names with ".." or a leading "/" are refused. A truncated last member is left out and said in `*fault`.
-// Errors: Error naming file, offset and fault for a header that is not tar, a bad checksum, sizes beyond 1 TiB.
+// skipped, a leading "./" is dropped. A truncated last member is left out and said in `*fault` (without it: logged).
+// Errors: Error naming file, offset and fault for a header that is not tar, a bad checksum, sizes beyond 1 TiB, sparse
+// members, and names that are absolute or hold "..".
 std::vector<Member> index_tar(const fs::path& path, std::string* fault = nullptr);
 
-// Members of a zip file (zip64 too). Stored and deflated members; encrypted and other methods are refused by name.
+// Members of a zip file (zip64 too), folders left out. Stored and deflated members.
 class ZipFile {
  public:
-  // Errors: Error.
+  // Errors: Error naming file and fault: no zip or cut short, a damaged directory, an encrypted member or one packed by
+  // another method, a name that stands twice, is absolute or holds "..".
   explicit ZipFile(const fs::path& path);
   struct Entry {
     std::string name;
@@ -47,6 +49,7 @@ class ZipFile {
 };
 
 // Writes a tar of regular files (ustar, pax headers for long names), member by member.
+// Errors: Error of the sink, and for a name that index_tar would refuse.
 class TarWriter {
  public:
   explicit TarWriter(FileWriter& out) : out_(out) {}
@@ -59,15 +62,17 @@ class TarWriter {
 };
 
 // Writes a zip with stored members (zip64 where needed); the base of npz.
+// Errors: Error of the sink, and for a name that ZipFile would refuse; a name must not be given twice.
 class ZipWriter {
  public:
   explicit ZipWriter(FileWriter& out) : out_(out) {}
   void add(std::string_view name, std::string_view content);
-  // For a member too large for memory: announce its size, then append exactly that many bytes; `crc32` must be known (pass 0
-  // and the writer uses a data descriptor).
+  // For a member too large for memory: announce its size, append exactly that many bytes, end. Its CRC-32 follows the
+  // data. Errors: InternalError for more or fewer bytes than announced.
   void begin(std::string_view name, uint64_t size);
   void append(const void* data, size_t bytes);
   void end();
+  // The central directory; must be called.
   void finish();
 
  private:
@@ -75,11 +80,11 @@ class ZipWriter {
     std::string name;
     uint64_t offset, size;
     uint32_t crc;
+    bool descriptor;
   };
   FileWriter& out_;
   std::vector<Written> written_;
-  uint64_t open_size_ = 0, open_done_ = 0;
-  uint32_t open_crc_ = 0;
+  uint64_t open_done_ = 0;
   bool open_ = false;
 };
 

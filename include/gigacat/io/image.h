@@ -20,36 +20,39 @@ struct Image {
 };
 
 struct DecodeOptions {
-  uint8_t background = 255;                // what transparent pixels are composited on: 255 white, 0 black
-  uint64_t most_pixels = 100'000'000;      // refused before decoding by the header's size
+  uint8_t background = 255;            // what transparent pixels are composited on: 255 white, 0 black
+  uint64_t most_pixels = 100'000'000;  // refused before decoding by the header's size
 };
 
 // What a file's first bytes say.
 struct ImageHeader {
-  std::string format;  // "jpeg", "png", "webp", "gif", "bmp"
-  int64_t height = 0, width = 0;
+  std::string format;             // "jpeg", "png", "webp", "gif", "bmp"
+  int64_t height = 0, width = 0;  // as stored, before the orientation is applied
+  int orientation = 1;            // EXIF's, 1 to 8; from 5 on the sides are exchanged
 };
+// `bytes` may be a prefix of the file; an EXIF block beyond it is not seen.
 // Errors: Error when the bytes are no image of a known format or are cut within the header.
 ImageHeader probe_image(std::span<const std::byte> bytes, std::string_view name);
 
-// Decodes JPEG, PNG, WebP or BMP into RGB: EXIF orientation applied, alpha composited, grey and palette expanded, 16-bit reduced to
-// its high byte, CMYK JPEG by Adobe's inverted convention. Truncated files are errors, never grey halves.
-// Errors: Error naming `name` and the fault.
+// Decodes JPEG, PNG, WebP or BMP into RGB: EXIF orientation applied, alpha composited, grey and palette expanded,
+// 16-bit reduced to its high byte, CMYK JPEG by Adobe's inverted convention. Truncated files are errors, never grey
+// halves. Errors: Error naming `name` and the fault.
 Image decode_image(std::span<const std::byte> bytes, std::string_view name, const DecodeOptions& options = {});
 
 // PNG of a grey (1), RGB (3) or RGBA (4) image.
 std::string encode_png(const Image& image, int compression = 3);
 std::string encode_jpeg(const Image& image, int quality = 95);
 
-// Resampling as guided-diffusion's centre crop does it: box halvings while the short side is at least twice `size`, then PIL's bicubic,
-// then the middle size x size cut. Source: guided-diffusion image_datasets.center_crop_arr.
+// Resampling as guided-diffusion's centre crop does it: box halvings while the short side is at least twice `size`,
+// then PIL's bicubic, then the middle size x size cut. Source: guided-diffusion image_datasets.center_crop_arr.
 Image center_crop_adm(const Image& image, int64_t size);
 // PIL-bicubic (a = -0.5, antialias, rounded after each pass) to height x width.
 Image resize_bicubic(const Image& image, int64_t height, int64_t width);
 Image crop(const Image& image, int64_t y, int64_t x, int64_t height, int64_t width);
 Image flip_horizontal(const Image& image);
 
-// Images of one size in rows of `columns` with `gap` pixels of `fill` between them. Errors: InternalError for unequal sizes.
+// Images of one size in rows of `columns` with `gap` pixels of `fill` between them. Errors: InternalError for unequal
+// sizes.
 Image make_grid(const std::vector<Image>& images, int64_t columns, int64_t gap = 2, uint8_t fill = 255);
 
 // float pixels in [-1, 1], planes [C, H, W] with C = 1 or 3, to RGB, rounded and clamped.

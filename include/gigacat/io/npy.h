@@ -14,19 +14,19 @@
 namespace gigacat::io {
 
 struct NpyHeader {
-  char kind;                   // 'f', 'i', 'u', 'b'
-  size_t item;                 // bytes of an element
+  char kind;    // 'f', 'i', 'u', 'b'
+  size_t item;  // bytes of an element
   std::vector<int64_t> shape;
-  size_t data_offset;          // from the start of the .npy
+  size_t data_offset;  // from the start of the .npy
   int64_t elements() const;
 };
 
 // Header of a .npy (versions 1 to 3, C order, little-endian; object arrays and others are refused by name).
-// `bytes` may be the whole file or a prefix that holds the header; `size` is that of the whole .npy and is checked against
-// shape and dtype. Errors: Error naming `name`.
+// `bytes` may be the whole file or a prefix that holds the header; `size` is that of the whole .npy and is checked
+// against shape and dtype. Errors: Error naming `name`.
 NpyHeader parse_npy(std::span<const std::byte> bytes, uint64_t size, std::string_view name);
 
-// A whole array with its values converted to float32 or double. Errors: Error.
+// A whole array with its values converted to float32. Errors: Error naming `name`.
 struct FloatArray {
   std::vector<int64_t> shape;
   std::vector<float> values;

@@ -25,17 +25,17 @@ std::string_view dtype_name(Dtype dtype);
 
 struct TensorView {
   Dtype dtype;
-  std::vector<int64_t> shape;          // [] for a scalar
-  std::span<const std::byte> bytes;    // little-endian, row-major; lives as long as the file; need not be aligned
+  std::vector<int64_t> shape;        // [] for a scalar
+  std::span<const std::byte> bytes;  // little-endian, row-major; lives as long as the file; need not be aligned
   int64_t elements() const;
 };
 
 // A file open for reading, memory-mapped: tensors are views without a copy.
 class SafetensorsFile {
  public:
-  // Errors: Error naming the file and the fault: header length zero, over 100 MB or beyond the file, not UTF-8 JSON, unknown
-  // dtype, negative, fractional or overflowing shapes, offsets reversed, outside, overlapping or with holes, size that does not follow
-  // from dtype and shape, duplicate names, trailing bytes.
+  // Errors: Error naming the file and the fault: header length zero, over 100 MB or beyond the file, not UTF-8 JSON,
+  // unknown dtype, negative, fractional or overflowing shapes, offsets reversed, outside, overlapping or with holes,
+  // size that does not follow from dtype and shape, duplicate names, trailing bytes.
   explicit SafetensorsFile(const fs::path& path);
 
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
@@ -54,8 +54,8 @@ class SafetensorsFile {
 };
 
 // Parses a header with its data in memory (for the fuzzer). Errors as SafetensorsFile; `name` stands for the file.
-void parse_safetensors(std::span<const std::byte> file, std::string_view name, std::map<std::string, TensorView>& tensors,
-                       std::map<std::string, std::string>& metadata);
+void parse_safetensors(std::span<const std::byte> file, std::string_view name,
+                       std::map<std::string, TensorView>& tensors, std::map<std::string, std::string>& metadata);
 
 // Writes tensors in name order, data aligned to 8 bytes from the start of the file, atomically.
 // Returns the CRC-32C of the whole file. Errors: Error (system), InternalError when bytes do not fit dtype and shape.

@@ -16,7 +16,8 @@ using TensorMap = std::map<std::string, at::Tensor>;
 
 // Parameters and floating-point buffers by name.
 TensorMap state_of(const torch::nn::Module& module);
-// Copies `state` into the module. Errors: Error listing tensors that are missing, not known, or of another shape; `what` names the source.
+// Copies `state` into the module. Errors: Error listing tensors that are missing, not known, or of another shape;
+// `what` names the source.
 void load_state(torch::nn::Module& module, const TensorMap& state, const std::string& what);
 
 // CPU tensors of a file. Errors: Error.

@@ -12,22 +12,24 @@
 
 #include "gigacat/core/config.h"
 #include "gigacat/dist/group.h"
+#include "gigacat/models/shape.h"
 #include "gigacat/recipes/draws.h"
 
 namespace gigacat::recipes {
 
 // A batch on the device.
 struct Batch {
-  at::Tensor images;   // real images or latents [B, C, H, W], float32; images in [-1, 1]
-  at::Tensor labels;   // [B], int64
-  at::Tensor raw;      // real RGB images uint8 [B, 3, R, R], where the data holds them; else undefined
-  at::Tensor features; // frozen features [B, 1 + N, F], class token first, where the data holds them; else undefined
+  at::Tensor images;    // real images or latents [B, C, H, W], float32; images in [-1, 1]
+  at::Tensor labels;    // [B], int64
+  at::Tensor raw;       // real RGB images uint8 [B, 3, R, R], where the data holds them; else undefined
+  at::Tensor features;  // frozen features [B, 1 + N, F], class token first, where the data holds them; else undefined
   std::vector<std::string> captions;  // [B] or empty
   int64_t step = 0;
   const Draws* draws = nullptr;
 };
 
-// A scalar to differentiate and named figures for the log (means over this rank's samples, detached scalars).
+// A scalar to differentiate and named figures for the log: detached, a scalar or one value per sample [B]; the log
+// shows their mean.
 struct Loss {
   at::Tensor total;
   std::vector<std::pair<std::string, at::Tensor>> terms;
@@ -39,18 +41,14 @@ struct SampleOptions {
   bool all_stages = false;
 };
 
-// What the networks see and make.
-struct ImageShape {
-  int64_t channels = 3, height = 32, width = 32;
-  int64_t num_classes = 1;
-};
+using models::ImageShape;
 
 // Sizes that `info` and the MFU figure need.
 struct Cost {
-  double generator_forward = 0;      // FLOPs of one sample's forward pass (2 per multiply-add)
+  double generator_forward = 0;  // FLOPs of one sample's forward pass (2 per multiply-add)
   double discriminator_forward = 0;
-  double step = 0;                   // of one sample's whole training step
-  double activation_bytes = 0;       // float32, of one sample, both halves of the step, without checkpointing
+  double step = 0;              // of one sample's whole training step
+  double activation_bytes = 0;  // float32, of one sample, both halves of the step, without checkpointing
 };
 
 class Recipe {
@@ -77,8 +75,9 @@ class Recipe {
   // Losses. `fakes` come from generate(); the discriminator's are detached by the trainer.
   virtual Loss discriminator_loss(const Batch& batch, const at::Tensor& fakes) = 0;
   virtual Loss generator_loss(const Batch& batch, const at::Tensor& fakes) = 0;
-  // After generate() of a generator step and before its update: running means that no gradient moves, equal on all ranks.
-  virtual void update_buffers(const Batch& /*batch*/, dist::Group& /*group*/) {}
+  // Once per step, after the last generate() with a graph and before the generator's update: running means that no
+  // gradient moves, made from all ranks' samples so that they stay equal.
+  virtual void update_buffers(dist::Group& /*group*/) {}
   // Figures about the fakes for the log (trajectory diagnostics, diversity), every log interval.
   virtual std::vector<std::pair<std::string, double>> diagnostics(const at::Tensor& fakes) = 0;
 

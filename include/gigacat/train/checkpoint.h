@@ -2,14 +2,17 @@
 //
 //   step-0001000/
 //     generator.safetensors  discriminator.safetensors  ema.safetensors
-//     optimizer_generator.safetensors  optimizer_discriminator.safetensors   NAME.exp_avg, NAME.exp_avg_sq, by parameter name
-//     state.json     step, images seen, loss scale, skipped steps, ranks, data identity
+//     optimizer_generator.safetensors  optimizer_discriminator.safetensors   NAME.exp_avg, NAME.exp_avg_sq, by
+//     parameter name; step state.json     step, images seen, skipped steps, ranks, loader position, data identity
 //     config.yaml    the resolved config
 //     COMMIT         JSON: size and CRC-32C of each other file
+//
+// A checkpoint is written to a folder .tmp-*, every file and folder synced, and renamed when complete.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <future>
 #include <map>
@@ -31,14 +34,18 @@ struct Checkpoint {
   std::string config_yaml;
 };
 
-// Writes checkpoints on a background thread, one at a time.
+// Writes checkpoints on a background thread, one at a time. One writer a folder (see RunLock).
 class CheckpointWriter {
  public:
+  // Makes the folder and removes what a killed writer left. keep_last >= 1: that many newest checkpoints stay;
+  // keep_every: multiples of it stay for good, 0: none. Errors: Error.
   CheckpointWriter(std::filesystem::path folder, int64_t keep_last, int64_t keep_every);
-  // Waits for the write under way.
+  // Waits for the write under way; its error, if any, goes to the log.
   ~CheckpointWriter();
-  // Takes the checkpoint (already copied to host) and returns at once, after waiting for the one before it. The folder appears by rename, complete.
-  // Errors of the write before are thrown here.
+  CheckpointWriter(const CheckpointWriter&) = delete;
+  CheckpointWriter& operator=(const CheckpointWriter&) = delete;
+  // Takes the checkpoint (already copied to host) and returns at once, after waiting for the one before it. The folder
+  // appears by rename, complete; one of the same step is replaced. Errors of the write before are thrown here.
   void write(Checkpoint checkpoint);
   // Waits until all is on disk. Errors: Error of the write.
   void wait();
@@ -51,12 +58,15 @@ class CheckpointWriter {
 
 // Steps of committed checkpoints in a folder, ascending.
 std::vector<int64_t> list_checkpoints(const std::filesystem::path& folder);
+// FOLDER/step-NNNNNNN.
 std::filesystem::path checkpoint_path(const std::filesystem::path& folder, int64_t step);
 // Empty, or what is wrong with a checkpoint folder: no COMMIT, a size or checksum that differs, a file that is missing.
 std::string verify_checkpoint(const std::filesystem::path& checkpoint);
 // The newest checkpoint that verifies; broken ones are named in the log. Nothing when there is none.
 std::optional<std::filesystem::path> newest_good_checkpoint(const std::filesystem::path& folder);
-// Errors: Error when it does not verify. `stems`: which tensor files to read; empty: all.
-Checkpoint read_checkpoint(const std::filesystem::path& checkpoint, const std::vector<std::string>& stems = {});
+// `stems`: which tensor files to read; empty: all. Tensors are mapped from the files, not to be written to. `verified`:
+// the caller has just verified it. Errors: Error when it does not verify or a stem is not there.
+Checkpoint read_checkpoint(const std::filesystem::path& checkpoint, const std::vector<std::string>& stems = {},
+                           bool verified = false);
 
 }  // namespace gigacat::train

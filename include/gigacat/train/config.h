@@ -1,6 +1,7 @@
 // The whole config of a run: what every recipe shares, and the recipe's own sections.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 
 namespace gigacat::train {
 
+// `optimizer:` AdamW, its learning-rate schedule and the moving average of the generator.
 struct OptimizerConfig {
   double lr, beta1, beta2, eps, weight_decay, max_grad_norm, ema, final_lr;
   int64_t ema_warmup, warmup, decay_steps;
@@ -19,14 +21,16 @@ struct OptimizerConfig {
   void bind(config::Binder& b);
 };
 
+// `train:` how long, on what and how a step is computed.
 struct TrainSection {
-  int64_t steps, batch, accumulate, threads, nonfinite_limit, checkpoint_every;
+  int64_t steps, batch, accumulate, threads, nonfinite_limit;
   std::string device, precision, activation_checkpoint, backend;
   double timeout, bucket_mb;
-  bool deterministic;
+  bool reuse_fakes, deterministic;
   void bind(config::Binder& b);
 };
 
+// `log:` what is reported, and how often.
 struct LogSection {
   int64_t every, samples_every, sample_count;
   double plain_every, peak_tflops, diversity_warning;
@@ -34,6 +38,7 @@ struct LogSection {
   void bind(config::Binder& b);
 };
 
+// `checkpoint:` when one is written and which are kept.
 struct CheckpointSection {
   int64_t every, keep_last, keep_every;
   void bind(config::Binder& b);
@@ -50,8 +55,17 @@ struct RunConfig {
   std::unique_ptr<recipes::Recipe> recipe;
   config::Binder binder;  // all fields, bound to this object
 
-  // Shape of images or latents that the networks see.
+  RunConfig() = default;
+  RunConfig(const RunConfig&) = delete;  // the binder points into the object
+  RunConfig& operator=(const RunConfig&) = delete;
+
+  // Shape of images or latents that the networks see. data.num_classes 0 counts as one class until the data is opened.
   recipes::ImageShape image_shape() const;
+  // Samples of one rank in one forward pass. Errors: UsageError when train.batch is not divisible by world *
+  // accumulate.
+  int64_t micro_batch(int world) const;
+  // All fields with their values, as stored in run folders and checkpoints.
+  std::string to_yaml() const { return config::to_yaml(binder); }
 };
 
 // Reads and checks a config. Errors: UsageError with every mistake.
@@ -59,7 +73,7 @@ std::unique_ptr<RunConfig> load_config(const std::filesystem::path& file, const 
 // From YAML text, as stored in run folders and checkpoints.
 std::unique_ptr<RunConfig> parse_config(const std::string& yaml, const std::string& name,
                                         const std::vector<std::string>& overrides = {});
-// All defaults of a recipe.
+// All defaults of a recipe. Errors: UsageError when there is no such recipe.
 std::unique_ptr<RunConfig> default_config(const std::string& recipe);
 
 }  // namespace gigacat::train

@@ -1,0 +1,51 @@
+// What a config asks of a machine: parameters, arithmetic, memory.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gigacat/train/config.h"
+
+namespace gigacat::apply {
+
+// A top-level child of a network, or a parameter that the network itself holds.
+struct Part {
+  std::string name;
+  int64_t parameters = 0;  // elements that are trained
+  int64_t buffers = 0;     // elements that are not
+};
+
+struct NetworkReport {
+  std::vector<Part> parts;
+  int64_t parameters = 0, buffers = 0;  // sums over the parts
+};
+
+// Bytes on one device for `batch` samples at once.
+struct MemoryReport {
+  int64_t batch = 0;
+  std::string precision;      // activations take half the bytes in bf16 and fp16
+  bool checkpointed = false;  // activations are then an upper bound
+  double weights = 0, ema = 0, gradients = 0, optimizer = 0, activations = 0;
+  double total() const { return weights + ema + gradients + optimizer + activations; }
+};
+
+struct ModelReport {
+  recipes::ImageShape shape;
+  NetworkReport generator, discriminator;
+  recipes::Cost cost;  // of one sample
+  int64_t global_batch = 0;
+  MemoryReport memory;
+};
+
+// Parts in the order: own parameters, own buffers, children.
+NetworkReport describe_network(const torch::nn::Module& network);
+
+// Builds the networks of `config` and counts; memory is for one rank that holds batch / accumulate samples at once,
+// weights and moments in float32. Errors: UsageError when the config's shape does not fit the model.
+ModelReport describe(train::RunConfig& config);
+
+// The report for a terminal.
+std::string to_text(const ModelReport& report);
+
+}  // namespace gigacat::apply

@@ -1,0 +1,68 @@
+// Letters: K stages, B samples of a call, C channels, H height, W width.
+#include "apply/sampler.h"
+
+#include <ATen/ATen.h>
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/nn/state.h"
+
+namespace gigacat::apply {
+namespace {
+
+// Matrix products of fewer rows take other kernels on a CPU, which round differently.
+constexpr int64_t kRows = 8;
+
+}  // namespace
+
+Sampler::Sampler(const WeightSource& source, const SampleRequest& request, at::Device device)
+    : device_(device),
+      rows_(device.is_cuda() ? (request.batch + kRows - 1) / kRows * kRows : kRows),
+      options_{request.truncation, request.guidance, request.all_stages},
+      config_(train::parse_config(read_file(source.config), source.config.string())),
+      shape_(config_->image_shape()),
+      autoencoder_(pretrained::make_autoencoder("identity", device)) {
+  if (shape_.channels != 1 && shape_.channels != 3)
+    fail<UsageError>(source.origin.string(), " makes latents of ", shape_.channels,
+                     " channels, which only their autoencoder turns into images");
+  recipes::Recipe& recipe = *config_->recipe;
+  recipe.build(shape_, static_cast<uint64_t>(config_->seed));
+  nn::load_state(recipe.generator(), nn::read_tensors(source.weights), source.weights.string());
+  recipe.generator().to(device);
+  recipe.generator().eval();
+  if (options_.all_stages) stages_ = images(std::vector<Item>(1)).size(0);
+}
+
+at::Tensor Sampler::images(std::span<const Item> items) const {
+  const at::NoGradGuard no_grad;
+  recipes::Recipe& recipe = *config_->recipe;
+  std::vector<at::Tensor> latents;
+  std::vector<int64_t> labels;
+  for (const Item& item : items) {
+    latents.push_back(recipe.latent(static_cast<uint64_t>(item.seed), {item.index}, device_));
+    labels.push_back(item.label);
+  }
+  for (int64_t pad = std::ssize(items); pad < rows_; ++pad) {
+    latents.push_back(latents.back());
+    labels.push_back(labels.back());
+  }
+  const at::Tensor y = at::tensor(labels, at::kLong).to(device_);
+  const at::Tensor x = recipe.sample(recipe.generator(), at::cat(latents), y, options_);  // [K, B, C, H, W]
+  const at::Tensor rgb = autoencoder_->decode(x.flatten(0, 1));                           // [K * B, C, H, W]
+  return rgb.to(at::kCPU, at::kFloat).unflatten(0, {x.size(0), x.size(1)}).contiguous();
+}
+
+std::vector<std::vector<io::Image>> Sampler::draw(std::span<const Item> items) const {
+  const at::Tensor all = images(items);
+  const int64_t channels = all.size(2), height = all.size(3), width = all.size(4);
+  std::vector<std::vector<io::Image>> drawn(items.size());
+  for (size_t i = 0; i < items.size(); ++i)
+    for (int64_t stage = 0; stage < all.size(0); ++stage) {
+      const float* planes = all[stage][static_cast<int64_t>(i)].const_data_ptr<float>();
+      const std::span<const float> values(planes, static_cast<size_t>(channels * height * width));
+      drawn[i].push_back(io::from_planes(values, channels, height, width));
+    }
+  return drawn;
+}
+
+}  // namespace gigacat::apply

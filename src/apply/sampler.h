@@ -1,0 +1,45 @@
+// A generator on its device, ready to draw.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "apply/sample_plan.h"
+#include "gigacat/io/image.h"
+#include "gigacat/pretrained/autoencoder.h"
+#include "gigacat/train/config.h"
+
+namespace gigacat::apply {
+
+class Sampler {
+ public:
+  // Builds the model of source.config and loads source.weights. Errors: UsageError when its output is no image, Error
+  // when the weights do not fit.
+  Sampler(const WeightSource& source, const SampleRequest& request, at::Device device);
+
+  // Samples of one call of the networks; fewer are filled up.
+  int64_t rows() const { return rows_; }
+  int64_t num_classes() const { return shape_.num_classes; }
+  // Of the images of a sample.
+  int64_t stages() const { return stages_; }
+  int64_t height() const { return shape_.height * autoencoder_->factor(); }
+  int64_t width() const { return shape_.width * autoencoder_->factor(); }
+
+  // The images of at most rows() items: one vector of stages for each, coarse first.
+  std::vector<std::vector<io::Image>> draw(std::span<const Item> items) const;
+
+ private:
+  at::Tensor images(std::span<const Item> items) const;  // [K, B, C, H, W] on the CPU, in [-1, 1]
+
+  at::Device device_;
+  int64_t rows_, stages_ = 1;
+  recipes::SampleOptions options_;
+  std::unique_ptr<train::RunConfig> config_;
+  recipes::ImageShape shape_;
+  std::unique_ptr<pretrained::Autoencoder> autoencoder_;
+};
+
+}  // namespace gigacat::apply

@@ -1,0 +1,56 @@
+// A process that the launcher has started, and its two output streams.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gigacat::dist {
+
+// Lines that come in pieces through a pipe, written on with a prefix.
+class LineStream {
+ public:
+  LineStream(int source, int target, std::string prefix);
+  ~LineStream();
+  LineStream(LineStream&& other) noexcept;
+  LineStream(const LineStream&) = delete;
+  LineStream& operator=(const LineStream&) = delete;
+
+  int source() const { return source_; }
+  bool open() const { return source_ >= 0; }
+  // Reads what is there and writes whole lines. At the end of the stream the rest counts as a line and the source is
+  // closed.
+  void pump();
+  // The last line that was not empty, without its prefix.
+  const std::string& last_line() const { return last_line_; }
+
+ private:
+  void take(std::string_view bytes);
+  void write_line(std::string_view line);
+  void close_source();
+
+  int source_, target_;
+  std::string prefix_, rest_, last_line_;
+};
+
+struct Child {
+  int rank;
+  pid_t process;
+  LineStream out, error;
+  bool running = true;
+  int code = 0;  // exit code, or 128 + signal
+
+  // To the child and everything it has started.
+  void signal(int number) const;
+  // True when it has ended since the last call; sets code.
+  bool has_ended();
+};
+
+// Starts /proc/self/exe with these arguments and this environment in a process group of its own. `inherited`: a
+// descriptor that the child gets as number 3, or -1. Errors: Error with the system's reason.
+Child start_child(int rank, const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
+                  int inherited);
+
+}  // namespace gigacat::dist

@@ -1,0 +1,212 @@
+#include "gigacat/dist/launcher.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include "dist/child.h"
+#include "dist/sockets.h"
+#include "gigacat/core/error.h"
+
+extern char** environ;
+
+namespace gigacat::dist {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kLauncherVariable = "GIGACAT_LAUNCHER_PID";
+constexpr const char* kStoreVariable = "GIGACAT_STORE_FD";
+
+int usable_cores() {
+  cpu_set_t set;
+  return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+// This process' environment with some variables set anew.
+std::vector<std::string> with_variables(const std::vector<std::pair<std::string, std::string>>& variables) {
+  std::vector<std::string> out;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry, name = text.substr(0, text.find('='));
+    const auto same = [&](const auto& variable) { return variable.first == name; };
+    if (std::none_of(variables.begin(), variables.end(), same)) out.emplace_back(text);
+  }
+  for (const auto& [name, value] : variables) out.push_back(name + "=" + value);
+  return out;
+}
+
+std::vector<std::string> environment_of(int rank, int port, const LaunchOptions& options) {
+  const std::string ranks = std::to_string(options.ranks);
+  std::vector<std::pair<std::string, std::string>> variables = {{"RANK", std::to_string(rank)},
+                                                                {"LOCAL_RANK", std::to_string(rank)},
+                                                                {"WORLD_SIZE", ranks},
+                                                                {"LOCAL_WORLD_SIZE", ranks},
+                                                                {"MASTER_ADDR", "127.0.0.1"},
+                                                                {"MASTER_PORT", std::to_string(port)},
+                                                                {"TORCHELASTIC_USE_AGENT_STORE", "False"},
+                                                                {kLauncherVariable, std::to_string(::getpid())}};
+  if (rank == 0) variables.emplace_back(kStoreVariable, "3");
+  if (options.threads > 0 || std::getenv("OMP_NUM_THREADS") == nullptr) {
+    const int threads = options.threads > 0 ? options.threads : std::max(1, usable_cores() / options.ranks);
+    variables.emplace_back("OMP_NUM_THREADS", std::to_string(threads));
+  }
+  return with_variables(variables);
+}
+
+// Signals as readable events for as long as it lives; the launcher's thread gets them in no other way.
+class SignalQueue {
+ public:
+  SignalQueue() {
+    ::sigemptyset(&set_);
+    for (const int number : {SIGINT, SIGTERM, SIGUSR1, SIGCHLD}) ::sigaddset(&set_, number);
+    if (const int code = ::pthread_sigmask(SIG_BLOCK, &set_, &before_))
+      fail("cannot block signals: ", std::strerror(code));
+    descriptor_ = ::signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (descriptor_ < 0) fail("cannot receive signals: ", std::strerror(errno));
+  }
+  ~SignalQueue() {
+    ::close(descriptor_);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  SignalQueue(const SignalQueue&) = delete;
+  SignalQueue& operator=(const SignalQueue&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  std::optional<int> next() {
+    signalfd_siginfo info{};
+    if (::read(descriptor_, &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) return std::nullopt;
+    return static_cast<int>(info.ssi_signo);
+  }
+
+ private:
+  sigset_t set_, before_;
+  int descriptor_ = -1;
+};
+
+// The children of one launch until the last has ended.
+class Launch {
+ public:
+  explicit Launch(const LaunchOptions& options) : options_(options) {}
+  ~Launch() {
+    for (const Child& child : children_) child.signal(SIGKILL);
+  }
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
+
+  void start(const std::vector<std::string>& arguments);
+  int run();
+
+ private:
+  void wait_for_events();
+  void forward_signals();
+  void collect(Child& child);
+  void end_others();
+  bool any_running() const {
+    return std::any_of(children_.begin(), children_.end(), [](const Child& child) { return child.running; });
+  }
+
+  LaunchOptions options_;
+  SignalQueue signals_;
+  std::vector<Child> children_;
+  int result_ = 0;
+  bool asked_to_stop_ = false;
+  std::optional<Clock::time_point> first_end_;  // of a child after which the others must end too
+  int pushed_ = 0;                              // how far the others have been made to: 0, SIGTERM sent, SIGKILL sent
+};
+
+void Launch::start(const std::vector<std::string>& arguments) {
+  const int socket = listen_at("127.0.0.1", options_.master_port, std::max(128, 4 * options_.ranks));
+  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string()};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  children_.reserve(static_cast<size_t>(options_.ranks));
+  for (int rank = 0; rank < options_.ranks; ++rank)
+    children_.push_back(
+        start_child(rank, command, environment_of(rank, port_of(socket), options_), rank == 0 ? socket : -1));
+  ::close(socket);
+}
+
+int Launch::run() {
+  while (any_running()) {
+    wait_for_events();
+    forward_signals();
+    for (Child& child : children_) {
+      child.out.pump();
+      child.error.pump();
+    }
+    for (Child& child : children_)
+      if (child.has_ended()) collect(child);
+    end_others();
+  }
+  return result_;
+}
+
+void Launch::wait_for_events() {
+  std::vector<pollfd> watched{{signals_.descriptor(), POLLIN, 0}};
+  for (const Child& child : children_)
+    for (const LineStream* stream : {&child.out, &child.error})
+      if (stream->open()) watched.push_back({stream->source(), POLLIN, 0});
+  ::poll(watched.data(), watched.size(), 200);  // the deadlines need no better clock
+}
+
+void Launch::forward_signals() {
+  while (const std::optional<int> number = signals_.next()) {
+    if (*number == SIGCHLD) continue;
+    asked_to_stop_ = true;
+    for (const Child& child : children_) child.signal(*number);
+  }
+}
+
+void Launch::collect(Child& child) {
+  child.out.pump();
+  child.error.pump();
+  if (result_ == 0) result_ = child.code;
+  if ((child.code == 0 && !asked_to_stop_) || first_end_) return;
+  first_end_ = Clock::now();
+  if (asked_to_stop_) return;
+  const std::string& reason = child.error.last_line();
+  const std::string how = child.code > 128 ? cat("killed by signal ", child.code - 128) : cat("exit code ", child.code);
+  std::fprintf(stderr, "rank %d failed (%s)%s%s\n", child.rank, how.c_str(), reason.empty() ? "" : ": ",
+               reason.c_str());
+}
+
+void Launch::end_others() {
+  if (!first_end_) return;
+  const double passed = std::chrono::duration<double>(Clock::now() - *first_end_).count();
+  // Children that were asked to stop are writing their last checkpoint: they have the time of grace before they are
+  // pushed.
+  const double terminate_at = asked_to_stop_ ? options_.grace_seconds : 0;
+  const int wanted = passed < terminate_at ? 0 : passed < terminate_at + options_.grace_seconds ? 1 : 2;
+  if (wanted <= pushed_) return;
+  pushed_ = wanted;
+  for (const Child& child : children_) child.signal(wanted == 1 ? SIGTERM : SIGKILL);
+}
+
+}  // namespace
+
+int launch_local(const std::vector<std::string>& arguments, const LaunchOptions& options) {
+  if (options.ranks < 1 || options.ranks > 1024) fail<UsageError>("ranks=", options.ranks, ": expected 1 to 1024");
+  Launch launch(options);
+  launch.start(arguments);
+  return launch.run();
+}
+
+void end_with_launcher() {
+  const char* launcher = std::getenv(kLauncherVariable);
+  if (launcher == nullptr || std::to_string(::getppid()) != launcher) return;
+  if (::prctl(PR_SET_PDEATHSIG, SIGTERM) != 0) return;            // a kernel without it: the run goes on alone
+  if (std::to_string(::getppid()) != launcher) ::raise(SIGTERM);  // it ended just before
+}
+
+}  // namespace gigacat::dist

@@ -1,0 +1,221 @@
+#include "dist/process_group.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+
+#include <cstdlib>
+
+#include "dist/cuda_abi.h"
+#include "dist/meeting.h"
+#include "dist/sockets.h"
+#include "gigacat/core/error.h"
+#include "gigacat/core/log.h"
+#include "gigacat/dist/device.h"
+
+namespace gigacat::dist {
+namespace {
+
+using Milliseconds = std::chrono::milliseconds;
+using BackendType = c10d::ProcessGroup::BackendType;
+using Native = c10::intrusive_ptr<c10d::ProcessGroup>;
+
+c10d::ReduceOp::RedOpType reduce_op(Reduce op) {
+  switch (op) {
+    case Reduce::max:
+      return c10d::ReduceOp::MAX;
+    case Reduce::min:
+      return c10d::ReduceOp::MIN;
+    case Reduce::sum:
+    case Reduce::mean:  // Gloo knows no mean: the sum is divided
+      break;
+  }
+  return c10d::ReduceOp::SUM;
+}
+
+// First line of a library's error, without the place in its source.
+std::string short_reason(const std::string& text) {
+  const std::string line = text.substr(0, text.find('\n'));
+  const size_t end = line.rfind("] ", line.find(" ["));
+  return !line.empty() && line[0] == '[' && end != std::string::npos ? line.substr(end + 2) : line;
+}
+
+class ProcessGroupImpl : public Group {
+ public:
+  ProcessGroupImpl(Native native, const Meeting& meeting, at::Device device, Milliseconds timeout)
+      : Group(device),
+        native_(std::move(native)),
+        timeout_(timeout),
+        watch_(meeting.watch_store, native_->getRank(), native_->getSize(), meeting.keeps_store) {}
+
+  int rank() const override { return native_->getRank(); }
+  int size() const override { return native_->getSize(); }
+  Native native() const override { return native_; }
+  Watch& watch() { return watch_; }
+
+  void all_reduce(at::Tensor& tensor, Reduce op, const char* what) override;
+  void broadcast(at::Tensor& tensor, int root, const char* what) override;
+  at::Tensor all_gather(const at::Tensor& tensor, const char* what) override;
+  void barrier(const char* what, std::chrono::seconds timeout) override;
+  void guard(const char* what, const std::function<void()>& work) override;
+
+ private:
+  void reduce(at::Tensor& tensor, Reduce op, const char* what, Milliseconds timeout);
+  void exchange(const char* what, bool on_gpu, Milliseconds timeout,
+                const std::function<c10::intrusive_ptr<c10d::Work>()>& start);
+  [[noreturn]] void report(const char* what, const char* reason, Milliseconds waited);
+
+  Native native_;
+  Milliseconds timeout_;
+  Watch watch_;
+};
+
+void ProcessGroupImpl::report(const char* what, const char* reason, Milliseconds waited) {
+  const std::string text = short_reason(reason);
+  const bool slow = text.find("imed out") != std::string::npos || text.find("imeout") != std::string::npos;
+  const std::string missing = watch_.diagnose();
+  fail(what, " failed on rank ", rank(), slow ? cat(" after ", waited.count() / 1000, " s") : "", ": ", missing, " (",
+       text, ")");
+}
+
+void ProcessGroupImpl::exchange(const char* what, bool on_gpu, Milliseconds timeout,
+                                const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
+  const Doing doing(watch_, what);
+  try {
+    // Gloo keeps the time itself. NCCL given a time waits for the exchange, not for its launch alone, so that a late
+    // rank is an error here.
+    start()->wait(on_gpu ? timeout : kNoTimeout);
+  } catch (const gloo::Exception& error) {
+    report(what, error.what(), timeout);
+  } catch (const c10::Error& error) {
+    report(what, error.what_without_backtrace(), timeout);
+  }
+}
+
+void ProcessGroupImpl::guard(const char* what, const std::function<void()>& work) {
+  const Doing doing(watch_, what);
+  try {
+    work();
+  } catch (const gloo::Exception& error) {
+    report(what, error.what(), timeout_);
+  } catch (const c10::DistError& error) {
+    report(what, error.what_without_backtrace(), timeout_);
+  }
+}
+
+void ProcessGroupImpl::reduce(at::Tensor& tensor, Reduce op, const char* what, Milliseconds timeout) {
+  check_reducible(tensor, op, what);
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> list{tensor.contiguous()};
+  c10d::AllreduceOptions options;
+  options.reduceOp = reduce_op(op);
+  options.timeout = timeout;
+  exchange(what, tensor.is_cuda(), timeout, [&] { return native_->allreduce(list, options); });
+  if (op == Reduce::mean) list[0].div_(size());
+  if (!list[0].is_same(tensor)) tensor.copy_(list[0]);
+}
+
+void ProcessGroupImpl::all_reduce(at::Tensor& tensor, Reduce op, const char* what) {
+  reduce(tensor, op, what, timeout_);
+}
+
+void ProcessGroupImpl::broadcast(at::Tensor& tensor, int root, const char* what) {
+  check_root(root, size(), what);
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> list{tensor.contiguous()};
+  c10d::BroadcastOptions options;
+  options.rootRank = root;
+  options.timeout = timeout_;
+  exchange(what, tensor.is_cuda(), timeout_, [&] { return native_->broadcast(list, options); });
+  if (!list[0].is_same(tensor)) tensor.copy_(list[0]);
+}
+
+at::Tensor ProcessGroupImpl::all_gather(const at::Tensor& tensor, const char* what) {
+  at::Tensor input = tensor.detach().contiguous();
+  if (input.dim() == 0) input = input.reshape({1});
+  std::vector<int64_t> sizes = input.sizes().vec();
+  sizes[0] *= size();
+  at::Tensor output = at::empty(sizes, input.options());
+  c10d::AllgatherOptions options;
+  options.timeout = timeout_;
+  exchange(what, tensor.is_cuda(), timeout_, [&] { return native_->_allgather_base(output, input, options); });
+  return output;
+}
+
+void ProcessGroupImpl::barrier(const char* what, std::chrono::seconds timeout) {
+  at::Tensor present = at::ones({1});
+  reduce(present, Reduce::sum, what, timeout.count() > 0 ? Milliseconds(timeout) : timeout_);
+}
+
+using GlooOptions = c10::intrusive_ptr<c10d::ProcessGroupGloo::Options>;
+
+// Gloo by itself takes the address that this machine's name stands for, which is often 127.0.1.1: of use to no other
+// machine.
+GlooOptions gloo_options(const Environment& environment, const GroupOptions& options) {
+  using Gloo = c10d::ProcessGroupGloo;
+  if (std::getenv("GLOO_SOCKET_IFNAME") != nullptr) return Gloo::Options::create_default(options.timeout);
+  GlooOptions gloo = Gloo::Options::create(options.timeout);
+  gloo->devices.push_back(is_interface(options.bind) ? Gloo::createDeviceForInterface(options.bind)
+                                                     : Gloo::createDeviceForHostname(address_towards(
+                                                           environment.master_address, environment.master_port)));
+  return gloo;
+}
+
+c10::intrusive_ptr<c10d::Backend> make_gloo(const Environment& environment, const GroupOptions& options,
+                                            const c10::intrusive_ptr<c10d::Store>& store) {
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(c10::make_intrusive<c10d::PrefixStore>("gloo", store),
+                                                     environment.rank, environment.world,
+                                                     gloo_options(environment, options));
+}
+
+c10::intrusive_ptr<c10d::Backend> make_nccl(const Environment& environment, const GroupOptions& options,
+                                            const c10::intrusive_ptr<c10d::Store>& store, at::Device device) {
+  const auto make = reinterpret_cast<cuda_abi::MakeNcclGroup*>(cuda_symbol("gigacat_make_nccl_group"));
+  return make(c10::make_intrusive<c10d::PrefixStore>("nccl", store), environment.rank, environment.world,
+              Milliseconds(options.timeout).count(), device);
+}
+
+Native join_processes(const Environment& environment, at::Device device, const GroupOptions& options,
+                      const Meeting& meeting) {
+  auto group = c10::make_intrusive<c10d::ProcessGroup>(meeting.store, environment.rank, environment.world);
+  const auto gloo = make_gloo(environment, options, meeting.store);
+  group->setBackend(at::kCPU, BackendType::GLOO, gloo);
+  group->setDefaultBackend(BackendType::GLOO);
+  if (!device.is_cuda()) return group;
+  if (options.backend == "gloo") {
+    group->setBackend(at::kCUDA, BackendType::GLOO, gloo);
+    return group;
+  }
+  group->setBackend(at::kCUDA, BackendType::NCCL, make_nccl(environment, options, meeting.store, device));
+  group->setDefaultBackend(BackendType::NCCL);
+  return group;
+}
+
+}  // namespace
+
+std::shared_ptr<Group> make_process_group(const Environment& environment, at::Device device,
+                                          const GroupOptions& options) {
+  const auto began = std::chrono::steady_clock::now();
+  const Meeting meeting = meet(environment, options);
+  try {
+    auto group = std::make_shared<ProcessGroupImpl>(join_processes(environment, device, options, meeting), meeting,
+                                                    device, options.timeout);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+    log::info("rendezvous: ", environment.world, " ranks met at ", environment.master_address, ":",
+              environment.master_port, " in ", human_time(took.count()));
+    return group;
+  } catch (const gloo::Exception& error) {
+    fail("cannot connect rank ", environment.rank, " to the others: ", short_reason(error.what()));
+  } catch (const c10::Error& error) {
+    fail("cannot connect rank ", environment.rank, " to the others: ", short_reason(error.what_without_backtrace()));
+  }
+}
+
+Watch* watch_of(Group& group) {
+  const auto several = dynamic_cast<ProcessGroupImpl*>(&group);
+  return several == nullptr ? nullptr : &several->watch();
+}
+
+}  // namespace gigacat::dist

@@ -1,0 +1,22 @@
+// The few socket calls that the meeting of ranks needs.
+#pragma once
+
+#include <string>
+
+namespace gigacat::dist {
+
+// A listening TCP socket at a host name, address or interface name. Port 0 takes a free one.
+// Errors: Error with the place, the system's reason and what to set.
+int listen_at(const std::string& place, int port, int backlog);
+
+// Port and address of a listening socket; the address is one that this machine can connect to.
+int port_of(int socket);
+std::string address_of(int socket);
+
+// This machine's address on the way to `host`. Errors: Error when the name is unknown or there is no way.
+std::string address_towards(const std::string& host, int port);
+
+bool is_interface(const std::string& name);
+bool is_loopback(const std::string& host);
+
+}  // namespace gigacat::dist

@@ -1,0 +1,132 @@
+#include "gigacat/io/events.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <climits>
+#include <cstdio>
+
+#include "bytes.h"
+#include "gigacat/core/error.h"
+#include "protobuf.h"
+
+namespace gigacat::io {
+
+namespace {
+
+// Field numbers of tensorflow.Event, Summary, Summary.Value, Summary.Image, SummaryMetadata and TensorProto.
+namespace event_field {
+constexpr int kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5;
+}
+namespace value_field {
+constexpr int kTag = 1, kSimpleValue = 2, kImage = 4, kTensor = 8, kMetadata = 9;
+}
+namespace image_field {
+constexpr int kHeight = 1, kWidth = 2, kColorspace = 3, kEncoded = 4;
+}
+constexpr int kSummaryValue = 1, kMetadataPlugin = 1, kPluginName = 1;
+constexpr int kTensorDtype = 1, kTensorShape = 2, kTensorStrings = 8, kShapeDimension = 2, kDimensionSize = 1;
+constexpr int kRgb = 3, kTypeString = 7;
+
+// The masking that TFRecord asks for, so that the checksum of data that holds checksums stays useful.
+uint32_t masked_crc(Bytes bytes) {
+  const uint32_t crc = crc32c(bytes);
+  return (crc >> 15 | crc << 17) + 0xa282ead8u;
+}
+
+std::string host_name() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  const bool known = gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0';
+  return known ? name.data() : "localhost";
+}
+
+// A name that no other writer has: TensorBoard reads all files of a folder in the order of their names.
+fs::path new_path(const fs::path& folder) {
+  static std::atomic<int> count{0};
+  for (;;) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    char seconds[24];
+    std::snprintf(seconds, sizeof seconds, "%010lld",
+                  static_cast<long long>(std::chrono::duration_cast<std::chrono::seconds>(now).count()));
+    const fs::path path = folder / cat("events.out.tfevents.", seconds, ".", host_name(), ".", getpid(), ".", count++);
+    if (!fs::exists(path)) return path;
+  }
+}
+
+std::string summary_of(std::string_view value) {
+  std::string out;
+  proto::add_bytes(out, kSummaryValue, value);
+  return out;
+}
+
+}  // namespace
+
+EventWriter::EventWriter(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail("cannot create ", folder.string(), ": ", error.message());
+  path_ = new_path(folder);
+  out_ = std::make_unique<FileWriter>(path_);
+  std::string version = event(0, "");
+  proto::add_bytes(version, event_field::kFileVersion, "brain.Event:2");
+  record(version);
+  flush();
+}
+
+void EventWriter::scalar(std::string_view tag, double value, int64_t step) {
+  std::string out;
+  proto::add_bytes(out, value_field::kTag, tag);
+  proto::add_float(out, value_field::kSimpleValue, static_cast<float>(value));
+  record(event(step, summary_of(out)));
+}
+
+void EventWriter::image(std::string_view tag, std::string_view png, int64_t height, int64_t width, int64_t step) {
+  std::string image;
+  proto::add_integer(image, image_field::kHeight, height);
+  proto::add_integer(image, image_field::kWidth, width);
+  proto::add_integer(image, image_field::kColorspace, kRgb);
+  proto::add_bytes(image, image_field::kEncoded, png);
+  std::string out;
+  proto::add_bytes(out, value_field::kTag, tag);
+  proto::add_bytes(out, value_field::kImage, image);
+  record(event(step, summary_of(out)));
+}
+
+void EventWriter::text(std::string_view tag, std::string_view text, int64_t step) {
+  std::string dimension, shape, tensor, plugin, metadata, out;
+  proto::add_integer(dimension, kDimensionSize, 1);
+  proto::add_bytes(shape, kShapeDimension, dimension);
+  proto::add_integer(tensor, kTensorDtype, kTypeString);
+  proto::add_bytes(tensor, kTensorShape, shape);
+  proto::add_bytes(tensor, kTensorStrings, text);
+  proto::add_bytes(plugin, kPluginName, "text");
+  proto::add_bytes(metadata, kMetadataPlugin, plugin);
+  proto::add_bytes(out, value_field::kTag, tag);
+  proto::add_bytes(out, value_field::kTensor, tensor);
+  proto::add_bytes(out, value_field::kMetadata, metadata);
+  record(event(step, summary_of(out)));
+}
+
+void EventWriter::flush() { out_->flush(); }
+
+std::string EventWriter::event(int64_t step, std::string_view summary) const {
+  const std::chrono::duration<double> now = std::chrono::system_clock::now().time_since_epoch();
+  std::string out;
+  proto::add_double(out, event_field::kWallTime, now.count());
+  proto::add_integer(out, event_field::kStep, step);
+  if (!summary.empty()) proto::add_bytes(out, event_field::kSummary, summary);
+  return out;
+}
+
+void EventWriter::record(std::string_view event) {
+  std::string out;
+  append_le<uint64_t>(out, event.size());
+  append_le<uint32_t>(out, masked_crc(as_bytes(out)));
+  out += event;
+  append_le<uint32_t>(out, masked_crc(as_bytes(event)));
+  out_->write(out);
+}
+
+}  // namespace gigacat::io

@@ -1,0 +1,135 @@
+#include <mutex>
+#include <opencv2/core.hpp>
+#include <opencv2/core/utils/logger.hpp>
+#include <opencv2/imgcodecs.hpp>
+
+#include "gigacat/core/error.h"
+#include "image_internal.h"
+
+namespace gigacat::io {
+
+namespace {
+
+// Samples keep their high byte.
+uint8_t high_byte(uint8_t sample) { return sample; }
+uint8_t high_byte(uint16_t sample) { return static_cast<uint8_t>(sample >> 8); }
+
+uint8_t blend(int color, int alpha, int background) {
+  return static_cast<uint8_t>((color * alpha + background * (255 - alpha) + 127) / 255);
+}
+
+// One row of grey, BGR or BGRA samples to RGB.
+template <class Sample>
+void row_to_rgb(const Sample* from, int channels, int64_t width, uint8_t background, uint8_t* to) {
+  const int red = channels == 1 ? 0 : 2, green = channels == 1 ? 0 : 1;
+  for (int64_t x = 0; x < width; ++x, from += channels, to += 3) {
+    to[0] = high_byte(from[red]);
+    to[1] = high_byte(from[green]);
+    to[2] = high_byte(from[0]);
+    if (channels != 4) continue;
+    const int alpha = high_byte(from[3]);
+    for (int c = 0; c < 3; ++c) to[c] = blend(to[c], alpha, background);
+  }
+}
+
+Image to_rgb(const cv::Mat& mat, uint8_t background, std::string_view name) {
+  const int channels = mat.channels(), depth = mat.depth();
+  if ((depth != CV_8U && depth != CV_16U) || (channels != 1 && channels != 3 && channels != 4)) {
+    fail(name, ": pixels of an unknown kind (", channels, " channels)");
+  }
+  Image image{.height = mat.rows, .width = mat.cols, .channels = 3, .pixels = {}};
+  image.pixels.resize(static_cast<size_t>(image.height * image.width * 3));
+  for (int y = 0; y < mat.rows; ++y) {
+    if (depth == CV_8U) {
+      row_to_rgb(mat.ptr<uint8_t>(y), channels, image.width, background, image.row(y));
+    } else {
+      row_to_rgb(mat.ptr<uint16_t>(y), channels, image.width, background, image.row(y));
+    }
+  }
+  return image;
+}
+
+cv::Mat decode_opencv(Bytes bytes, int flags, std::string_view name, const ImageHeader& header) {
+  if (bytes.size() > static_cast<size_t>(INT_MAX)) fail(name, ": an image file of ", bytes.size(), " bytes is refused");
+  const cv::Mat file(1, static_cast<int>(bytes.size()), CV_8U, const_cast<std::byte*>(bytes.data()));
+  cv::Mat mat = cv::imdecode(file, flags | cv::IMREAD_IGNORE_ORIENTATION);
+  if (mat.empty()) fail(name, ": damaged or truncated ", header.format);
+  if (mat.rows != header.height || mat.cols != header.width)
+    fail(name, ": damaged ", header.format, ": it has two sizes");
+  return mat;
+}
+
+// OpenCV expands transparency of palette and RGB, not that of one grey value.
+void clear_transparent_grey(cv::Mat& mat, const PngParts& parts, uint8_t background) {
+  constexpr int kGrey = 0;
+  if (parts.color_type != kGrey || parts.transparency.size() < 2) return;
+  int key = load_be<uint16_t>(as_bytes(parts.transparency), 0);
+  if (parts.bit_depth < 8) key = key * 255 / ((1 << parts.bit_depth) - 1);
+  mat.setTo(cv::Scalar(mat.depth() == CV_16U ? background * 257 : background), mat == key);
+}
+
+Image decode_png(Bytes bytes, std::string_view name, const ImageHeader& header, uint8_t background) {
+  const PngParts parts = read_png(bytes, name);
+  cv::Mat mat = decode_opencv(as_bytes(parts.file), cv::IMREAD_UNCHANGED, name, header);
+  clear_transparent_grey(mat, parts, background);
+  return to_rgb(mat, background, name);
+}
+
+Image decode_webp(Bytes bytes, std::string_view name, const ImageHeader& header, uint8_t background) {
+  constexpr unsigned kAnimated = 2;
+  const bool extended = as_text(bytes.subspan(12, 4)) == "VP8X";
+  if (extended && std::to_integer<unsigned>(bytes[20]) & kAnimated) fail(name, ": animated WebP is not supported");
+  if (load_le<uint32_t>(bytes, 4) > bytes.size() - 8) fail(name, ": truncated WebP");
+  return to_rgb(decode_opencv(bytes, cv::IMREAD_UNCHANGED, name, header), background, name);
+}
+
+Image decode_bmp(Bytes bytes, std::string_view name, const ImageHeader& header, uint8_t background) {
+  constexpr uint32_t kPlain = 0, kRunLength8 = 1, kRunLength4 = 2, kBitFields = 3;
+  const bool old = load_le<uint32_t>(bytes, 14) == 12;
+  if (bytes.size() < (old ? 26 : 54)) fail(name, ": truncated BMP");
+  const uint32_t packing = old ? kPlain : load_le<uint32_t>(bytes, 30);
+  if (packing > kBitFields) fail(name, ": BMP of packing ", packing, " is not supported");
+  const int64_t bits = load_le<uint16_t>(bytes, old ? 24 : 28);
+  const int64_t needed = load_le<uint32_t>(bytes, 10) + (header.width * bits + 31) / 32 * 4 * header.height;
+  const bool run_length = packing == kRunLength8 || packing == kRunLength4;
+  if (!run_length && needed > static_cast<int64_t>(bytes.size())) fail(name, ": truncated BMP");
+  return to_rgb(decode_opencv(bytes, cv::IMREAD_COLOR, name, header), background, name);
+}
+
+void refuse(const ImageHeader& header, std::string_view name, const DecodeOptions& options) {
+  if (header.format == "gif") fail(name, ": ", header.format, " is not supported; convert it to PNG or JPEG");
+  const uint64_t pixels = static_cast<uint64_t>(header.height) * static_cast<uint64_t>(header.width);
+  if (pixels > options.most_pixels) {
+    fail(name, ": ", header.width, " x ", header.height, " pixels are more than the ", options.most_pixels, " allowed");
+  }
+}
+
+Image decode_pixels(Bytes bytes, std::string_view name, const ImageHeader& header, uint8_t background) {
+  if (header.format == "jpeg") return decode_jpeg(bytes, name, header);
+  if (header.format == "png") return decode_png(bytes, name, header, background);
+  if (header.format == "webp") return decode_webp(bytes, name, header, background);
+  GIGACAT_CHECK(header.format == "bmp", header.format);
+  return decode_bmp(bytes, name, header, background);
+}
+
+}  // namespace
+
+void set_up_opencv() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    cv::setNumThreads(0);
+    cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+    cv::redirectError([](int, const char*, const char*, const char*, int, void*) { return 0; });
+  });
+}
+
+Image decode_image(Bytes bytes, std::string_view name, const DecodeOptions& options) try {
+  const ImageHeader header = probe_image(bytes, name);
+  refuse(header, name, options);
+  set_up_opencv();
+  return apply_orientation(decode_pixels(bytes, name, header, options.background), header.orientation);
+} catch (const cv::Exception& error) {
+  fail(name, ": cannot be decoded: ", error.err);
+}
+
+}  // namespace gigacat::io

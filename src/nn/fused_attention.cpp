@@ -1,0 +1,190 @@
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <array>
+#include <cmath>
+#include <optional>
+
+#include "gigacat/core/error.h"
+#include "nn/rows.h"
+
+namespace gigacat::nn {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+// What rotates and normalises the queries and keys of qkv [B, T, 3, h, d].
+struct Prepare {
+  at::Tensor q_weight, k_weight, cos, sin;
+  double eps;
+  const float* weight(int part) const {
+    const at::Tensor& w = part == 0 ? q_weight : k_weight;
+    return w.defined() ? w.const_data_ptr<float>() : nullptr;
+  }
+  const float* cos_row(int64_t token) const { return cos.const_data_ptr<float>() + token * cos.size(1); }
+  const float* sin_row(int64_t token) const { return sin.const_data_ptr<float>() + token * sin.size(1); }
+};
+
+// q and k [B, T, h, d] by the kernels; `scales` [B * T, 2, h] keeps the norms for the backward pass.
+QueryKey run_prepare(const at::Tensor& qkv, const Prepare& how, at::Tensor& scales) {
+  const int64_t tokens = qkv.size(1), h = qkv.size(3), d = qkv.size(4), count = qkv.size(0) * tokens;
+  const bool norm = how.q_weight.defined();
+  const std::array<at::Tensor, 2> outs{at::empty({qkv.size(0), tokens, h, d}, qkv.options()),
+                                       at::empty({qkv.size(0), tokens, h, d}, qkv.options())};
+  scales = at::empty({norm ? count : 0, 2, h}, at::kFloat);
+  at::parallel_for(0, count, 16, [&](int64_t first, int64_t last) {
+    RowReader in(qkv, h * d);
+    std::array<RowWriter, 2> to{RowWriter(outs[0], h * d), RowWriter(outs[1], h * d)};
+    for (int64_t row = first; row < last; ++row)
+      for (int part = 0; part < 2; ++part) {
+        float* scale = norm ? scales.data_ptr<float>() + (row * 2 + part) * h : nullptr;
+        fused_kernels().rotate(in(3 * row + part), how.weight(part), static_cast<float>(how.eps),
+                               how.cos_row(row % tokens), how.sin_row(row % tokens), h, d, to[part].slot(row), scale);
+        to[part].commit(row);
+      }
+  });
+  return {outs[0], outs[1]};
+}
+
+// Gradients of run_prepare: fills the q and k parts of dqkv; returns the weights' gradients [2, d], or undefined.
+at::Tensor run_prepare_backward(const at::Tensor& qkv, const Prepare& how, const at::Tensor& scales,
+                                const at::Tensor& dq, const at::Tensor& dk, bool weights, const at::Tensor& dqkv) {
+  const int64_t tokens = qkv.size(1), h = qkv.size(3), d = qkv.size(4), count = qkv.size(0) * tokens;
+  const int64_t chunks = (count + kRowsPerChunk - 1) / kRowsPerChunk;
+  const at::Tensor partials = weights ? at::zeros({2, chunks, d}, at::kFloat) : at::Tensor();
+  at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
+    RowReader in(qkv, h * d);
+    std::array<RowReader, 2> grads{RowReader(dq, h * d), RowReader(dk, h * d)};
+    RowWriter out(dqkv, h * d);
+    std::vector<float> scratch(d);
+    for (int64_t row = begin * kRowsPerChunk; row < std::min(end * kRowsPerChunk, count); ++row)
+      for (int part = 0; part < 2; ++part) {
+        const float* scale = how.q_weight.defined() ? scales.const_data_ptr<float>() + (row * 2 + part) * h : nullptr;
+        float* dw = weights ? partials.data_ptr<float>() + (part * chunks + row / kRowsPerChunk) * d : nullptr;
+        fused_kernels().rotate_backward(grads[part](row), in(3 * row + part), how.weight(part), scale,
+                                        how.cos_row(row % tokens), how.sin_row(row % tokens), h, d,
+                                        out.slot(3 * row + part), dw, scratch.data());
+        out.commit(3 * row + part);
+      }
+  });
+  return weights ? partials.sum(1) : at::Tensor();
+}
+
+// Tokens [first, first + length) of x [B, T, h, d] as [B, h, length, d].
+at::Tensor run_of(const at::Tensor& x, int64_t first, int64_t length) {
+  return x.narrow(1, first, length).transpose(1, 2);
+}
+
+struct AttentionFunction : public torch::autograd::Function<AttentionFunction> {
+  static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv_in, const std::optional<at::Tensor>& q_norm,
+                            const std::optional<at::Tensor>& k_norm, double eps, const at::Tensor& cos,
+                            const at::Tensor& sin, const std::vector<int64_t>& parts) {
+    const at::Tensor qkv = qkv_in.contiguous(), q_weight = q_norm.value_or(at::Tensor()),
+                     k_weight = k_norm.value_or(at::Tensor());
+    at::Tensor scales;
+    const auto [q, k] = run_prepare(qkv, {q_weight, k_weight, cos, sin, eps}, scales);
+    const at::Tensor out = at::empty_like(q), v = qkv.select(2, 2);
+    std::vector<at::Tensor> sums;
+    int64_t first = 0;
+    for (const int64_t length : parts) {
+      const auto [y, logsumexp] = at::_scaled_dot_product_flash_attention_for_cpu(
+          run_of(q, first, length), run_of(k, first, length), run_of(v, first, length));
+      run_of(out, first, length).copy_(y);
+      sums.push_back(logsumexp);
+      first += length;
+    }
+    // q and k are cheaper to make again than to keep.
+    ctx->save_for_backward({qkv, q_weight, k_weight, cos, sin, out});
+    ctx->saved_data["sums"] = sums;
+    ctx->saved_data["parts"] = parts;
+    ctx->saved_data["eps"] = eps;
+    return out.flatten(2);
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const at::Tensor &qkv = saved[0], &out = saved[5];
+    const Prepare how{saved[1], saved[2], saved[3], saved[4], ctx->saved_data["eps"].toDouble()};
+    const std::vector<at::Tensor> sums = ctx->saved_data["sums"].toTensorVector();
+    const std::vector<int64_t> parts = ctx->saved_data["parts"].toIntVector();
+    const at::Tensor dout = grads[0].contiguous().view_as(out);
+    at::Tensor scales;
+    const auto [q, k] = run_prepare(qkv, how, scales);
+    const at::Tensor v = qkv.select(2, 2), dqkv = at::empty_like(qkv), dv = dqkv.select(2, 2);
+    const at::Tensor dq = at::empty_like(q), dk = at::empty_like(k);
+    int64_t first = 0;
+    for (size_t i = 0; i < parts.size(); first += parts[i++]) {
+      const auto of = [&](const at::Tensor& x) { return run_of(x, first, parts[i]); };
+      const auto [a, b, c] = at::_scaled_dot_product_flash_attention_for_cpu_backward(of(dout), of(q), of(k), of(v),
+                                                                                      of(out), sums[i], 0.0, false);
+      of(dq).copy_(a);
+      of(dk).copy_(b);
+      of(dv).copy_(c);
+    }
+    const bool weights = how.q_weight.defined() && ctx->needs_input_grad(1);
+    const at::Tensor dw = run_prepare_backward(qkv, how, scales, dq, dk, weights, dqkv);
+    variable_list result(7);
+    result[0] = dqkv;
+    if (weights) result[1] = dw[0], result[2] = dw[1];
+    return result;
+  }
+};
+
+// Rotation by pairs: (x0, x1) -> (x0 cos - x1 sin, x1 cos + x0 sin). x [B, T, h, d].
+at::Tensor plain_rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+  const at::Tensor pairs = x.unflatten(-1, {-1, 2});
+  const at::Tensor turned = at::stack({-pairs.select(-1, 1), pairs.select(-1, 0)}, -1).flatten(-2);
+  return x * cos.unsqueeze(1) + turned * sin.unsqueeze(1);
+}
+
+QueryKey plain_query_key(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight, double eps,
+                         const Rotary& rotary) {
+  const at::Tensor cos = rotary.cos.to(qkv.options()), sin = rotary.sin.to(qkv.options());
+  const auto prepare = [&](int64_t part, const at::Tensor& weight) {
+    const at::Tensor x = qkv.select(2, part);
+    return plain_rotate(weight.defined() ? plain_rms(x, eps) * weight : x, cos, sin).to(qkv.scalar_type());
+  };
+  return {prepare(0, q_weight), prepare(1, k_weight)};
+}
+
+// softmax(q k^T / sqrt(d)) v on [B, h, T, d]; in a TwiceDifferentiable scope by operations whose backward is
+// differentiable.
+at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  if (!TwiceDifferentiable::active()) return at::scaled_dot_product_attention(q, k, v);
+  const double scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
+  return at::matmul(at::softmax(at::matmul(q * scale, k.transpose(-2, -1)), -1), v);
+}
+
+}  // namespace
+
+QueryKey query_key(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight, double eps,
+                   const Rotary& rotary) {
+  if (!use_kernels({qkv})) return plain_query_key(qkv, q_weight, k_weight, eps, rotary);
+  at::Tensor scales;
+  return run_prepare(qkv.contiguous(), {q_weight, k_weight, rotary.cos, rotary.sin, eps}, scales);
+}
+
+at::Tensor self_attention(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight, double eps,
+                          const Rotary& rotary, const std::vector<int64_t>& parts) {
+  const std::vector<int64_t> runs = parts.empty() ? std::vector<int64_t>{qkv.size(1)} : parts;
+  GIGACAT_CHECK(qkv.size(1) == rotary.cos.size(0), "tokens ", qkv.size(1), ", rotary table ", rotary.cos.size(0));
+  if (use_kernels({qkv})) {
+    const auto given = [](const at::Tensor& w) { return w.defined() ? std::optional(w) : std::nullopt; };
+    return AttentionFunction::apply(qkv, given(q_weight), given(k_weight), eps, rotary.cos, rotary.sin, runs);
+  }
+
+  const auto [q, k] = plain_query_key(qkv, q_weight, k_weight, eps, rotary);
+  const at::Tensor v = qkv.select(2, 2);
+  std::vector<at::Tensor> outs;
+  int64_t first = 0;
+  for (const int64_t length : runs) {
+    outs.push_back(
+        plain_attention(run_of(q, first, length), run_of(k, first, length), run_of(v, first, length)).transpose(1, 2));
+    first += length;
+  }
+  return (outs.size() == 1 ? outs[0] : at::cat(outs, 1)).flatten(2);
+}
+
+}  // namespace gigacat::nn

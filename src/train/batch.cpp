@@ -1,0 +1,94 @@
+#include "train/batch.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+
+#include <utility>
+
+#include "gigacat/core/error.h"
+
+namespace gigacat::train {
+namespace {
+
+bool is_bytes(data::Content content) { return content == data::Content::image || content == data::Content::pixels; }
+
+// The whole batch as a tensor over the host memory, which it keeps alive.
+at::Tensor wrap(const data::HostBatch& host) {
+  const auto type = is_bytes(host.content) ? at::kByte : at::kFloat;
+  return at::from_blob(
+      host.values.get(), {host.count, host.channels, host.height, host.width}, [memory = host.values](void*) {}, type);
+}
+
+// A tensor that takes over the values; undefined when there are none.
+template <class T>
+at::Tensor adopt(std::vector<T>& values, at::IntArrayRef shape, at::ScalarType type) {
+  if (values.empty()) return {};
+  auto memory = std::make_shared<std::vector<T>>(std::move(values));
+  T* const data = memory->data();
+  return at::from_blob(
+      data, shape, [memory](void*) {}, type);
+}
+
+template <class T>
+std::vector<T> every(const std::vector<T>& rows, int64_t first, int64_t stride) {
+  std::vector<T> taken;
+  for (size_t i = static_cast<size_t>(first); i < rows.size(); i += static_cast<size_t>(stride))
+    taken.push_back(rows[i]);
+  return taken;
+}
+
+void check_labels(const data::HostBatch& host, int64_t num_classes) {
+  for (size_t i = 0; i < host.labels.size(); ++i)
+    if (host.labels[i] < 0 || host.labels[i] >= num_classes)
+      fail("sample ", host.indices[i], " of the data has label ", host.labels[i], ", but data.num_classes is ",
+           num_classes);
+}
+
+at::Tensor to_images(const at::Tensor& values, data::Content content, const recipes::Draws& draws,
+                     const BatchOptions& options) {
+  if (is_bytes(content)) return values.to(at::kFloat).div_(127.5).sub_(1);
+  if (content == data::Content::latent) return (values - options.latent_shift).mul_(options.latent_scale);
+  const auto halves = values.chunk(2, 1);  // mean, deviation: [B, C, H, W] each
+  const at::Tensor noise = draws.normal("data.moments", {}, halves[0].sizes().slice(1));
+  return (halves[0] + halves[1] * noise).sub_(options.latent_shift).mul_(options.latent_scale);
+}
+
+}  // namespace
+
+std::vector<MicroBatch> to_device(data::HostBatch host, const BatchOptions& options) {
+  GIGACAT_CHECK(host.count % options.parts == 0, host.count, " rows, ", options.parts, " parts");
+  check_labels(host, options.num_classes);
+  const at::Tensor values = wrap(host);
+  const at::Tensor features = adopt(host.features, {host.count, host.feature_tokens, host.feature_width}, at::kFloat);
+  const at::Tensor raw = adopt(host.raw, {host.count, 3, host.raw_size, host.raw_size}, at::kByte);
+  const auto part = [&](const at::Tensor& rows, int64_t m) {
+    return rows.slice(0, m, std::nullopt, options.parts).to(options.device, /*non_blocking=*/true);
+  };
+  std::vector<MicroBatch> parts(static_cast<size_t>(options.parts));
+  for (int64_t m = 0; m < options.parts; ++m) {
+    MicroBatch& micro = parts[static_cast<size_t>(m)];
+    micro.draws = std::make_unique<recipes::StreamDraws>(options.seed, host.step,
+                                                         every(host.positions, m, options.parts), options.device);
+    recipes::Batch& batch = micro.batch;
+    batch.draws = micro.draws.get();
+    batch.step = host.step;
+    const at::Tensor rows = part(values, m);
+    batch.images = to_images(rows, host.content, *micro.draws, options);
+    if (is_bytes(host.content) && host.channels == 3) batch.raw = rows;
+    if (raw.defined()) batch.raw = part(raw, m);
+    batch.labels = at::tensor(every(host.labels, m, options.parts), at::kLong).to(options.device);
+    if (features.defined()) batch.features = part(features, m);
+    batch.captions = every(host.captions, m, options.parts);
+  }
+  return parts;
+}
+
+std::function<std::shared_ptr<void>(size_t)> batch_memory(at::Device device) {
+  if (device.is_cpu()) return {};
+  return [](size_t bytes) -> std::shared_ptr<void> {
+    auto memory = std::make_shared<c10::DataPtr>(at::globalContext().getPinnedMemoryAllocator()->allocate(bytes));
+    return {memory, memory->get()};
+  };
+}
+
+}  // namespace gigacat::train

@@ -1,0 +1,85 @@
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <sstream>
+
+#include "gigacat/core/error.h"
+#include "gigacat/data/loader.h"
+#include "gigacat/nn/checkpoint.h"
+#include "gigacat/train/trainer.h"
+#include "train/setup.h"
+
+namespace gigacat::train {
+namespace {
+
+constexpr double kFloat = 4;  // bytes
+
+double count_parameters(const torch::nn::Module& network) {
+  double count = 0;
+  for (const at::Tensor& parameter : network.parameters()) count += static_cast<double>(parameter.numel());
+  return count;
+}
+
+// Decodes the first sample that can be read, as the loader would. Errors: Error with the first fault when none of the
+// first can.
+std::string first_sample(const std::shared_ptr<const data::Source>& source, const RunConfig& config) {
+  data::DataConfig data = config.data;
+  data.workers = 1;
+  data.prefetch = 1;
+  data::LoaderOptions options;
+  options.seed = static_cast<uint64_t>(config.seed);
+  options.global_batch = 1;
+  options.last_step = 0;
+  const data::HostBatch batch = data::Loader(source, data, options).next();
+  return cat("[", batch.channels, ", ", batch.height, ", ", batch.width, "], label ",
+             batch.labels.empty() ? 0 : batch.labels[0]);
+}
+
+void describe_batch(std::ostream& out, const RunConfig& config, int world, int64_t samples) {
+  const int64_t micro = config.micro_batch(world);
+  const double epochs = static_cast<double>(config.train.steps * config.train.batch) / static_cast<double>(samples);
+  out << "batch       " << config.train.batch << " = " << world << " ranks x " << config.train.accumulate << " parts x "
+      << micro << " samples\n"
+      << "length      " << config.train.steps << " steps, "
+      << human(static_cast<double>(config.train.steps * config.train.batch)) << " images, " << epochs << " epochs\n";
+}
+
+void describe_networks(std::ostream& out, RunConfig& config, int world) {
+  recipes::Recipe& recipe = *config.recipe;
+  recipe.build(config.image_shape(), static_cast<uint64_t>(config.seed));
+  const double g = count_parameters(recipe.generator()), d = count_parameters(recipe.discriminator());
+  const recipes::Cost cost = recipe.cost();
+  const bool half = config.train.precision == "bf16" || config.train.precision == "fp16";
+  const double activations =
+      cost.activation_bytes * static_cast<double>(config.micro_batch(world)) * (half ? 0.5 : 1.0);
+  const double weights = kFloat * (2 * g + d), gradients = kFloat * (g + d), moments = 2 * kFloat * (g + d);
+  const bool kept = config.train.activation_checkpoint == "off";
+  out << "generator   " << human(g) << " parameters, " << human(cost.generator_forward)
+      << "FLOP a forward pass of one sample\n"
+      << "discriminator " << human(d) << " parameters, " << human(cost.discriminator_forward) << "FLOP\n"
+      << "step        " << human(cost.step * static_cast<double>(config.train.batch)) << "FLOP over all ranks\n"
+      << "memory      " << human_bytes(weights + gradients + moments + activations) << " a rank: weights and average "
+      << human_bytes(weights) << ", gradients " << human_bytes(gradients) << ", AdamW " << human_bytes(moments)
+      << ", activations " << human_bytes(activations)
+      << (kept ? "" : " at most (train.activation_checkpoint lowers it)") << "\n";
+}
+
+}  // namespace
+
+std::string dry_run(RunConfig& config, int world) {
+  if (world < 1) fail<UsageError>("--world ", world, ": at least 1");
+  nn::set_activation_checkpoint(config.train.activation_checkpoint);
+  config.micro_batch(world);
+  const auto source = open_data(config);
+  const recipes::ImageShape shape = config.image_shape();
+  std::ostringstream out;
+  out << "recipe      " << config.recipe_name << ", " << config.train.precision << "\n"
+      << "data        " << config.data.path << ": " << source->size() << " samples, " << shape.num_classes
+      << " classes; first " << first_sample(source, config) << "\n"
+      << "shape       [" << shape.channels << ", " << shape.height << ", " << shape.width << "]\n";
+  describe_batch(out, config, world, source->size());
+  describe_networks(out, config, world);
+  return out.str();
+}
+
+}  // namespace gigacat::train

@@ -1,0 +1,222 @@
+#include "train/loop.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/log.h"
+
+namespace gigacat::train {
+namespace {
+
+// While one lives, gradients pass through the network but none is computed for its weights.
+class Frozen {
+ public:
+  explicit Frozen(const std::vector<at::Tensor>& parameters) : parameters_(parameters) { set(false); }
+  ~Frozen() { set(true); }
+  Frozen(const Frozen&) = delete;
+  Frozen& operator=(const Frozen&) = delete;
+
+ private:
+  void set(bool requires_grad) {
+    for (const at::Tensor& parameter : parameters_) parameter.set_requires_grad(requires_grad);
+  }
+  const std::vector<at::Tensor>& parameters_;
+};
+
+BatchOptions batch_options(const RunConfig& config, at::Device device) {
+  return {.seed = static_cast<uint64_t>(config.seed),
+          .parts = config.train.accumulate,
+          .num_classes = config.image_shape().num_classes,
+          .latent_scale = config.data.latent_scale,
+          .latent_shift = config.data.latent_shift,
+          .device = device};
+}
+
+}  // namespace
+
+Loop::Loop(RunConfig& config, const dist::Environment& environment, const TrainOptions& options)
+    : config_(config),
+      environment_(environment),
+      options_(options),
+      made_(set_up(config, environment, options, phases_)),
+      state_(*made_.state),
+      group_(*made_.group),
+      recipe_(state_.recipe),
+      precision_(config.train.precision, made_.device),
+      batch_options_(batch_options(config, made_.device)),
+      reuse_fakes_(config.train.reuse_fakes && config.train.accumulate == 1),
+      first_step_(state_.step),
+      watch_(made_.device) {
+  if (!group_.is_first()) return;
+  const RunFolder& folder = made_.place->folder;
+  write_run_info(made_, config_, environment_, options_, "");
+  writer_ = std::make_unique<CheckpointWriter>(folder.checkpoints(), config.checkpoint.keep_last,
+                                               config.checkpoint.keep_every);
+  monitor_ = std::make_unique<Monitor>(config, folder, group_.size(), recipe_.cost().step, state_.step, state_.images);
+  snapshot_ = std::make_unique<Snapshot>(recipe_, batch_options_.num_classes, config.log.sample_count,
+                                         static_cast<uint64_t>(config.seed), made_.device);
+}
+
+int Loop::run() {
+  int stop = 0;
+  while (state_.step < config_.train.steps && stop == 0) {
+    watch_.begin(/*exact=*/logs(state_.step + 1));
+
+    const auto batches = next_batch();
+    watch_.mark(Part::data);
+    auto fakes = discriminator_step(batches);
+    watch_.mark(Part::discriminator);
+    fakes = generator_step(batches, std::move(fakes));
+    state_.ema.update(state_.step);
+    watch_.mark(Part::generator);
+
+    ++state_.step;
+    state_.images += config_.train.batch;
+    if (state_.step == first_step_ + 1) first_step_done();
+    if (logs(state_.step)) report(batches, fakes.back());
+    if (monitor_) monitor_->progress(state_.step);
+    draw_samples();
+    stop = signals_.agreed(group_);
+    if (state_.step % config_.checkpoint.every == 0) save();
+    watch_.mark(Part::other);
+  }
+  return finish(stop);
+}
+
+std::vector<MicroBatch> Loop::next_batch() { return to_device(made_.loader->next(), batch_options_); }
+
+std::vector<at::Tensor> Loop::discriminator_step(const std::vector<MicroBatch>& batches) {
+  Half& half = state_.discriminator;
+  half.losses.clear();
+  std::vector<at::Tensor> fakes;
+  for (const MicroBatch& micro : batches) {
+    fakes.push_back(generate(micro.batch, /*with_graph=*/reuse_fakes_));
+    recipes::Loss loss;
+    {
+      const auto autocast = precision_.autocast();
+      loss = recipe_.discriminator_loss(micro.batch, fakes.back().detach());
+    }
+    differentiate(half, std::move(loss), &micro == &batches.back());
+  }
+  update(half, batches.back().batch, fakes.back());
+  return fakes;
+}
+
+std::vector<at::Tensor> Loop::generator_step(const std::vector<MicroBatch>& batches, std::vector<at::Tensor> fakes) {
+  Half& half = state_.generator;
+  half.losses.clear();
+  const Frozen discriminator(state_.discriminator.optimizer.parameters());
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const recipes::Batch& batch = batches[i].batch;
+    if (!reuse_fakes_) fakes[i] = generate(batch, /*with_graph=*/true);
+    recipes::Loss loss;
+    {
+      const auto autocast = precision_.autocast();
+      loss = recipe_.generator_loss(batch, fakes[i]);
+    }
+    fakes[i] = fakes[i].detach();
+    differentiate(half, std::move(loss), i + 1 == batches.size());
+  }
+  recipe_.update_buffers(group_);
+  update(half, batches.back().batch, fakes.back());
+  return fakes;
+}
+
+at::Tensor Loop::generate(const recipes::Batch& batch, bool with_graph) {
+  const auto autocast = precision_.autocast();
+  return recipe_.generate(batch, with_graph);
+}
+
+// Gradients of the micro-batches add up; with the last they are averaged over the ranks.
+void Loop::differentiate(Half& half, recipes::Loss loss, bool last) {
+  const at::Tensor total = half.optimizer.scaled(loss.total) / static_cast<double>(config_.train.accumulate);
+  if (last) {
+    half.reducer.backward(total);
+  } else {
+    half.reducer.no_sync();
+    total.backward();
+  }
+  loss.total = loss.total.detach();
+  half.losses.push_back(std::move(loss));
+}
+
+void Loop::update(Half& half, const recipes::Batch& batch, const at::Tensor& fakes) {
+  half.lr = config_.optimizer.lr * half.lr_scale * schedule_factor(config_.optimizer, state_.step, config_.train.steps);
+  half.optimizer.step(half.lr);
+  half.guard.count(half.optimizer);
+  // Reading the count costs nothing on a CPU; a GPU would have to be waited for.
+  const int64_t now = state_.step + 1;
+  if (made_.device.is_cpu() || logs(now) || now % config_.train.nonfinite_limit == 0)
+    half.guard.check(now, half.optimizer, {half.network, batch, fakes, half.losses.back()});
+  half.optimizer.zero_grad();
+}
+
+void Loop::report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes) {
+  const auto losses = mean_losses({state_.discriminator.losses, state_.generator.losses}, group_);
+  if (!monitor_) return;
+  const at::NoGradGuard no_grad;
+  StepFigures figures{.step = state_.step, .images = state_.images};
+  figures.discriminator.losses = losses[0];
+  figures.generator.losses = losses[1];
+  for (const auto& [half, shown] :
+       {std::pair(&state_.discriminator, &figures.discriminator), std::pair(&state_.generator, &figures.generator)}) {
+    shown->grad_norm = half->optimizer.grad_norm().item<double>();
+    shown->loss_scale = half->optimizer.loss_scale().item<double>();
+    shown->lr = half->lr;
+    shown->skipped = half->guard.skipped();
+  }
+  figures.diagnostics = recipe_.diagnostics(fakes);
+  // Of latents that stay the same, so that only the generator moves it.
+  std::erase_if(figures.diagnostics, [](const auto& item) { return item.first == "diversity"; });
+  figures.diagnostics.emplace_back("diversity", snapshot_->diversity(recipe_.generator()));
+  monitor_->record(figures, watch_.take(), memory_used(made_.device));
+  if (state_.step == 1) {
+    const at::Tensor& reals = batches.front().batch.images;
+    monitor_->picture("reals", picture(reals.narrow(0, 0, std::min(reals.size(0), config_.log.sample_count))), 0);
+  }
+}
+
+void Loop::first_step_done() {
+  synchronize(made_.device);
+  log::info("first step: ", human_time(process_seconds()), " after the start of the process");
+}
+
+void Loop::draw_samples() {
+  const int64_t every = config_.log.samples_every;
+  const bool due = every > 0 && (state_.step % every == 0 || state_.step == config_.train.steps);
+  if (due && monitor_) monitor_->picture("fakes", snapshot_->grid(state_.ema.module()), state_.step);
+}
+
+void Loop::save() {
+  if (saved_step_ == state_.step || state_.step == first_step_) return;
+  group_.barrier("checkpoint");  // it counts only when every rank is done with the step
+  saved_step_ = state_.step;
+  if (!writer_) return;
+  const std::string identity = made_.data_identity.get();
+  write_run_info(made_, config_, environment_, options_, identity);
+  writer_->write(capture(state_, config_, group_.size(), identity));
+}
+
+int Loop::finish(int stop) {
+  save();
+  if (writer_) writer_->wait();
+  if (monitor_) monitor_->finish();
+  // A launcher ends the other ranks when one has left: none leaves before the checkpoint is on disk.
+  group_.barrier("end of the run");
+  const std::string where = made_.place ? made_.place->folder.path().string() : "";
+  if (state_.step >= config_.train.steps) {
+    log::info("done: ", state_.step, " steps, ", static_cast<double>(state_.images) / 1000, " kimg in ", where);
+    return 0;
+  }
+  log::info("stopped on request after step ", state_.step, "; go on with: gigacat train --resume ", where);
+  return stop;
+}
+
+bool Loop::logs(int64_t step) const {
+  return step % config_.log.every == 0 || step == 1 || step == config_.train.steps;
+}
+
+}  // namespace gigacat::train

@@ -1,0 +1,65 @@
+// The training loop over what set_up() made.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gigacat/train/checkpoint.h"
+#include "gigacat/train/config.h"
+#include "gigacat/train/trainer.h"
+#include "train/batch.h"
+#include "train/monitor.h"
+#include "train/precision.h"
+#include "train/setup.h"
+#include "train/signals.h"
+#include "train/snapshot.h"
+#include "train/stopwatch.h"
+
+namespace gigacat::train {
+
+class Loop {
+ public:
+  Loop(RunConfig& config, const dist::Environment& environment, const TrainOptions& options);
+  // Trains. Returns an exit code, see train().
+  int run();
+  int64_t step() const { return state_.step; }
+
+ private:
+  std::vector<MicroBatch> next_batch();
+  // Each returns the fakes of the micro-batches, [K, B, C, H, W]; the discriminator's keep their graph when they are
+  // reused.
+  std::vector<at::Tensor> discriminator_step(const std::vector<MicroBatch>& batches);
+  std::vector<at::Tensor> generator_step(const std::vector<MicroBatch>& batches, std::vector<at::Tensor> fakes);
+  at::Tensor generate(const recipes::Batch& batch, bool with_graph);
+  void differentiate(Half& half, recipes::Loss loss, bool last);
+  void update(Half& half, const recipes::Batch& batch, const at::Tensor& fakes);
+
+  void report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes);
+  void first_step_done();
+  void draw_samples();
+  void save();
+  int finish(int stop);
+  bool logs(int64_t step) const;
+
+  RunConfig& config_;
+  dist::Environment environment_;
+  TrainOptions options_;
+  Phases phases_;
+  Foundation made_;
+  TrainState& state_;
+  dist::Group& group_;
+  recipes::Recipe& recipe_;
+  Precision precision_;
+  BatchOptions batch_options_;
+  bool reuse_fakes_;
+  int64_t first_step_, saved_step_ = -1;
+  StopSignals signals_;
+  Stopwatch watch_;
+  // Rank 0's.
+  std::unique_ptr<Monitor> monitor_;
+  std::unique_ptr<Snapshot> snapshot_;
+  std::unique_ptr<CheckpointWriter> writer_;
+};
+
+}  // namespace gigacat::train

@@ -1,0 +1,182 @@
+#include "train/monitor.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <array>
+#include <iomanip>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/log.h"
+
+namespace gigacat::train {
+namespace {
+
+constexpr double kGiB = 1 << 30;
+
+std::string figure(double value) {
+  std::ostringstream out;
+  out << std::setprecision(4) << value;
+  return out.str();
+}
+
+// Value called `name`; 0 when there is none.
+double value_of(const Figures& figures, const std::string& name) {
+  for (const auto& [key, value] : figures)
+    if (key == name) return value;
+  return 0;
+}
+
+void append(Figures& all, const std::string& prefix, const Figures& part) {
+  for (const auto& [name, value] : part) all.emplace_back(prefix + name, value);
+}
+
+// "loss 0.69 adv 0.6 r1 0.1"
+std::string listed(const Figures& figures) {
+  std::vector<std::string> items;
+  for (const auto& [name, value] : figures) items.push_back(cat(name, " ", figure(value)));
+  return join(items, " ");
+}
+
+std::string percent(double fraction) { return cat(static_cast<int>(100 * fraction + 0.5), " %"); }
+
+// The line of a log interval, from the figures that went into the files.
+std::string log_line(const StepFigures& step, const Figures& all) {
+  const auto get = [&all](const char* name) { return value_of(all, name); };
+  std::string line = cat("step ", step.step, " kimg ", figure(get("kimg")), " | D ", listed(step.discriminator.losses),
+                         " | G ", listed(step.generator.losses), " | grad D ", figure(step.discriminator.grad_norm),
+                         " G ", figure(step.generator.grad_norm), " | lr D ", figure(step.discriminator.lr), " G ",
+                         figure(step.generator.lr));
+  if (!step.diagnostics.empty()) line += " | " + listed(step.diagnostics);
+  line += cat(" | ", figure(get("images_per_second")), " images/s (data ", percent(get("time/data")), ", D ",
+              percent(get("time/D")), ", G ", percent(get("time/G")), ", other ", percent(get("time/other")),
+              ") | memory ", figure(get("memory/resident_gib")), " GiB");
+  if (get("memory/device_gib") > 0) line += cat(", device ", figure(get("memory/peak_device_gib")), " GiB at most");
+  line += cat(" | ", figure(get("tflops")), " TFLOP/s");
+  if (get("mfu") > 0) line += cat(", MFU ", percent(get("mfu")));
+  const int64_t skipped = step.discriminator.skipped + step.generator.skipped;
+  if (skipped > 0) line += cat(" | skipped ", skipped);
+  return line;
+}
+
+}  // namespace
+
+std::vector<Figures> mean_losses(const std::vector<std::vector<recipes::Loss>>& losses, dist::Group& group) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> values;
+  std::vector<Figures> named;
+  for (const auto& parts : losses) {
+    Figures& figures = named.emplace_back();
+    const auto add = [&](const std::string& name, const auto& pick) {
+      at::Tensor sum;
+      for (const recipes::Loss& part : parts) {
+        const at::Tensor value = pick(part).detach().to(at::kFloat).mean();
+        sum = sum.defined() ? sum + value : value;
+      }
+      values.push_back(sum / static_cast<double>(parts.size()));
+      figures.emplace_back(name, 0);
+    };
+    add("loss", [](const recipes::Loss& part) { return part.total; });
+    for (size_t i = 0; i < parts.front().terms.size(); ++i)
+      add(parts.front().terms[i].first, [i](const recipes::Loss& part) { return part.terms.at(i).second; });
+  }
+  at::Tensor all = at::stack(values);
+  group.all_reduce(all, dist::Reduce::mean, "losses");
+  all = all.to(at::kCPU);
+  int64_t next = 0;
+  for (Figures& figures : named)
+    for (auto& [name, value] : figures) value = all[next++].item<double>();
+  return named;
+}
+
+Monitor::Monitor(const RunConfig& config, const RunFolder& folder, int world, double step_cost, int64_t step,
+                 int64_t images)
+    : config_(config),
+      folder_(folder),
+      world_(world),
+      step_cost_(step_cost),
+      images_before_(images),
+      recorded_(std::chrono::steady_clock::now()),
+      metrics_(folder.metrics(), /*append=*/true),
+      progress_("training", "step", config.train.steps, step, config.log.plain_every) {
+  fs::create_directories(folder.samples());
+  if (config.log.tensorboard) events_ = std::make_unique<io::EventWriter>(folder.path());
+}
+
+void Monitor::progress(int64_t step) { progress_.update(step, note_); }
+
+void Monitor::record(const StepFigures& figures, const std::array<double, 4>& split, const Memory& memory) {
+  const Figures all = flatten(figures, split, memory);
+  nlohmann::ordered_json line{{"step", figures.step}};
+  for (const auto& [name, value] : all) line[name] = value;
+  metrics_.write(line.dump() + "\n");
+  metrics_.flush();
+  if (events_) {
+    for (const auto& [name, value] : all) events_->scalar(name, value, figures.step);
+    events_->flush();
+  }
+  log::info(log_line(figures, all));
+  note_ = cat("D ", figure(value_of(all, "D/loss")), " G ", figure(value_of(all, "G/loss")), ", ",
+              figure(value_of(all, "images_per_second")), " images/s");
+  warn_of_collapse(all);
+}
+
+Figures Monitor::flatten(const StepFigures& figures, const std::array<double, 4>& split, const Memory& memory) {
+  const auto now = std::chrono::steady_clock::now();
+  const double seconds = std::chrono::duration<double>(now - recorded_).count();
+  const double rate = static_cast<double>(figures.images - images_before_) / std::max(seconds, 1e-9);
+  recorded_ = now;
+  images_before_ = figures.images;
+
+  Figures all{{"kimg", static_cast<double>(figures.images) / 1000}};
+  for (const auto& [prefix, half] : {std::pair("D", &figures.discriminator), std::pair("G", &figures.generator)}) {
+    append(all, cat(prefix, "/"), half->losses);
+    all.emplace_back(cat("grad_norm/", prefix), half->grad_norm);
+    all.emplace_back(cat("lr/", prefix), half->lr);
+    all.emplace_back(cat("skipped/", prefix), static_cast<double>(half->skipped));
+    if (config_.train.precision == "fp16") all.emplace_back(cat("loss_scale/", prefix), half->loss_scale);
+  }
+  append(all, "", figures.diagnostics);
+  all.emplace_back("images_per_second", rate);
+  all.emplace_back("time/data", split[static_cast<size_t>(Part::data)]);
+  all.emplace_back("time/D", split[static_cast<size_t>(Part::discriminator)]);
+  all.emplace_back("time/G", split[static_cast<size_t>(Part::generator)]);
+  all.emplace_back("time/other", split[static_cast<size_t>(Part::other)]);
+  all.emplace_back("memory/resident_gib", memory.resident / kGiB);
+  all.emplace_back("memory/peak_resident_gib", memory.peak_resident / kGiB);
+  if (memory.peak_device > 0) {
+    all.emplace_back("memory/device_gib", memory.device / kGiB);
+    all.emplace_back("memory/peak_device_gib", memory.peak_device / kGiB);
+  }
+  const double tflops = rate * step_cost_ * 1e-12;
+  all.emplace_back("tflops", tflops);
+  if (config_.log.peak_tflops > 0) all.emplace_back("mfu", tflops / (config_.log.peak_tflops * world_));
+  return all;
+}
+
+void Monitor::warn_of_collapse(const Figures& figures) {
+  const double diversity = value_of(figures, "diversity");
+  highest_diversity_ = std::max(highest_diversity_, diversity);
+  const bool low = diversity < config_.log.diversity_warning * highest_diversity_;
+  if (low && !collapsed_)
+    log::warn("the samples have grown alike: diversity ", figure(diversity), ", at its highest ",
+              figure(highest_diversity_), "; the generator may have collapsed");
+  collapsed_ = low;
+}
+
+void Monitor::picture(const std::string& name, const io::Image& image, int64_t step) {
+  std::ostringstream file;
+  file << name << '-' << std::setw(7) << std::setfill('0') << step << ".png";
+  const std::string png = io::encode_png(image);
+  write_atomically(folder_.samples() / file.str(), png);
+  if (events_) events_->image(name, png, image.height, image.width, step);
+}
+
+void Monitor::finish() {
+  progress_.finish();
+  if (events_) events_->flush();
+}
+
+}  // namespace gigacat::train

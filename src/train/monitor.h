@@ -1,0 +1,73 @@
+// What a run tells: log lines, metrics.jsonl, TensorBoard, the progress bar.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gigacat/core/files.h"
+#include "gigacat/core/progress.h"
+#include "gigacat/dist/group.h"
+#include "gigacat/io/events.h"
+#include "gigacat/io/image.h"
+#include "gigacat/recipes/recipe.h"
+#include "gigacat/train/config.h"
+#include "gigacat/train/run_folder.h"
+#include "train/stopwatch.h"
+
+namespace gigacat::train {
+
+using Figures = std::vector<std::pair<std::string, double>>;
+
+// One network's side of a step.
+struct HalfFigures {
+  Figures losses;  // "loss" first, then the recipe's terms
+  double grad_norm = 0, lr = 0, loss_scale = 1;
+  int64_t skipped = 0;  // steps in all
+};
+
+struct StepFigures {
+  int64_t step = 0, images = 0;  // done so far
+  HalfFigures discriminator, generator;
+  Figures diagnostics;
+};
+
+// Losses ("loss" first, then the terms) of several micro-batches, averaged over them and over all ranks by one
+// exchange. `losses`: one list for each network. A collective: every rank must call it. Errors: as Group.
+std::vector<Figures> mean_losses(const std::vector<std::vector<recipes::Loss>>& losses, dist::Group& group);
+
+// Rank 0's alone; other ranks have none.
+class Monitor {
+ public:
+  // Appends to the run's files. `step_cost`: FLOPs of one sample's step; `step`, `images`: done already. Errors: Error
+  // when a file cannot be opened.
+  Monitor(const RunConfig& config, const RunFolder& folder, int world, double step_cost, int64_t step, int64_t images);
+  // After each step.
+  void progress(int64_t step);
+  // At a log interval: everything is written. `split`: see Stopwatch::take.
+  void record(const StepFigures& figures, const std::array<double, 4>& split, const Memory& memory);
+  // A picture into samples/NAME-STEP.png and the event file.
+  void picture(const std::string& name, const io::Image& image, int64_t step);
+  // Removes the progress bar.
+  void finish();
+
+ private:
+  Figures flatten(const StepFigures& figures, const std::array<double, 4>& split, const Memory& memory);
+  void warn_of_collapse(const Figures& figures);
+  const RunConfig& config_;
+  RunFolder folder_;
+  int world_;
+  double step_cost_, highest_diversity_ = 0;
+  bool collapsed_ = false;
+  int64_t images_before_;
+  std::chrono::steady_clock::time_point recorded_;
+  std::string note_;
+  FileWriter metrics_;
+  std::unique_ptr<io::EventWriter> events_;
+  Progress progress_;
+};
+
+}  // namespace gigacat::train

@@ -1,0 +1,105 @@
+#include "train/optimizer.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "gigacat/core/error.h"
+
+namespace gigacat::train {
+namespace {
+
+// Source: PyTorch's GradScaler (defaults).
+constexpr double kFirstLossScale = 65536, kScaleGrowth = 2, kScaleBackoff = 0.5;
+constexpr int64_t kScaleGrowthInterval = 2000;
+
+}  // namespace
+
+double schedule_factor(const OptimizerConfig& config, int64_t step, int64_t steps) {
+  if (step < config.warmup) return static_cast<double>(step + 1) / static_cast<double>(config.warmup);
+  if (config.schedule != "cosine") return 1;
+  const int64_t end = config.decay_steps > 0 ? config.decay_steps : steps;
+  const double length = static_cast<double>(std::max<int64_t>(1, end - config.warmup));
+  const double done = std::min(1.0, static_cast<double>(step - config.warmup) / length);
+  return config.final_lr + (1 - config.final_lr) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+}
+
+Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerConfig& config, bool scale_loss)
+    : config_(config), scale_loss_(scale_loss) {
+  for (const auto& item : module.named_parameters()) {
+    if (!item.value().requires_grad()) continue;
+    names_.push_back(item.key());
+    parameters_.push_back(item.value());
+    mean_.push_back(at::zeros_like(item.value()));
+    square_.push_back(at::zeros_like(item.value()));
+  }
+  GIGACAT_CHECK(!parameters_.empty(), "a network without parameters");
+  const auto scalar = at::TensorOptions().device(parameters_.front().device()).dtype(at::kFloat);
+  step_ = at::zeros({}, scalar);
+  grad_norm_ = at::zeros({}, scalar);
+  skipped_ = at::zeros({}, scalar);
+  loss_scale_ = at::full({}, scale_loss ? kFirstLossScale : 1.0, scalar);
+  growth_ = at::zeros({}, scalar.dtype(at::kInt));
+}
+
+at::Tensor Optimizer::scaled(const at::Tensor& loss) const { return scale_loss_ ? loss * loss_scale_ : loss; }
+
+void Optimizer::step(double lr) {
+  at::NoGradGuard no_grad;
+  const auto grads = gradients();
+  const at::Tensor norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(grads, 2)), 2);
+  grad_norm_ = norm / loss_scale_;
+  skipped_ = at::isfinite(norm).logical_not().to(at::kFloat);
+  // The kernel divides gradients by one number: loss scale and clipping together cost no pass of their own.
+  at::Tensor divisor = loss_scale_;
+  if (config_.max_grad_norm > 0) divisor = loss_scale_ * ((grad_norm_ + 1e-6) / config_.max_grad_norm).clamp_min(1);
+  step_.add_(1 - skipped_);
+  const std::vector<at::Tensor> steps(parameters_.size(), step_);
+  at::_fused_adamw_(parameters_, grads, mean_, square_, {}, steps, lr, config_.beta1, config_.beta2,
+                    config_.weight_decay, config_.eps, /*amsgrad=*/false, /*maximize=*/false, divisor, skipped_);
+  if (scale_loss_)
+    at::_amp_update_scale_(loss_scale_, growth_, skipped_, kScaleGrowth, kScaleBackoff, kScaleGrowthInterval);
+}
+
+std::vector<at::Tensor> Optimizer::gradients() const {
+  std::vector<at::Tensor> grads;
+  std::vector<std::string> missing;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    grads.push_back(parameters_[i].grad());
+    if (!grads.back().defined() && missing.size() < 8) missing.push_back(names_[i]);
+  }
+  if (!missing.empty())
+    fail("no gradient reached ", join(missing),
+         ": a recipe must switch requires_grad off for weights that its losses do not use");
+  return grads;
+}
+
+void Optimizer::zero_grad() {
+  for (at::Tensor& parameter : parameters_) parameter.mutable_grad().reset();
+}
+
+TensorMap Optimizer::state() const {
+  TensorMap state{{"step", step_}, {"loss_scale", loss_scale_}, {"loss_scale_growth", growth_}};
+  for (size_t i = 0; i < names_.size(); ++i) {
+    state[names_[i] + ".exp_avg"] = mean_[i];
+    state[names_[i] + ".exp_avg_sq"] = square_[i];
+  }
+  return state;
+}
+
+void Optimizer::load_state(const TensorMap& state, const std::string& what) {
+  TensorMap own = this->state();
+  at::NoGradGuard no_grad;
+  for (auto& [name, tensor] : own) {
+    const auto found = state.find(name);
+    if (found == state.end()) fail(what, " lacks ", name);
+    if (found->second.sizes() != tensor.sizes()) fail(what, ": ", name, " has another shape");
+    tensor.copy_(found->second);
+  }
+  for (const auto& [name, tensor] : state)
+    if (!own.contains(name)) fail(what, " holds ", name, ", which no parameter is called");
+}
+
+}  // namespace gigacat::train

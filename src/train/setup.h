@@ -1,0 +1,40 @@
+// What a run stands on, made in phases.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "gigacat/data/loader.h"
+#include "gigacat/dist/group.h"
+#include "gigacat/train/config.h"
+#include "gigacat/train/trainer.h"
+#include "train/phases.h"
+#include "train/resume.h"
+#include "train/state.h"
+
+namespace gigacat::train {
+
+struct Foundation {
+  at::Device device = at::kCPU;
+  std::shared_ptr<dist::Group> group;
+  std::shared_ptr<const data::Source> source;
+  std::shared_future<std::string> data_identity;  // rank 0 alone
+  std::optional<RunPlace> place;                  // rank 0 alone
+  std::unique_ptr<TrainState> state;
+  std::unique_ptr<data::Loader> loader;  // begins at state->step
+};
+
+// Opens what config.data names, checks it, and fills in data.num_classes where the config leaves it open.
+// Errors: as data::open_source and data::check_source.
+std::shared_ptr<const data::Source> open_data(RunConfig& config);
+
+// Everything up to the first step. Errors: UsageError, Error; see train().
+Foundation set_up(RunConfig& config, const dist::Environment& environment, const TrainOptions& options, Phases& phases);
+
+// run.json. `data_identity`: empty while it is not known yet.
+void write_run_info(const Foundation& foundation, const RunConfig& config, const dist::Environment& environment,
+                    const TrainOptions& options, const std::string& data_identity);
+
+}  // namespace gigacat::train

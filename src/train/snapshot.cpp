@@ -1,0 +1,75 @@
+#include "train/snapshot.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace gigacat::train {
+namespace {
+
+constexpr int64_t kChunk = 16;  // samples drawn at once
+constexpr int64_t kDiversity = 16, kOfAClass = 4;
+
+}  // namespace
+
+io::Image picture(const at::Tensor& images) {
+  at::Tensor shown = images.detach();
+  if (shown.size(1) != 1 && shown.size(1) != 3) shown = shown.narrow(1, 0, shown.size(1) >= 3 ? 3 : 1) / 3;
+  shown = shown.to(at::kCPU, at::kFloat).contiguous();
+  const int64_t count = shown.size(0), channels = shown.size(1), height = shown.size(2), width = shown.size(3);
+  std::vector<io::Image> tiles;
+  for (int64_t i = 0; i < count; ++i) {
+    const std::span<const float> planes(shown[i].const_data_ptr<float>(),
+                                        static_cast<size_t>(channels * height * width));
+    tiles.push_back(io::from_planes(planes, channels, height, width));
+  }
+  const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
+  return io::make_grid(tiles, columns);
+}
+
+double mean_distance(const at::Tensor& images, const std::vector<int64_t>& labels) {
+  const at::Tensor rows = images.detach().to(at::kFloat).flatten(1);  // [B, C * H * W]
+  const at::Tensor distances = at::cdist(rows, rows).to(at::kCPU) / std::sqrt(static_cast<double>(rows.size(1)));
+  double sum = 0;
+  int64_t pairs = 0;
+  for (size_t i = 0; i < labels.size(); ++i)
+    for (size_t j = i + 1; j < labels.size(); ++j) {
+      if (labels[i] != labels[j]) continue;
+      sum += distances[static_cast<int64_t>(i)][static_cast<int64_t>(j)].item<double>();
+      ++pairs;
+    }
+  return pairs > 0 ? sum / static_cast<double>(pairs) : 0;
+}
+
+Snapshot::Snapshot(recipes::Recipe& recipe, int64_t num_classes, int64_t count, uint64_t seed, at::Device device)
+    : recipe_(recipe), seed_(seed), device_(device) {
+  for (int64_t i = 0; i < count; ++i) grid_labels_.push_back(i % num_classes);
+  for (int64_t i = 0; i < kDiversity; ++i) diversity_labels_.push_back(i / kOfAClass % num_classes);
+}
+
+io::Image Snapshot::grid(torch::nn::Module& generator) const { return picture(draw(generator, grid_labels_)); }
+
+double Snapshot::diversity(torch::nn::Module& generator) const {
+  return mean_distance(draw(generator, diversity_labels_), diversity_labels_);
+}
+
+at::Tensor Snapshot::draw(torch::nn::Module& generator, const std::vector<int64_t>& labels) const {
+  const at::NoGradGuard no_grad;
+  const bool training = generator.is_training();
+  generator.eval();
+  std::vector<at::Tensor> drawn;
+  const auto count = static_cast<int64_t>(labels.size());
+  for (int64_t first = 0; first < count; first += kChunk) {
+    std::vector<int64_t> indices(static_cast<size_t>(std::min(kChunk, count - first)));
+    std::iota(indices.begin(), indices.end(), first);
+    const at::Tensor y = at::tensor(labels, at::kLong).narrow(0, first, std::ssize(indices)).to(device_);
+    const at::Tensor z = recipe_.latent(seed_, indices, device_);
+    drawn.push_back(recipe_.sample(generator, z, y, {}).select(0, -1));  // [K, B, C, H, W] -> [B, C, H, W]
+  }
+  generator.train(training);
+  return at::cat(drawn);
+}
+
+}  // namespace gigacat::train

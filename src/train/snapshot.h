@@ -1,0 +1,40 @@
+// What the generator makes of latents that stay the same for the whole run.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <string>
+#include <vector>
+
+#include "gigacat/io/image.h"
+#include "gigacat/recipes/recipe.h"
+
+namespace gigacat::train {
+
+// Images [B, C, H, W] as one picture, about square. One or three channels are grey or RGB in [-1, 1]; of other latents
+// the first three channels are shown, three deviations to the edge.
+io::Image picture(const at::Tensor& images);
+
+// Mean over all pairs of rows with the same label of the root mean square difference of their values. images [B, C, H,
+// W]; 0 when no two share a label.
+double mean_distance(const at::Tensor& images, const std::vector<int64_t>& labels);
+
+class Snapshot {
+ public:
+  // `count` samples with labels 0, 1, ... in turn; latents of `seed`.
+  Snapshot(recipes::Recipe& recipe, int64_t num_classes, int64_t count, uint64_t seed, at::Device device);
+  // The samples of `generator` as a picture.
+  io::Image grid(torch::nn::Module& generator) const;
+  // mean_distance of a batch of sixteen, four of a class, so that a generator that ignores its latent shows as well.
+  double diversity(torch::nn::Module& generator) const;
+
+ private:
+  at::Tensor draw(torch::nn::Module& generator, const std::vector<int64_t>& labels) const;
+  recipes::Recipe& recipe_;
+  uint64_t seed_;
+  at::Device device_;
+  std::vector<int64_t> grid_labels_, diversity_labels_;
+};
+
+}  // namespace gigacat::train

@@ -1,0 +1,107 @@
+#include "train/state.h"
+
+#include <ATen/ATen.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "gigacat/nn/state.h"
+
+namespace gigacat::train {
+namespace {
+
+TensorMap on_host(const TensorMap& tensors) {
+  TensorMap copies;
+  for (const auto& [name, tensor] : tensors)
+    copies[name] = tensor.device().is_cpu() ? tensor.detach().clone() : tensor.detach().to(at::kCPU);
+  return copies;
+}
+
+void append(std::vector<at::Tensor>& all, const TensorMap& tensors) {
+  for (const auto& [name, tensor] : tensors) all.push_back(tensor);
+}
+
+nlohmann::json counters(const TrainState& state) {
+  return {{"step", state.step},
+          {"images", state.images},
+          {"skipped",
+           {{"generator", state.generator.guard.state()}, {"discriminator", state.discriminator.guard.state()}}}};
+}
+
+void set_counters(TrainState& state, const nlohmann::json& counters) {
+  state.step = counters.at("step").get<int64_t>();
+  state.images = counters.at("images").get<int64_t>();
+  for (Half* half : {&state.generator, &state.discriminator})
+    half->guard.load_state(counters.at("skipped").at(half->name));
+}
+
+}  // namespace
+
+Half::Half(std::string title, torch::nn::Module& module, double scale, const RunConfig& config,
+           const std::shared_ptr<dist::Group>& group)
+    : name(std::move(title)),
+      network(module),
+      lr_scale(scale),
+      optimizer(module, config.optimizer, config.train.precision == "fp16"),
+      reducer(group, optimizer.parameters(), config.train.bucket_mb, /*bf16=*/false, /*find_unused=*/false,
+              optimizer.names()),
+      guard(name, config.train.nonfinite_limit, group->device()) {}
+
+TrainState::TrainState(const RunConfig& config, const std::shared_ptr<dist::Group>& group)
+    : recipe(*config.recipe),
+      generator("generator", recipe.generator(), recipe.generator_lr_scale(), config, group),
+      discriminator("discriminator", recipe.discriminator(), recipe.discriminator_lr_scale(), config, group),
+      ema(
+          recipe.generator(),
+          [&] {
+            auto average = recipe.make_generator();
+            average->to(group->device());
+            average->eval();
+            return average;
+          }(),
+          config.optimizer) {}
+
+Checkpoint capture(const TrainState& state, const RunConfig& config, int world, const std::string& data_identity) {
+  Checkpoint checkpoint;
+  checkpoint.step = state.step;
+  checkpoint.config_yaml = config.to_yaml();
+  checkpoint.tensors["ema"] = on_host(nn::state_of(state.ema.module()));
+  for (const Half* half : {&state.generator, &state.discriminator}) {
+    checkpoint.tensors[half->name] = on_host(nn::state_of(half->network));
+    checkpoint.tensors["optimizer_" + half->name] = on_host(half->optimizer.state());
+  }
+  checkpoint.state = counters(state);
+  checkpoint.state["ranks"] = world;
+  checkpoint.state["seed"] = config.seed;
+  // Streams and the loader are functions of the seed and the step: nothing else has to be kept of them.
+  checkpoint.state["loader"] = {{"position", state.step * config.train.batch}};
+  checkpoint.state["data"] = {{"identity", data_identity}};
+  checkpoint.state["version"] = GIGACAT_VERSION;
+  return checkpoint;
+}
+
+void restore(TrainState& state, const Checkpoint& checkpoint) {
+  const std::string what = cat("checkpoint of step ", checkpoint.step, ", ");
+  const auto& tensors = checkpoint.tensors;
+  nn::load_state(state.ema.module(), tensors.at("ema"), what + "ema");
+  for (Half* half : {&state.generator, &state.discriminator}) {
+    nn::load_state(half->network, tensors.at(half->name), what + half->name);
+    half->optimizer.load_state(tensors.at("optimizer_" + half->name), what + "optimizer_" + half->name);
+  }
+  set_counters(state, checkpoint.state);
+}
+
+void broadcast(TrainState& state, dist::Group& group, bool resumed) {
+  if (group.size() == 1) return;
+  std::vector<at::Tensor> tensors;
+  for (const Half* half : {&state.generator, &state.discriminator}) {
+    append(tensors, nn::state_of(half->network));
+    if (resumed) append(tensors, half->optimizer.state());
+  }
+  if (resumed) append(tensors, nn::state_of(state.ema.module()));
+  dist::broadcast_state(group, tensors, "weights");
+  if (!resumed) return state.ema.reset();
+  set_counters(state, nlohmann::json::parse(group.broadcast_text(counters(state).dump(), "counters")));
+}
+
+}  // namespace gigacat::train

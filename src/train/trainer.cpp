@@ -1,0 +1,29 @@
+#include "gigacat/train/trainer.h"
+
+#include <c10/util/Exception.h>
+
+#include <memory>
+
+#include "gigacat/core/error.h"
+#include "train/loop.h"
+
+namespace gigacat::train {
+
+int train(RunConfig& config, const dist::Environment& environment, const TrainOptions& options) {
+  std::unique_ptr<Loop> loop;
+  const auto place = [&loop] {
+    return loop ? cat("after step ", loop->step()) : std::string("at the start of the run");
+  };
+  try {
+    loop = std::make_unique<Loop>(config, environment, options);
+    return loop->run();
+  } catch (const c10::OutOfMemoryError& error) {
+    fail("out of memory ", place(),
+         ": lower train.batch, or raise train.accumulate, or set train.activation_checkpoint=blocks (",
+         error.what_without_backtrace(), ")");
+  } catch (const c10::Error& error) {
+    fail("LibTorch failed ", place(), ": ", error.what_without_backtrace());
+  }
+}
+
+}  // namespace gigacat::train

@@ -1,0 +1,146 @@
+"""Presets are right, bad configs are explained, show, schema and docs follow the declarations."""
+
+import glob
+import json
+import os
+
+from harness import SOURCE, CliTest, image_folder, latent_folder, main, read_text
+
+PRESETS = sorted(glob.glob(os.path.join(SOURCE, "configs", "**", "*.yaml"), recursive=True))
+
+
+class PresetTest(CliTest):
+    def test_every_preset_checks(self):
+        names = [os.path.relpath(path, SOURCE + "/configs") for path in PRESETS]
+        for size in "s b l xl".split():
+            for patch in "248":
+                self.assertIn("gat/imagenet256-%s-%s.yaml" % (size, patch), names)
+        for size in "bmh":
+            self.assertIn("cat/imagenet256-%s-2.yaml" % size, names)
+        for path in PRESETS:
+            with self.subTest(path=path):
+                if os.path.basename(path).startswith("base"):
+                    continue  # what others include
+                self.assertIn("ok", self.gigacat("config", "check", path).stdout)
+
+    def test_presets_are_the_papers(self):
+        def values(name):
+            shown = self.gigacat("config", "show", "%s/configs/%s.yaml" % (SOURCE, name)).stdout
+            return "\n".join(line.split(" #")[0].rstrip() for line in shown.splitlines())
+
+        xl = values("gat/imagenet256-xl-2")
+        for line in ("  num_classes: 1000", "  resolution: 32", "    depth: 28", "    hidden: 1152", "    heads: 16",
+                     "  batch: 512", "  precision: bf16", "  align_translation: official"):
+            self.assertIn(line, xl)
+        h = values("cat/imagenet256-h-2")
+        for line in ("    depth: 32", "    hidden: 1280", "    depth: 12", "    hidden: 768", "  batch: 512"):
+            self.assertIn(line, h)
+
+    def test_dry_run_says_shapes_and_memory(self):
+        latents = latent_folder(self.path("latents"))
+        images = image_folder(self.path("images"), size=32)
+        for name, data in (("gat/imagenet256-s-8", latents), ("gat/cifar10-s", images), ("cat/cifar10-s", images)):
+            with self.subTest(name=name):
+                extra = ["data.path=" + data, "train.device=cpu", "train.batch=16"]
+                if data == latents:
+                    extra.append("loss.alignment=0")
+                done = self.gigacat("train", "%s/configs/%s.yaml" % (SOURCE, name), *extra, "--dry-run", "--world", 4)
+                self.assertIn("4", done.stdout)
+                self.assertRegex(done.stdout, r"(?i)memory")
+                self.assertFalse(os.path.exists(os.path.join(os.getcwd(), "runs")))
+
+
+class BadConfigTest(CliTest):
+    def complaint(self, text, *overrides):
+        path = self.write("bad.yaml", text)
+        message = self.refused("config", "check", path, *overrides)
+        self.assertEqual(message, self.refused("train", path, *overrides), "train says the same before it starts")
+        return message
+
+    def test_unknown_key_names_place_and_nearest(self):
+        message = self.complaint("recipe: cat\ndata: {path: x, resolution: 8}\ntrain:\n  stpes: 3\n")
+        self.assertIn("bad.yaml:4:3: train.stpes:", message)
+        self.assertIn("train.steps", message)
+
+    def test_all_mistakes_at_once(self):
+        message = self.complaint(
+            "recipe: cat\ndata: {path: x, resolution: 8}\ntrain: {steps: many, batch: -4, precision: fp8}\nlgo: {}\n")
+        lines = message.strip().splitlines()
+        self.assertEqual(len(lines), 4, message)
+        for word in ("train.steps", "train.batch", "train.precision", "lgo"):
+            self.assertTrue(any(word in line and line.startswith("error: ") for line in lines), (word, message))
+        self.assertIn("bf16", message)
+
+    def test_impossible_combinations(self):
+        start = "recipe: cat\ndata: {path: x, resolution: 8}\n"
+        self.assertIn("divisible", self.complaint(start + "model: {generator: {hidden: 100, heads: 3}}\n"))
+        self.assertIn("divisible", self.complaint(start + "train: {batch: 8, accumulate: 3}\n"))
+
+    def test_what_only_a_build_can_know(self):
+        config = self.tiny(self.dir)
+        self.assertIn("divisible", self.refused("train", config, "model.generator.patch=3"))
+        self.assertIn("divisible", self.refused("train", config, "train.batch=9", "--dry-run", "--world", 2))
+        self.assertIn("nowhere", self.refused("train", config, "data.path=/nowhere/at/all"))
+
+    def test_broken_files(self):
+        self.assertIn("bad.yaml:2", self.complaint("recipe: cat\nrecipe: gat\n"))
+        self.assertIn("recipe", self.complaint("train: {steps: 3}\n"))
+        self.assertIn("cat", self.complaint("recipe: cta\n"))
+        self.assertIn("bad.yaml", self.complaint("recipe: [cat\n"))
+        self.assertIn("bad.yaml", self.complaint("include: bad.yaml\nrecipe: cat\n"))
+        self.assertIn("missing.yaml", self.refused("config", "check", self.path("missing.yaml")))
+        self.write("binary.yaml", os.urandom(256))
+        self.refused("config", "check", self.path("binary.yaml"))
+
+    def test_overrides(self):
+        config = self.tiny(self.dir)
+        self.assertIn("command line", self.refused("config", "check", config, "train.steps=x"))
+        self.assertIn("train.batch", self.refused("config", "check", config, "train.btach=4"))
+        self.assertIn("KEY", self.refused("config", "check", config, "train.batch"))
+
+
+class ShowTest(CliTest):
+    def test_show_names_the_source_of_each_value(self):
+        config = self.tiny(self.dir)
+        shown = self.gigacat("config", "show", config, "train.steps=9").stdout
+        lines = {line.split(":")[0].strip(): line for line in shown.splitlines() if "#" in line}
+        self.assertRegex(lines["steps"], r"steps: 9 +# command line")
+        self.assertRegex(lines["batch"], r"batch: 8 +# .*tiny.yaml:8:")
+        self.assertRegex(lines["lr"], r"# default")
+
+    def test_what_is_shown_is_a_config(self):
+        config = self.tiny(self.dir)
+        shown = self.gigacat("config", "show", config).stdout
+        again = self.gigacat("config", "show", self.write("again.yaml", shown)).stdout
+        values = [[line.split(" #")[0].rstrip() for line in text.splitlines()] for text in (shown, again)]
+        self.assertEqual(*values)
+
+    def test_environment_variables(self):
+        config = self.write("env.yaml", "recipe: cat\nname: ${RUN_NAME:-plain}\ndata: {path: x, resolution: 8}\n")
+        self.assertIn("name: plain", self.gigacat("config", "show", config).stdout)
+        self.assertIn("name: fancy", self.gigacat("config", "show", config, env={"RUN_NAME": "fancy"}).stdout)
+
+    def test_schema_is_json_schema(self):
+        one = json.loads(self.gigacat("config", "schema", "cat").stdout)
+        self.assertIn("2020-12", one["$schema"])
+        self.assertIn("batch", one["properties"]["train"]["properties"])
+        every = json.loads(self.gigacat("config", "schema").stdout)
+        self.assertGreaterEqual(len(every["anyOf"]), 2)
+        self.assertIn("cat", self.refused("config", "schema", "cta"))
+
+    def test_reference_page_is_up_to_date(self):
+        """`gigacat config docs > docs/configuration.md` makes it."""
+        page = self.gigacat("config", "docs").stdout
+        self.assertIn("## Recipe cat", page)
+        self.assertEqual(page, read_text(SOURCE + "/docs/configuration.md"))
+
+    def test_info(self):
+        config = self.tiny(self.dir)
+        text = self.gigacat("info", config).stdout
+        for word in ("Generator", "Discriminator", "blocks", "training step", "AdamW moments", "3 x 8 x 8"):
+            self.assertIn(word, text)
+        self.assertIn("nothing at", self.refused("info", self.path("nowhere")))
+
+
+if __name__ == "__main__":
+    main()

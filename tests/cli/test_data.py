@@ -1,0 +1,65 @@
+"""Data sets are counted and shown; broken files are survived, up to a share of them."""
+
+import os
+
+from harness import CliTest, image_folder, main, read_bytes, read_text
+
+
+def spoil(folder, count):
+    """Breaks `count` files in different ways."""
+    files = sorted(os.path.join(root, name) for root, _, names in os.walk(folder) for name in names)
+    for i, path in enumerate(files[::2][:count]):
+        content = read_bytes(path)
+        with open(path, "wb") as file:
+            file.write((b"", content[:40], b"not an image", content[:-20])[i % 4])
+    return files[::2][:count]
+
+
+class InspectTest(CliTest):
+    def test_counts_sizes_and_sheet(self):
+        images = image_folder(self.path("images"), classes=3, per_class=5)
+        text = self.gigacat("data", "inspect", images, "--sheet", self.path("sheet.png"), "data.resolution=8").stdout
+        self.assertIn("samples: 15 (15 labelled, 0 with a caption)", text)
+        self.assertIn("classes: 3", text)
+        self.assertIn("8x8", text)
+        self.assertIn("bad: 0", text)
+        self.assertTrue(read_bytes(self.path("sheet.png")).startswith(b"\x89PNG"))
+
+    def test_bad_files_are_named(self):
+        images = image_folder(self.path("images"))
+        bad = spoil(images, 4)
+        text = self.gigacat("data", "inspect", images).stdout
+        self.assertIn("bad: 4", text)
+        for path in bad:
+            self.assertIn(os.path.basename(path), text)
+
+    def test_config_and_refusals(self):
+        config = self.tiny(self.dir)
+        self.assertIn("samples: 24", self.gigacat("data", "inspect", config).stdout)
+        self.assertIn("nowhere", self.refused("data", "inspect", self.path("nowhere")))
+        os.makedirs(self.path("empty"))
+        self.refused("data", "inspect", self.path("empty"))
+        self.refused("data", "inspect", config, "--limit", "-1")
+
+
+class BrokenDataTest(CliTest):
+    def train(self, bad, fraction, code):
+        config = self.tiny(self.dir, per_class=40)
+        spoil(self.path("images"), bad)
+        return self.gigacat("train", config, "train.steps=20", "data.max_bad_fraction=%s" % fraction, "log.samples_every=0",
+                            code=code)
+
+    def test_few_are_skipped_and_named(self):
+        done = self.train(bad=4, fraction=0.2, code=0)
+        log = read_text(self.run_folder(self.dir) + "/log.txt")
+        self.assertIn("class0", log)
+        self.assertRegex(done.stderr, r"(?i)bad|cannot|skip")
+
+    def test_too_many_end_the_run(self):
+        done = self.train(bad=38, fraction=0.05, code=1)
+        self.assertIn("error: ", done.stderr)
+        self.assertIn("max_bad_fraction", done.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Several processes give what one gives, however they are started."""
+
+import os
+import signal
+import socket
+import time
+
+from harness import CliTest, main
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class RanksTest(CliTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.config = cls.tiny(cls.shared)
+        cls.keys = ["train.steps=20", "checkpoint.every=20"]
+        cls.gigacat("train", cls.config, *cls.keys)
+        cls.reference = cls.checkpoint(cls.run_folder(cls.shared), 20)
+
+    def compare(self, out):
+        self.assert_same_weights(self.checkpoint(out + "/00000-tiny", 20), self.reference, tolerance=1e-4)
+
+    def start_ranks(self, world, out, *extra):
+        port = free_port()
+        return [self.start("train", self.config, *self.keys, "out=" + out, *extra, env={
+            "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world),
+            "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}) for rank in range(world)]
+
+    def test_two_local_ranks(self):
+        done = self.gigacat("train", self.config, *self.keys, "out=" + self.path("two"), "--ranks", 2)
+        self.assertIn("[0]", done.stdout + done.stderr)
+        self.compare(self.path("two"))
+
+    def test_torchrun_variables(self):
+        processes = self.start_ranks(2, self.path("torchrun"))
+        for process in processes:
+            _, errors = process.communicate(timeout=100)
+            self.assertEqual(process.returncode, 0, errors)
+        self.compare(self.path("torchrun"))
+
+    def test_accumulation_is_a_larger_batch(self):
+        self.gigacat("train", self.config, *self.keys, "out=" + self.path("acc"), "train.accumulate=2")
+        self.compare(self.path("acc"))
+
+    def test_another_rank_count_goes_on(self):
+        out = self.path("more")
+        self.gigacat("train", self.config, *self.keys, "out=" + out, "train.steps=10", "checkpoint.every=10")
+        self.gigacat("train", "--resume", out + "/00000-tiny", "train.steps=20", "--ranks", 2)
+        self.compare(out)
+
+    def test_one_that_dies_ends_the_others(self):
+        out = self.path("dies")
+        keys = [key for key in self.keys if "steps" not in key]
+        process = self.start("train", self.config, *keys, "out=" + out, "train.steps=100000", "--ranks", 2)
+        while not os.path.exists(self.checkpoint(out + "/00000-tiny", 20)):
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        victim = int(open("/proc/%d/task/%d/children" % (process.pid, process.pid)).read().split()[-1])
+        os.kill(victim, signal.SIGKILL)
+        began = time.monotonic()
+        process.communicate(timeout=60)
+        self.assertNotEqual(process.returncode, 0)
+        self.assertLess(time.monotonic() - began, 30)
+
+    def test_the_first_error_is_said(self):
+        message = self.refused("train", self.config, "data.path=" + self.path("nowhere"), "--ranks", 2)
+        self.assertIn("nowhere", message)
+
+    def test_a_batch_that_cannot_be_split(self):
+        self.assertIn("divisible", self.refused("train", self.config, "train.batch=9", "--ranks", 2))
+
+    def test_ranks_within_a_launcher(self):
+        message = self.refused("train", self.config, "--ranks", 2, env={
+            "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(free_port())})
+        self.assertIn("--ranks 2", message)
+        self.assertIn("RANK", self.refused("train", self.config, env={"RANK": "two", "WORLD_SIZE": "2"}))
+
+
+if __name__ == "__main__":
+    main()

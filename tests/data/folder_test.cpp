@@ -1,0 +1,134 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "data/fixtures.h"
+#include "data/listing.h"
+
+namespace gigacat::data {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST(Folder, ClassesInNameOrder) {
+  TempFolder folder;
+  folder.write("dog/2.png", solid_png(4, 4, 2));
+  folder.write("dog/deep/1.JPG", solid_png(4, 4, 3));
+  folder.write("cat-big/9.png", solid_png(4, 4, 1));
+  folder.write("cat/0.webp", solid_png(4, 4, 0));
+  folder.write("cat/notes.md", "no image");
+  folder.write("cat/.hidden.png", "");
+  const auto source = open_source(config_for(folder.path()));
+  EXPECT_THAT(source->class_names(), ElementsAre("cat", "cat-big", "dog"));
+  std::set<std::pair<std::string, int64_t>> found;
+  for (int64_t i = 0; i < source->size(); ++i) found.emplace(source->name(i), source->label(i));
+  const std::set<std::pair<std::string, int64_t>> wanted = {
+      {"cat-big/9.png", 1}, {"cat/0.webp", 0}, {"dog/2.png", 2}, {"dog/deep/1.JPG", 2}};
+  EXPECT_EQ(found, wanted);
+  EXPECT_EQ(check_source(*source, config_for(folder.path())).num_classes, 3);
+}
+
+TEST(Folder, FlatHasNoLabels) {
+  TempFolder folder;
+  folder.write("b.png", solid_png(4, 4, 9));
+  folder.write("a.png", solid_png(4, 4, 8));
+  const auto source = open_source(config_for(folder.path()));
+  ASSERT_EQ(source->size(), 2);
+  EXPECT_EQ(source->name(0), "a.png");
+  EXPECT_EQ(source->label(0), -1);
+  EXPECT_THAT(source->class_names(), IsEmpty());
+  EXPECT_EQ(source->read(1).bytes, solid_png(4, 4, 9));
+  EXPECT_EQ(check_source(*source, config_for(folder.path())).num_classes, 1);
+}
+
+TEST(Folder, StudioganLayoutReadsTrain) {
+  TempFolder folder;
+  folder.write("train/a/0.png", solid_png(4, 4, 0));
+  folder.write("train/b/0.png", solid_png(4, 4, 0));
+  folder.write("valid/a/0.png", solid_png(4, 4, 0));
+  const auto source = open_source(config_for(folder.path()));
+  EXPECT_EQ(source->size(), 2);
+  EXPECT_THAT(source->class_names(), ElementsAre("a", "b"));
+}
+
+TEST(Folder, SomeUnlabelledAreRefused) {
+  TempFolder folder;
+  folder.write("a/0.png", solid_png(4, 4, 0));
+  folder.write("stray.png", solid_png(4, 4, 0));
+  DataConfig config = config_for(folder.path());
+  const auto source = open_source(config);
+  EXPECT_THAT(error_of<UsageError>([&] { check_source(*source, config); }), HasSubstr("stray.png"));
+  config.labels = false;
+  EXPECT_EQ(check_source(*source, config).num_classes, 1);
+}
+
+TEST(Folder, LabelsAreCheckedAgainstTheConfig) {
+  TempFolder folder;
+  for (const char* name : {"a/0.png", "b/0.png", "c/0.png"}) folder.write(name, solid_png(4, 4, 0));
+  DataConfig config = config_for(folder.path());
+  const auto source = open_source(config);
+  config.num_classes = 2;
+  EXPECT_THAT(error_of<UsageError>([&] { check_source(*source, config); }), HasSubstr("c/0.png"));
+  config.num_classes = 10;
+  EXPECT_EQ(check_source(*source, config).num_classes, 10);
+}
+
+TEST(Folder, CaptionsBesideImages) {
+  TempFolder folder;
+  folder.write("a.png", solid_png(4, 4, 0));
+  folder.write("a.txt", "  a black square\n");
+  folder.write("a.json", R"({"long": "a square that is black"})");
+  DataConfig config = config_for(folder.path());
+  config.captions = true;
+  EXPECT_EQ(open_source(config)->read(0).caption, "a black square");
+  config.caption_column = "long";
+  EXPECT_EQ(open_source(config)->read(0).caption, "a square that is black");
+  config.caption_column = "absent";
+  EXPECT_THAT(error_of<Error>([&] { open_source(config)->read(0); }), HasSubstr("absent"));
+}
+
+TEST(Folder, NothingThereIsSaid) {
+  TempFolder folder;
+  EXPECT_THAT(error_of<UsageError>([&] { open_source(config_for(folder.path())); }), HasSubstr(folder.path()));
+  EXPECT_THAT(error_of<UsageError>([&] { open_source(config_for(folder.path("absent"))); }), HasSubstr("absent"));
+  EXPECT_THAT(error_of<UsageError>([&] { open_source(config_for("")); }), HasSubstr("data.path is empty"));
+  DataConfig config = config_for(folder.path());
+  config.kind = "emoji";
+  EXPECT_THAT(error_of<UsageError>([&] { open_source(config); }), HasSubstr("gigacat data emoji"));
+  EXPECT_THAT(error_of<UsageError>([&] { open_source(config_for(folder.write("a.pdf", "x"))); }),
+              HasSubstr("no data set"));
+}
+
+TEST(Folder, LinksThatLoopEnd) {
+  TempFolder folder;
+  folder.write("a/0.png", solid_png(4, 4, 0));
+  fs::create_directory_symlink(folder.path(), folder.path("a/loop"));
+  fs::create_directory_symlink(folder.path("a"), folder.path("b"));
+  fs::create_symlink(folder.path("nowhere.png"), folder.path("a/dangling.png"));
+  EXPECT_THAT(list_files(folder.path(), is_image),
+              ElementsAre("a/0.png", "a/dangling.png", "b/0.png", "b/dangling.png"));
+}
+
+TEST(Folder, IdentityFollowsNamesSizesLabels) {
+  TempFolder one, two;
+  for (const TempFolder* folder : {&one, &two}) folder->write("a/0.png", solid_png(4, 4, 0));
+  const auto identity = [](const TempFolder& folder) { return open_source(config_for(folder.path()))->identity(); };
+  EXPECT_EQ(identity(one), identity(two));
+  EXPECT_EQ(identity(one).size(), 64u);
+  two.write("a/1.png", solid_png(4, 4, 0));
+  EXPECT_NE(identity(one), identity(two));
+}
+
+TEST(Folder, RecipeIsHandedOn) {
+  TempFolder folder;
+  folder.write("a.png", solid_png(4, 4, 0));
+  EXPECT_EQ(open_source(config_for(folder.path()))->recipe(), "");
+  folder.write("recipe.json", R"({"crop": "adm"})");
+  EXPECT_EQ(open_source(config_for(folder.path()))->recipe(), R"({"crop": "adm"})");
+}
+
+}  // namespace
+}  // namespace gigacat::data

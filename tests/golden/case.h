@@ -1,0 +1,66 @@
+// One golden case: a folder with case.json (config, weights by formula, tolerance) and data.safetensors (inputs,
+// outputs).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gigacat/models/shape.h"
+#include "gigacat/nn/state.h"
+
+namespace gigacat::golden {
+
+// Element i of the weight called `name`: offset + scale * (2u - 1), u = (splitmix64(fnv1a64(name) + i) >> 40) / 2^24.
+at::Tensor formula_tensor(const std::string& name, const std::vector<int64_t>& shape, double offset, double scale);
+
+class Case {
+ public:
+  // Errors: Error naming the folder and what is missing in it.
+  explicit Case(const std::filesystem::path& folder);
+
+  const std::string& name() const { return name_; }
+  const nlohmann::json& config() const { return config_; }
+  bool has(const std::string& tensor) const { return data_.contains(tensor); }
+  // A stored tensor, "input.z". Errors: Error when the case has none of that name.
+  const at::Tensor& stored(const std::string& tensor) const;
+  at::Tensor labels(const std::string& tensor = "input.labels") const;
+
+  // Fills a module's parameters and buffers from the manifest; names there carry `prefix`. Each manifest entry may be
+  // used once. Errors: Error for weights that are missing (position tables may be: they are built), unused or
+  // misshapen.
+  void fill(torch::nn::Module& module, const std::string& prefix = "");
+  // Errors: Error when manifest entries were used by no fill().
+  void check_all_used() const;
+  // Parameters in the order of the case's vectors: `network` "" is the manifest's order, otherwise order[network].
+  std::vector<std::string> order(const std::string& network = "") const;
+
+  // Compares a computed tensor with the stored output of that name at the case's tolerance.
+  void compare(const std::string& output, const at::Tensor& computed);
+  // Norms and first values of one tensor per parameter: compares PREFIX_norm and PREFIX_head. Undefined entries count
+  // as zero.
+  void compare_vectors(const std::string& prefix, const std::vector<at::Tensor>& values);
+  // Problems so far, and outputs that nothing was compared with.
+  std::vector<std::string> finish();
+  double worst() const { return worst_; }  // largest deviation as a share of what is allowed
+
+ private:
+  struct Allowed;
+  std::vector<bool> skipped_rows(const std::string& output, int64_t rows) const;
+
+  std::filesystem::path folder_;
+  std::string name_;
+  nlohmann::json description_, config_;
+  nn::TensorMap data_;
+  std::set<std::string> used_, compared_;
+  std::vector<std::string> problems_;
+  double worst_ = 0;
+};
+
+}  // namespace gigacat::golden

@@ -1,0 +1,24 @@
+// The kinds of golden cases: each builds its network from the case's config, runs it and compares.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "golden/case.h"
+
+namespace gigacat::golden {
+
+using Check = void (*)(Case&);
+
+// The check of a case by its name: the longest known kind that the name starts with ("gat/generator_no_qk_norm" is a
+// gat/generator). Errors: Error that lists the kinds when none fits.
+Check find_check(const std::string& case_name);
+
+struct Kind {
+  std::string name;
+  Check check;
+};
+std::vector<Kind> network_kinds();  // single networks and functions
+std::vector<Kind> step_kinds();     // whole training steps
+
+}  // namespace gigacat::golden

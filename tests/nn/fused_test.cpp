@@ -1,0 +1,129 @@
+#include "gigacat/nn/fused.h"
+
+#include <ATen/autocast_mode.h>
+#include <gtest/gtest.h>
+
+#include "nn/gradients.h"
+
+namespace gigacat::nn {
+namespace {
+
+using testing::Function;
+using testing::relative_error;
+using testing::value_and_gradients;
+using testing::values;
+
+// The kernels against plain LibTorch operations in double precision: value and every gradient.
+void expect_kernels_agree(const Function& f, const std::vector<at::Tensor>& inputs, double tolerance = 2e-6) {
+  std::vector<at::Tensor> doubles;
+  for (const at::Tensor& input : inputs) doubles.push_back(input.to(at::kDouble));
+  const std::vector<at::Tensor> fast = value_and_gradients(f, inputs);
+  std::vector<at::Tensor> plain;
+  {
+    const TwiceDifferentiable scope;
+    plain = value_and_gradients(f, doubles);
+  }
+  for (size_t i = 0; i < fast.size(); ++i) EXPECT_LT(relative_error(fast[i], plain[i]), tolerance) << "output " << i;
+}
+
+Rotary rotary_for(const at::Tensor& like, const Rotary& table) {
+  return {table.cos.to(like.scalar_type()), table.sin.to(like.scalar_type())};
+}
+
+TEST(Fused, RmsNorm) {
+  const Function f = [](const auto& in) { return rms_norm(in[0], in[1], 1e-6); };
+  expect_kernels_agree(f, {values("x", {3, 131, 48}), values("w", {48})});
+}
+
+TEST(Fused, RmsNormModulate) {
+  const Function f = [](const auto& in) { return rms_norm_modulate(in[0], in[1], 1e-6); };
+  expect_kernels_agree(f, {values("x", {3, 70, 40}), values("s", {3, 40})});
+}
+
+TEST(Fused, GatedResidual) {
+  const Function f = [](const auto& in) { return gated_residual(in[0], in[1], in[2]); };
+  expect_kernels_agree(f, {values("x", {2, 67, 24}), values("g", {2, 24}), values("y", {2, 67, 24})});
+  expect_kernels_agree(f, {values("x", {2, 67, 24}), values("g", {24}), values("y", {2, 67, 24})});
+}
+
+TEST(Fused, SwiGlu) {
+  const Function f = [](const auto& in) { return swiglu(in[0]); };
+  expect_kernels_agree(f, {values("x", {2, 33, 2 * 37}) * 4});
+  const at::Tensor extreme = at::tensor({-1e4f, 1e4f, -90.0f, 90.0f, 1.0f, 1.0f, 1.0f, 1.0f}).view({1, 8});
+  const at::Tensor out = swiglu(extreme);
+  EXPECT_TRUE(at::isfinite(out).all().item<bool>());
+  EXPECT_FLOAT_EQ(out[0][1].item<float>(), 1e4f);
+}
+
+TEST(Fused, Attention) {
+  const Rotary table = rotary_table(4, 5, 16, 1);
+  for (const std::vector<int64_t>& parts : {std::vector<int64_t>{}, std::vector<int64_t>{5, 16}}) {
+    const Function f = [&](const auto& in) {
+      return self_attention(in[0], in[1], in[2], 1e-6, rotary_for(in[0], table), parts);
+    };
+    expect_kernels_agree(f, {values("qkv", {2, 21, 3, 2, 16}), values("q", {16}), values("k", {16})}, 5e-6);
+    const Function no_norm = [&](const auto& in) {
+      return self_attention(in[0], at::Tensor(), at::Tensor(), 1e-6, rotary_for(in[0], table), parts);
+    };
+    expect_kernels_agree(no_norm, {values("qkv", {2, 21, 3, 2, 16})}, 5e-6);
+  }
+}
+
+TEST(Fused, PartsSeeOnlyThemselves) {
+  const Rotary table = rotary_table(2, 4, 8);
+  const at::Tensor qkv = values("qkv", {1, 8, 3, 1, 8}), w = at::ones({8});
+  at::Tensor moved = qkv.clone();
+  moved.narrow(1, 0, 3) += 1;
+  const at::Tensor a = self_attention(qkv, w, w, 1e-6, table, {3, 5}),
+                   b = self_attention(moved, w, w, 1e-6, table, {3, 5});
+  EXPECT_TRUE(at::equal(a.narrow(1, 3, 5), b.narrow(1, 3, 5)));
+  EXPECT_FALSE(at::equal(a.narrow(1, 0, 3), b.narrow(1, 0, 3)));
+}
+
+TEST(Fused, PlainGradientsAgreeWithFiniteDifferences) {
+  const Rotary table = rotary_table(1, 3, 8);
+  const Function f = [&](const auto& in) {
+    const at::Tensor x = rms_norm_modulate(in[0], in[1], 1e-6);
+    const at::Tensor y = self_attention(x.unflatten(-1, {3, 1, 8}), in[2], in[2], 1e-6, rotary_for(x, table));
+    return gated_residual(y, in[2], swiglu(in[0].narrow(-1, 0, 16)));
+  };
+  EXPECT_LT(testing::finite_difference_error(f, {values("x", {1, 3, 24}), values("s", {1, 24}), values("w", {8})}),
+            1e-6);
+}
+
+TEST(Fused, TwiceDifferentiableScopeGivesSecondGradients) {
+  const TwiceDifferentiable scope;
+  const Rotary table = rotary_table(2, 2, 8);
+  const at::Tensor qkv = values("qkv", {1, 4, 3, 1, 8}).requires_grad_(true), w = at::ones({8});
+  const at::Tensor first =
+      torch::autograd::grad({self_attention(qkv, w, w, 1e-6, table).square().sum()}, {qkv}, {}, true, true)[0];
+  const at::Tensor second = torch::autograd::grad({first.square().sum()}, {qkv})[0];
+  EXPECT_GT(second.abs().max().item<double>(), 0);
+}
+
+TEST(Fused, AutocastGivesBfloat16ForProductsAndFloatForTheResidual) {
+  at::autocast::set_autocast_enabled(at::kCPU, true);
+  at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+  const at::Tensor x = values("x", {2, 9, 32}), s = values("s", {2, 32});
+  const at::Tensor y = rms_norm_modulate(x, s, 1e-6);
+  const at::Tensor z = gated_residual(x, s.to(at::kBFloat16), y);
+  at::autocast::set_autocast_enabled(at::kCPU, false);
+  EXPECT_EQ(y.scalar_type(), at::kBFloat16);
+  EXPECT_EQ(z.scalar_type(), at::kFloat);
+  EXPECT_LT(relative_error(y, rms_norm_modulate(x, s, 1e-6)), 4e-3);
+}
+
+TEST(Fused, ResultsDoNotDependOnThreads) {
+  const Function f = [](const auto& in) { return rms_norm(in[0], in[1], 1e-6); };
+  const std::vector<at::Tensor> inputs{values("x", {4, 300, 32}), values("w", {32})};
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const auto one = value_and_gradients(f, inputs);
+  at::set_num_threads(2);
+  const auto two = value_and_gradients(f, inputs);
+  at::set_num_threads(before);
+  for (size_t i = 0; i < one.size(); ++i) EXPECT_TRUE(at::equal(one[i], two[i])) << "output " << i;
+}
+
+}  // namespace
+}  // namespace gigacat::nn

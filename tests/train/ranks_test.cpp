@@ -1,0 +1,89 @@
+// The toy GAN on several ranks, each a process of its own.
+#include <gmock/gmock.h>
+
+#include <csignal>
+
+#include "dist/program.h"
+#include "gigacat/train/checkpoint.h"
+#include "gigacat/train/run_folder.h"
+#include "gigacat/train/trainer.h"
+#include "train/fixtures.h"
+
+namespace gigacat::train {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class RanksTest : public ToyTest {
+ protected:
+  std::vector<std::string> command(int ranks, const std::vector<std::string>& arguments) const {
+    std::vector<std::string> all{std::string(GIGACAT_BIN_DIR) + "/toy_train", "--ranks", std::to_string(ranks)};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    return all;
+  }
+  std::vector<std::string> fresh(const std::vector<std::string>& more) const {
+    std::vector<std::string> all{toy_yaml()};
+    for (const std::string& item : overrides(more)) all.push_back(item);
+    return all;
+  }
+};
+
+TEST_F(RanksTest, OneTwoAndFourRanksAgree) {
+  const std::vector<std::string> more{"train.steps=20", "train.accumulate=2", "log.every=1"};
+  const fs::path single = run(more);
+  const auto wanted = weights_of(single, 20);
+  const auto losses = metrics_of(single);
+  for (const int ranks : {2, 4}) {
+    const auto result = test::Program(command(ranks, fresh(more))).finish(120);
+    ASSERT_EQ(result.code, 0) << result.text;
+    const fs::path run = newest_run(out());
+    EXPECT_LT(difference(weights_of(run, 20), wanted), 1e-4) << ranks;
+    const auto lines = metrics_of(run);
+    ASSERT_EQ(lines.size(), losses.size());
+    for (size_t i = 0; i < lines.size(); ++i)
+      for (const char* key : {"D/loss", "G/loss", "D/size", "grad_norm/D", "grad_norm/G", "diversity"})
+        EXPECT_NEAR(lines[i][key].get<double>(), losses[i][key].get<double>(),
+                    1e-4 * std::abs(losses[i][key].get<double>()))
+            << key << " of step " << i << " on " << ranks << " ranks";
+  }
+}
+
+TEST_F(RanksTest, GoesOnWithAnotherNumberOfRanks) {
+  const auto wanted = weights_of(run({"train.steps=12"}), 12);
+  const fs::path run = this->run({"train.steps=6"});
+  const auto result = test::Program(command(2, {"--resume", run.string(), "train.steps=12"})).finish(120);
+  ASSERT_EQ(result.code, 0) << result.text;
+  EXPECT_LT(difference(weights_of(run, 12), wanted), 1e-4);
+}
+
+TEST_F(RanksTest, TheSameRanksGoOnToTheBit) {
+  const auto first = test::Program(command(2, fresh({"train.steps=12"}))).finish(120);
+  ASSERT_EQ(first.code, 0) << first.text;
+  const auto wanted = weights_of(newest_run(out()), 12);
+  const auto part = test::Program(command(2, fresh({"train.steps=7"}))).finish(120);
+  ASSERT_EQ(part.code, 0) << part.text;
+  const fs::path run = newest_run(out());
+  const auto rest = test::Program(command(2, {"--resume", run.string(), "train.steps=12"})).finish(120);
+  ASSERT_EQ(rest.code, 0) << rest.text;
+  EXPECT_EQ(difference(weights_of(run, 12), wanted), 0);
+}
+
+TEST_F(RanksTest, ASignalStopsAllRanksAfterTheSameStep) {
+  test::Program program(command(2, fresh({"train.steps=100000", "checkpoint.every=1000000"})));
+  ASSERT_TRUE(program.wait_for("step 5 ", 60));
+  program.signal(SIGTERM);
+  const auto result = program.finish(60);
+  EXPECT_EQ(result.code, kExitTerminated) << result.text;
+  EXPECT_EQ(list_checkpoints(newest_run(out()) / "checkpoints").size(), 1u);
+  EXPECT_THAT(result.text, HasSubstr("stopped on request"));
+}
+
+TEST_F(RanksTest, TheBatchMustDivideOverTheRanks) {
+  const auto result = test::Program(command(2, fresh({"train.batch=5"}))).finish(60);
+  EXPECT_EQ(result.code, 2) << result.text;
+  EXPECT_THAT(result.text, HasSubstr("5 is not divisible by 2 ranks"));
+}
+
+}  // namespace
+}  // namespace gigacat::train

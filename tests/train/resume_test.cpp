@@ -1,0 +1,148 @@
+// Runs that end early and go on.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "dist/program.h"
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/train/checkpoint.h"
+#include "gigacat/train/run_folder.h"
+#include "gigacat/train/trainer.h"
+#include "train/fixtures.h"
+
+namespace gigacat::train {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+class ResumeTest : public ToyTest {
+ protected:
+  // Weights after step 12 of a run that was never stopped.
+  nn::TensorMap whole(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> all{"train.steps=12", "name=whole"};
+    all.insert(all.end(), more.begin(), more.end());
+    return weights_of(run(all), 12);
+  }
+};
+
+TEST_F(ResumeTest, GoesOnToTheBit) {
+  for (const std::string& precision : {"fp32", "fp16", "bf16"}) {
+    const std::string key = "train.precision=" + precision;
+    const auto wanted = whole({key});
+    const fs::path run = this->run({"train.steps=7", key});
+    resume(run, {"train.steps=12"});
+    EXPECT_EQ(difference(weights_of(run, 12), wanted), 0) << precision;
+  }
+}
+
+TEST_F(ResumeTest, TheFilesReadAsOfOneRun) {
+  const fs::path run = this->run({"train.steps=13", "checkpoint.keep_last=9", "log.every=2"});
+  fs::remove_all(checkpoint_path(run / "checkpoints", 13));  // as if it had been killed after step 13
+  resume(run, {"train.steps=15"});
+  std::vector<int64_t> steps;
+  for (const auto& line : metrics_of(run)) steps.push_back(line["step"]);
+  EXPECT_THAT(steps, ElementsAre(1, 2, 4, 6, 8, 10, 12, 14, 15));
+  EXPECT_THAT(read_file(run / "log.txt"), AllOf(HasSubstr("going on after step 10"), HasSubstr("run folder ")));
+  EXPECT_EQ(nlohmann::json::parse(read_file(run / "run.json"))["first_step"], 10);
+}
+
+TEST_F(ResumeTest, UsesTheCheckpointBeforeABrokenOne) {
+  const auto wanted = whole();
+  const fs::path run = this->run({"train.steps=11", "checkpoint.every=4"});  // 4, 8, 11
+  flip_bit(checkpoint_path(run / "checkpoints", 11) / "ema.safetensors", 200);
+  resume(run, {"train.steps=12"});
+  EXPECT_EQ(difference(weights_of(run, 12), wanted), 0);
+  EXPECT_THAT(read_file(run / "log.txt"), HasSubstr("going on after step 8"));
+}
+
+TEST_F(ResumeTest, BeginsAgainWithoutAnyCheckpoint) {
+  const auto wanted = whole();
+  const fs::path run = this->run({"train.steps=12"});
+  fs::remove_all(run / "checkpoints");
+  resume(run);
+  EXPECT_EQ(difference(weights_of(run, 12), wanted), 0);
+}
+
+TEST_F(ResumeTest, AFinishedRunHasNothingLeftToDo) {
+  const fs::path run = this->run({"train.steps=12"});
+  const std::string before = read_file(run / "metrics.jsonl");
+  resume(run);
+  EXPECT_EQ(read_file(run / "metrics.jsonl"), before);
+}
+
+TEST_F(ResumeTest, AnotherConfigIsRefusedWithTheDifference) {
+  const fs::path run = this->run({"train.steps=6"});
+  const std::string error = error_of<UsageError>([&] {
+    resume(run, {"train.steps=8", "optimizer.lr=0.5", "model.hidden=8"});
+  });
+  EXPECT_THAT(error, AllOf(HasSubstr("optimizer.lr: 0.002 -> 0.5"), HasSubstr("model.hidden: 16 -> 8"),
+                           Not(HasSubstr("train.steps")), HasSubstr("--allow")));
+  EXPECT_THAT(error_of<UsageError>([&] { resume(run, {}, {"optimiser.lr"}); }),
+              HasSubstr("did you mean optimizer.lr?"));
+  EXPECT_THAT(error_of<Error>([&] {
+                resume(run, {"train.steps=8", "model.hidden=8"}, {"model"});
+              }),
+              HasSubstr("does not fit the network"));
+  resume(run, {"train.steps=8", "optimizer.lr=0.001"}, {"optimizer"});
+  EXPECT_EQ(metrics_of(run).back()["lr/D"], 0.001);
+}
+
+TEST_F(ResumeTest, OtherDataIsRefused) {
+  const fs::path run = this->run({"train.steps=6"});
+  folder_.write("images/a/more.png", data::solid_png(8, 8, 1));
+  EXPECT_THAT(error_of<UsageError>([&] { resume(run, {"train.steps=8"}); }), HasSubstr("the data set is not the one"));
+  resume(run, {"train.steps=8"}, {"data"});
+}
+
+TEST_F(ResumeTest, ARunInUseIsRefused) {
+  const fs::path run = this->run({"train.steps=6"});
+  const RunLock lock(RunFolder::open(run));
+  EXPECT_THAT(error_of<UsageError>([&] { resume(run, {"train.steps=8"}); }), HasSubstr("is in use"));
+}
+
+TEST_F(ResumeTest, ARestartGoesOnWithTheNewestRunOfItsConfig) {
+  const auto loaded = config({"train.steps=6"});
+  ASSERT_EQ(train(*loaded, {}, {}), 0);
+  const fs::path first = newest_run(out());
+  run({"train.steps=6", "seed=3"});  // newer, of another config
+  fs::remove_all(checkpoint_path(first / "checkpoints", 6));
+  dist::Environment environment;
+  environment.restart = 1;
+  ASSERT_EQ(train(*config({"train.steps=6"}), environment, {}), 0);
+  EXPECT_EQ(list_runs(out()).size(), 2u);
+  EXPECT_THAT(list_checkpoints(first / "checkpoints"), ElementsAre(6));
+}
+
+// Killed at moments that no one chose, again and again, until it is done.
+TEST_F(ResumeTest, KilledAtAnyMomentEndsAtTheSameWeights) {
+  const std::vector<std::string> more{"train.steps=60", "checkpoint.every=2", "log.every=1"};
+  const auto wanted = weights_of(run({"train.steps=60", "name=whole"}), 60);
+  std::vector<std::string> command{std::string(GIGACAT_BIN_DIR) + "/toy_train", toy_yaml()};
+  for (const std::string& item : overrides(more)) command.push_back(item);
+  const fs::path run = fs::path(out()) / "00001-toy";
+  int kills = 0;
+  for (int attempt = 0; attempt < 60; ++attempt) {
+    test::Program program(command);
+    if (program.wait_for("first step", 60)) std::this_thread::sleep_for(std::chrono::milliseconds(7 * (attempt % 5)));
+    if (attempt < 6) program.signal(SIGKILL);
+    const auto result = program.finish(60);
+    if (result.code == 0) break;
+    ASSERT_EQ(result.code, 128 + SIGKILL) << result.text;
+    ++kills;
+    command = {command[0], "--resume", run.string()};
+  }
+  EXPECT_GT(kills, 1);
+  EXPECT_EQ(difference(weights_of(run, 60), wanted), 0);
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints"))
+    EXPECT_THAT(entry.path().filename().string(), Not(testing::StartsWith(".tmp")));
+}
+
+}  // namespace
+}  // namespace gigacat::train

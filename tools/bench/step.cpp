@@ -1,0 +1,181 @@
+// Whole training steps of a config on random images or latents: no data, no run folder, no log.
+//
+//   bench_step configs/gat/imagenet256-s-2.yaml [--steps 3] train.batch=4 train.precision=fp32 loss.align=none
+//
+// Prints one line of JSON. The floor of a step is its FLOPs at the rate of matrix products, timed between the steps.
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "gigacat/dist/device.h"
+#include "gigacat/nn/checkpoint.h"
+#include "products.h"
+#include "train/phases.h"
+#include "train/precision.h"
+#include "train/state.h"
+#include "train/stopwatch.h"
+
+using namespace gigacat;
+
+namespace {
+
+void set_trained(const train::Half& half, bool trained) {
+  for (const at::Tensor& parameter : half.optimizer.parameters()) parameter.set_requires_grad(trained);
+}
+
+// One rank's networks, without what the trainer does between steps.
+class Steps {
+ public:
+  explicit Steps(train::RunConfig& config);
+  void run();
+  // GFLOP/s of matrix products at the discriminator's shapes and the config's precision.
+  double product_gflops() const;
+  double step_gflop() const { return config_.recipe->cost().step * static_cast<double>(config_.train.batch) / 1e9; }
+  at::Device device() const { return device_; }
+
+ private:
+  recipes::Batch random_batch(const recipes::Draws& draws) const;
+  at::Tensor generate(const recipes::Batch& batch, bool with_graph);
+  void update(train::Half& half, const std::function<recipes::Loss()>& loss);
+  int64_t size(const char* key) const {
+    return *std::get<int64_t*>(config_.binder.at(cat("model.discriminator.", key)).value);
+  }
+
+  train::RunConfig& config_;
+  at::Device device_;
+  std::shared_ptr<dist::Group> group_;
+  train::Precision precision_;
+  std::unique_ptr<train::TrainState> state_;
+};
+
+Steps::Steps(train::RunConfig& config)
+    : config_(config),
+      device_(dist::choose_device(config.train.device, 0)),
+      group_(dist::Group::create({}, device_)),
+      precision_(config.train.precision, device_) {
+  if (config.train.threads > 0) at::set_num_threads(static_cast<int>(config.train.threads));
+  nn::set_activation_checkpoint(config.train.activation_checkpoint);
+  config.recipe->build(config.image_shape(), static_cast<uint64_t>(config.seed));
+  for (torch::nn::Module* network : {&config.recipe->generator(), &config.recipe->discriminator()})
+    network->to(device_);
+  state_ = std::make_unique<train::TrainState>(config, group_);
+}
+
+recipes::Batch Steps::random_batch(const recipes::Draws& draws) const {
+  const recipes::ImageShape shape = config_.image_shape();
+  recipes::Batch batch;
+  batch.images = draws.normal("bench.images", {}, {shape.channels, shape.height, shape.width});
+  batch.labels = draws.integers("bench.labels", 0, shape.num_classes - 1);
+  batch.step = state_->step;
+  batch.draws = &draws;
+  return batch;
+}
+
+at::Tensor Steps::generate(const recipes::Batch& batch, bool with_graph) {
+  const auto autocast = precision_.autocast();
+  return config_.recipe->generate(batch, with_graph);
+}
+
+void Steps::update(train::Half& half, const std::function<recipes::Loss()>& loss) {
+  at::Tensor total;
+  {
+    const auto autocast = precision_.autocast();
+    total = loss().total;
+  }
+  half.reducer.backward(half.optimizer.scaled(total));
+  half.optimizer.step(config_.optimizer.lr * half.lr_scale);
+  if (const double norm = half.optimizer.grad_norm().item<double>(); !std::isfinite(norm) && !precision_.scales_loss())
+    fail("step ", state_->step + 1, ": the gradient of the ", half.name, " is not finite");
+  half.optimizer.zero_grad();
+}
+
+void Steps::run() {
+  recipes::Recipe& recipe = *config_.recipe;
+  std::vector<int64_t> positions(static_cast<size_t>(config_.train.batch));
+  std::iota(positions.begin(), positions.end(), state_->step * config_.train.batch);
+  const recipes::StreamDraws draws(static_cast<uint64_t>(config_.seed), state_->step, positions, device_);
+  const recipes::Batch batch = random_batch(draws);
+
+  const bool reuse = config_.train.reuse_fakes;
+  at::Tensor fakes = generate(batch, reuse);
+  update(state_->discriminator, [&] { return recipe.discriminator_loss(batch, fakes.detach()); });
+  set_trained(state_->discriminator, false);
+  if (!reuse) fakes = generate(batch, true);
+  update(state_->generator, [&] { return recipe.generator_loss(batch, fakes); });
+  set_trained(state_->discriminator, true);
+  recipe.update_buffers(*group_);
+  state_->ema.update(state_->step++);
+  train::synchronize(device_);
+}
+
+double Steps::product_gflops() const {
+  const recipes::ImageShape shape = config_.image_shape();
+  const int64_t patch = size("patch"), tokens = 1 + shape.height / patch * (shape.width / patch);
+  const auto type = config_.train.precision == "bf16"   ? at::kBFloat16
+                    : config_.train.precision == "fp16" ? at::kHalf
+                                                        : at::kFloat;
+  return bench::product_gflops(4 * config_.train.batch * tokens, size("hidden"), type, device_);
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+nlohmann::ordered_json measure(Steps& steps, int64_t count) {
+  steps.run();
+  const double first = train::process_seconds();
+  std::vector<double> seconds, rates{steps.product_gflops()};
+  for (int64_t i = 0; i < count; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    steps.run();
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    rates.push_back(steps.product_gflops());
+  }
+  const train::Memory memory = train::memory_used(steps.device());
+  return {{"step_seconds", seconds},
+          {"median_seconds", median(seconds)},
+          {"min_seconds", *std::min_element(seconds.begin(), seconds.end())},
+          {"first_step_seconds", first},
+          {"peak_bytes", memory.peak_resident},
+          {"peak_device_bytes", memory.peak_device},
+          {"product_gflops", rates},
+          {"step_gflop", steps.step_gflop()},
+          {"floor_seconds", steps.step_gflop() / median(rates)},
+          {"threads", at::get_num_threads()},
+          {"torch", TORCH_VERSION}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string file;
+  std::vector<std::string> overrides;
+  int64_t count = 3;
+  CLI::App app("Times whole training steps of a config on random images");
+  app.add_option("config", file, "config file")->required();
+  app.add_option("overrides", overrides, "PATH=VALUE of the config");
+  app.add_option("--steps", count, "timed steps, after the first")->check(CLI::Range(int64_t{1}, int64_t{1'000'000}));
+  try {
+    app.parse(argc, argv);
+    const auto config = train::load_config(file, overrides);
+    Steps steps(*config);
+    std::cout << measure(steps, count).dump() << "\n";
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_step: %s\n", error.what());
+    return dynamic_cast<const UsageError*>(&error) != nullptr ? 2 : 1;
+  }
+  return 0;
+}

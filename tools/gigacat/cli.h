@@ -1,0 +1,38 @@
+// What the commands share: how they are declared, and how a failure ends the program.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace gigacat::cli {
+
+inline constexpr int kOk = 0, kFailure = 1, kUsage = 2, kInternal = 3;
+
+// The command that was chosen, to be run once the whole command line has been understood.
+using Chosen = std::function<int()>;
+
+// Each declares one command on `app`; when it is given, `chosen` is set.
+void add_train(CLI::App& app, Chosen& chosen);
+void add_sample(CLI::App& app, Chosen& chosen);
+void add_data(CLI::App& app, Chosen& chosen);
+void add_config(CLI::App& app, Chosen& chosen);
+void add_info(CLI::App& app, Chosen& chosen);
+void add_doctor(CLI::App& app, Chosen& chosen);
+void add_version(CLI::App& app, Chosen& chosen);
+
+// A command with its example at the foot of the help.
+CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& help, const std::string& example);
+// Trailing words KEY.SUB=VALUE.
+void add_overrides(CLI::App& command, std::vector<std::string>& overrides);
+// Errors: UsageError for a word without "=".
+void check_overrides(const std::vector<std::string>& overrides);
+
+// Runs `body`; prints its exception as "error: ..." on stderr. Returns the exit code.
+int guarded(const std::function<int()>& body);
+
+// Version, compiler and libraries in lines; `gigacat version` prints the first alone.
+std::string version_line();
+
+}  // namespace gigacat::cli

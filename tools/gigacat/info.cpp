@@ -1,0 +1,47 @@
+// gigacat info
+#include <cstdio>
+
+#include "cli.h"
+#include "gigacat/apply/describe.h"
+#include "gigacat/apply/sample.h"
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/train/config.h"
+#include "gigacat/train/run_folder.h"
+
+namespace gigacat::cli {
+namespace {
+
+struct Flags {
+  std::string what;
+  std::vector<std::string> overrides;
+};
+
+fs::path config_of(const fs::path& what) {
+  if (fs::is_regular_file(what))
+    return what.extension() == ".safetensors" ? apply::find_weights(what, "ema").config : what;
+  if (fs::exists(what / "COMMIT")) return what / "config.yaml";
+  if (fs::is_directory(what)) return train::RunFolder::open(what).config();
+  fail<UsageError>("nothing at ", what.string(), ": give a config, a checkpoint folder or a run folder");
+}
+
+int run(const Flags& flags) {
+  check_overrides(flags.overrides);
+  const auto config = train::load_config(config_of(flags.what), flags.overrides);
+  std::printf("%s, recipe %s\n", flags.what.c_str(), config->recipe_name.c_str());
+  std::fputs(apply::to_text(apply::describe(*config)).c_str(), stdout);
+  return kOk;
+}
+
+}  // namespace
+
+void add_info(CLI::App& app, Chosen& chosen) {
+  CLI::App* command = add_command(app, "info", "parameters, arithmetic and memory of a config, a checkpoint or a run",
+                                  "gigacat info configs/gat/imagenet256-b-2.yaml train.batch=64");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("WHAT", flags->what, "config, checkpoint folder or run folder")->required();
+  add_overrides(*command, flags->overrides);
+  command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+}
+
+}  // namespace gigacat::cli

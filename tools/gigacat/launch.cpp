@@ -1,0 +1,31 @@
+#include "launch.h"
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/dist/launcher.h"
+
+namespace gigacat::cli {
+
+std::vector<std::string> own_arguments() {
+  const std::string all = read_file("/proc/self/cmdline");
+  std::vector<std::string> words;
+  for (size_t at = 0; at < all.size(); at = all.find('\0', at) + 1) words.emplace_back(all.c_str() + at);
+  words.erase(words.begin());
+  return words;
+}
+
+bool is_parent(int ranks, const dist::Environment& environment) {
+  if (environment.launcher == "single") return ranks > 1;
+  if (ranks > 1 && ranks != environment.world)
+    fail<UsageError>("--ranks ", ranks, " but ", environment.launcher, " has started ", environment.world,
+                     " processes: leave --ranks out");
+  return false;
+}
+
+int launch(int ranks) {
+  dist::LaunchOptions options;
+  options.ranks = ranks;
+  return dist::launch_local(own_arguments(), options);
+}
+
+}  // namespace gigacat::cli

@@ -1,0 +1,23 @@
+// Local ranks of a command.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gigacat/dist/environment.h"
+#include "gigacat/dist/group.h"
+
+namespace gigacat::cli {
+
+// The words of this process's command line after the program.
+std::vector<std::string> own_arguments();
+
+// True when this process is to start `ranks` children and be nothing else.
+// Errors: UsageError when a launcher has already started another number of them.
+bool is_parent(int ranks, const dist::Environment& environment);
+
+// Starts `ranks` processes of this command line. Returns their exit code.
+int launch(int ranks);
+
+}  // namespace gigacat::cli

@@ -1,0 +1,35 @@
+#include "cli.h"
+
+namespace {
+
+using namespace gigacat::cli;
+
+int run(int argc, char** argv) {
+  CLI::App app("Trains large generative adversarial networks and samples from them.", "gigacat");
+  app.get_formatter()->column_width(34);
+  app.require_subcommand(1);
+  app.footer("\nExample:\n  gigacat train configs/quickstart/emoji-cat.yaml\n\n`gigacat COMMAND --help` says more.");
+  Chosen chosen;
+  add_train(app, chosen);
+  add_sample(app, chosen);
+  add_data(app, chosen);
+  add_config(app, chosen);
+  add_info(app, chosen);
+  add_doctor(app, chosen);
+  add_version(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "error: %s (see --help)\n", error.what());
+    return kUsage;
+  }
+  return chosen();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return guarded([&] { return run(argc, argv); });
+}

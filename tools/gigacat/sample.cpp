@@ -1,0 +1,97 @@
+// gigacat sample
+#include "gigacat/apply/sample.h"
+
+#include <cstdio>
+
+#include "cli.h"
+#include "gigacat/core/text.h"
+#include "gigacat/dist/device.h"
+#include "launch.h"
+
+namespace gigacat::cli {
+namespace {
+
+struct Flags {
+  apply::SampleRequest request;
+  std::string device = "auto";
+  int ranks = 1;
+};
+
+int run(const Flags& flags) {
+  const dist::Environment environment = dist::Environment::detect();
+  apply::find_weights(flags.request.from, flags.request.weights);
+  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
+  const at::Device device = dist::choose_device("auto", environment.local_rank);
+  const auto group = dist::Group::create(environment, device);
+  const apply::SampleReport report = apply::sample(flags.request, *group);
+  if (!group->is_first()) return kOk;
+  std::printf("%lld samples of %s in %s (%s%s)\n", static_cast<long long>(report.written + report.kept),
+              report.checkpoint.c_str(), flags.request.out.c_str(), human_time(report.seconds).c_str(),
+              report.kept > 0 ? cat(", ", report.kept, " were there").c_str() : "");
+  return kOk;
+}
+
+void add_choice_flags(CLI::App& command, apply::SampleRequest& request) {
+  const std::string group = "Which samples";
+  command.add_option("--labels,--class", request.labels, "classes, cycled: all, or a list as 0,1,4-6")
+      ->type_name("LIST")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--count", request.count, "samples of one seed")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--seed", request.seed, "seed of all samples")
+      ->type_name("S")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--seeds", request.seeds, "one sample of each seed, as 0,1,4-6")
+      ->type_name("LIST")
+      ->excludes("--seed")
+      ->excludes("--count")
+      ->group(group);
+}
+
+void add_drawing_flags(CLI::App& command, apply::SampleRequest& request) {
+  const std::string group = "How they are drawn";
+  command.add_option("--truncation,--trunc", request.truncation, "psi, toward the class's mean style; 1 is off")
+      ->type_name("PSI")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--guidance", request.guidance, "style guidance scale; 1 is off")
+      ->type_name("S")
+      ->capture_default_str()
+      ->group(group);
+  command.add_flag("--all-stages", request.all_stages, "every stage's image, coarse first")->group(group);
+  command.add_option("--weights", request.weights, "ema or generator, of a run or checkpoint")
+      ->type_name("NAME")
+      ->capture_default_str()
+      ->group(group);
+}
+
+}  // namespace
+
+void add_sample(CLI::App& app, Chosen& chosen) {
+  CLI::App* command =
+      add_command(app, "sample", "draw samples from a run, a checkpoint or a generator file",
+                  "gigacat sample runs/00000-emoji-cat -o grid.png --labels 0-7 --count 64 --truncation 0.7");
+  auto flags = std::make_shared<Flags>();
+  apply::SampleRequest& request = flags->request;
+  command->add_option("FROM", request.from, "run folder, checkpoint folder, or generator .safetensors")->required();
+  command->add_option("-o,--out", request.out, "folder for PNGs, or a file: .png (grid), .npz (arr_0)")
+      ->type_name("OUT")
+      ->required();
+  add_choice_flags(*command, request);
+  add_drawing_flags(*command, request);
+  command->add_option("--batch", request.batch, "samples at once on a GPU")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group("Processes");
+  command->add_option("--ranks", flags->ranks, "processes to start on this machine")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024))
+      ->group("Processes");
+  command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+}
+
+}  // namespace gigacat::cli

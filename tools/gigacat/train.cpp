@@ -1,0 +1,83 @@
+// gigacat train
+#include "gigacat/train/trainer.h"
+
+#include <cstdio>
+
+#include "cli.h"
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/core/text.h"
+#include "gigacat/train/run_folder.h"
+#include "launch.h"
+
+namespace gigacat::cli {
+namespace {
+
+struct Flags {
+  std::vector<std::string> words;  // CONFIG.yaml and overrides
+  std::string resume;
+  std::vector<std::string> allow;
+  bool dry_run = false;
+  int world = 1, ranks = 1;
+};
+
+// The first word is the config unless it is an override.
+std::unique_ptr<train::RunConfig> read_config(const Flags& flags) {
+  std::vector<std::string> overrides = flags.words;
+  std::string file;
+  if (!overrides.empty() && overrides.front().find('=') == std::string::npos) {
+    file = overrides.front();
+    overrides.erase(overrides.begin());
+  }
+  check_overrides(overrides);
+  if (!file.empty()) return train::load_config(file, overrides);
+  if (flags.resume.empty()) fail<UsageError>("no config: gigacat train CONFIG.yaml, or gigacat train --resume RUN");
+  const auto config = train::RunFolder::open(flags.resume).config();
+  return train::parse_config(read_file(config), config.string(), overrides);
+}
+
+int run(const Flags& flags) {
+  const dist::Environment environment = dist::Environment::detect();
+  // A config that cannot run is said once, before any process is started.
+  const auto config = read_config(flags);
+  if (flags.dry_run) {
+    std::fputs(train::dry_run(*config, std::max(flags.world, flags.ranks)).c_str(), stdout);
+    return kOk;
+  }
+  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
+  train::TrainOptions options;
+  options.resume = flags.resume;
+  options.allow = flags.allow;
+  options.command = "gigacat " + join(own_arguments(), " ");
+  return train::train(*config, environment, options);
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Chosen& chosen) {
+  CLI::App* command = add_command(app, "train", "train a model from a config",
+                                  "gigacat train configs/quickstart/emoji-cat.yaml train.steps=600 --ranks 2");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("CONFIG", flags->words, "config file, then values that override it, as train.batch=64")
+      ->type_name("CONFIG.yaml [KEY=VALUE ...]");
+  command->add_option("--resume", flags->resume, "go on with a run; without CONFIG, with the run's own config")
+      ->type_name("RUN")
+      ->group("Resuming");
+  command->add_option("--allow", flags->allow, "key whose value may differ from the run's own; may be repeated")
+      ->type_name("KEY")
+      ->allow_extra_args(false)
+      ->group("Resuming");
+  command->add_flag("-n,--dry-run", flags->dry_run, "check config, data, shapes and memory; train nothing")
+      ->group("Checking");
+  command->add_option("--world", flags->world, "ranks to check for")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 20))
+      ->group("Checking");
+  command->add_option("--ranks", flags->ranks, "processes to start on this machine")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024))
+      ->group("Processes");
+  command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+}
+
+}  // namespace gigacat::cli
