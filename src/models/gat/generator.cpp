@@ -92,11 +92,14 @@ at::Tensor GeneratorImpl::truncate(const at::Tensor& w, const at::Tensor& labels
 }
 
 at::Tensor GeneratorImpl::null_style(const at::Tensor& z) {
+  // Here the reference takes the second moment over the classes, not over the width: of the table's columns for y, and
+  // of a single value for z, which is the same for every class. Guidance scales in use were chosen with it.
   at::NoGradGuard no_grad;
-  const at::Tensor classes = at::arange(shape_.num_classes, z.options().dtype(at::kLong));
+  const at::Tensor y = nn::normalize_second_moment(y_embedder_->weight.t()).t();      // [num_classes, Z]
+  const at::Tensor signs = nn::normalize_second_moment(z.unsqueeze(-1)).squeeze(-1);  // [B, Z]
   std::vector<at::Tensor> means;
-  for (const at::Tensor& one : z.split(1))  // one sample at a time: all classes of a large batch would not fit
-    means.push_back(style(one.expand({shape_.num_classes, -1}), classes).mean(0));
+  for (const at::Tensor& one : signs.split(1))  // one sample at a time: all classes of a large batch would not fit
+    means.push_back(latent_embedder_(at::cat({y, one.expand_as(y)}, 1)).mean(0));
   return at::stack(means);
 }
 

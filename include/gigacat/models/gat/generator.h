@@ -29,7 +29,7 @@ class GeneratorImpl : public torch::nn::Module {
   at::Tensor truncate(const at::Tensor& w, const at::Tensor& labels, double psi) const;
   // w pushed away from the mean style of all classes for the same z: w_null + scale * (w - w_null). scale [B] or [1].
   at::Tensor guide(const at::Tensor& w, const at::Tensor& z, const at::Tensor& scale);
-  // Mean over all classes of style(z, class), detached: [B, D].
+  // Mean style over all classes for a z, detached: [B, D].
   at::Tensor null_style(const at::Tensor& z);
   // Images [K, B, C, H, W] of styles w [B, D].
   at::Tensor synthesize(const at::Tensor& w);
