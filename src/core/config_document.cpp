@@ -40,6 +40,7 @@ class DocumentReader {
   };
 
   void stop(const std::string& origin, const std::string& reason);
+  void give_up(const std::string& origin, const std::string& reason);
   bool spend(size_t bytes, const std::string& origin);
   void read_root(const YAML::Node& root, Source& source);
   void read_includes(const YAML::Node& value, const Source& source, const std::string& origin);
@@ -68,14 +69,19 @@ void DocumentReader::stop(const std::string& origin, const std::string& reason) 
   stopped_ = true;
 }
 
+// After values that would go on without end.
+void DocumentReader::give_up(const std::string& origin, const std::string& reason) {
+  if (budget_ > 0) stop(origin, reason);
+  budget_ = 0;
+}
+
 bool DocumentReader::spend(size_t bytes, const std::string& origin) {
   const size_t cost = bytes + kNodeCost;
   if (cost <= budget_) {
     budget_ -= cost;
     return true;
   }
-  if (budget_ > 0) stop(origin, "values, with aliases written out, take more than 8 MiB");
-  budget_ = 0;
+  give_up(origin, "values, with aliases written out, take more than 8 MiB");
   return false;
 }
 
@@ -165,11 +171,12 @@ void DocumentReader::read_includes(const YAML::Node& value, const Source& source
 }
 
 void DocumentReader::read_map(const YAML::Node& map, const std::string& path, Source& source, int level) {
-  if (level >= kMostLevels) return stop(source.origin(map.Mark()), cat("nested deeper than ", kMostLevels, " levels"));
+  if (level >= kMostLevels)
+    return give_up(source.origin(map.Mark()), cat("nested deeper than ", kMostLevels, " levels"));
   for (const auto& pair : map) {
     const std::string origin = source.origin(pair.first.Mark());
     const std::string key = read_key(pair.first, source, path);
-    if (stopped_) return;
+    if (budget_ == 0) return;
     if (key.empty()) continue;
     const std::string full = child(path, key);
     const auto [first, is_new] = source.seen.emplace(full, origin);
@@ -231,7 +238,7 @@ void DocumentReader::read_items(const YAML::Node& list, Entry& entry, const Sour
       refuse_tag(item, entry.path, origin);
       entry.items.push_back(read_scalar(item, entry.path, origin));
     }
-    if (stopped_) return;
+    if (budget_ == 0) return;
   }
 }
 

@@ -17,7 +17,7 @@ bool is_name(std::string_view text) {
 void append_variable(Expansion& out, std::string_view inside) {
   const size_t mark = inside.find(":-");
   const std::string name(inside.substr(0, mark));
-  if (!is_name(name)) {
+  if (!is_name(name) || inside.find("${") != std::string_view::npos) {
     out.problem = cat("cannot read ", shown(cat("${", inside, "}")), "; write ${NAME} or ${NAME:-default}");
     return;
   }

@@ -22,7 +22,7 @@ std::string number_text(double value) {
   if (std::isinf(value)) return value > 0 ? ".inf" : "-.inf";
   if (std::isnan(value)) return ".nan";
   std::array<char, 32> digits;
-  const auto [end, error] = std::to_chars(digits.begin(), digits.end(), value);
+  const auto [end, error] = std::to_chars(digits.begin(), digits.end(), value, std::chars_format::general);
   return std::string(digits.begin(), end);
 }
 
@@ -86,9 +86,9 @@ std::string read(const Scalar& in, std::string& value) {
   return "";
 }
 
-std::string range_text(const Meta& meta) {
+std::string range_text(const Meta& meta, bool with_unit = true) {
   const bool low = std::isfinite(meta.min), high = std::isfinite(meta.max);
-  const std::string unit = meta.unit.empty() ? "" : " " + meta.unit;
+  const std::string unit = meta.unit.empty() || !with_unit ? "" : " " + meta.unit;
   if (low && high) return cat(number_text(meta.min), " to ", number_text(meta.max), unit);
   if (low) return cat("at least ", number_text(meta.min), unit);
   return high ? cat("at most ", number_text(meta.max), unit) : "";
@@ -239,7 +239,7 @@ std::string type_name(const Storage& storage) {
 }
 
 std::string limits(const Field& field) {
-  return field.meta.choices.empty() ? range_text(field.meta) : join(field.meta.choices);
+  return field.meta.choices.empty() ? range_text(field.meta, /*with_unit=*/false) : join(field.meta.choices);
 }
 
 std::string out_of_limits(const Field& field) {

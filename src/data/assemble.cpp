@@ -25,8 +25,6 @@ int64_t size_of(const Source& source) {
   return source.size();
 }
 
-bool is_latent(Content content) { return content == Content::latent || content == Content::moments; }
-
 std::shared_ptr<void> plain_memory(size_t bytes) {
   constexpr std::align_val_t kCacheLine{64};
   return {::operator new(bytes, kCacheLine), [kCacheLine](void* memory) { ::operator delete(memory, kCacheLine); }};

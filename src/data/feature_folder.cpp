@@ -40,7 +40,7 @@ class FeatureFolderSource : public Source {
 }  // namespace
 
 std::unique_ptr<Source> with_feature_folder(std::unique_ptr<Source> source, const std::string& folder) {
-  if (!fs::is_directory(folder)) fail<UsageError>("data.features: ", folder, " is no folder");
+  if (!is_folder(folder)) fail<UsageError>("data.features: ", folder, " is no folder");
   return std::make_unique<FeatureFolderSource>(std::move(source), folder);
 }
 

@@ -64,7 +64,7 @@ void warn_of_empty_classes(const FileSet& set) {
 }  // namespace
 
 std::unique_ptr<Source> open_folder(const DataConfig& config) {
-  if (!fs::is_directory(config.path)) fail<UsageError>("data.path: ", config.path, " is no folder");
+  if (!is_folder(config.path)) fail<UsageError>("data.path: ", config.path, " is no folder");
   FileSet set;
   set.root = training_part(config.path);
   const std::vector<std::string> names = list_files(set.root, is_image);

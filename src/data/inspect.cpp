@@ -95,7 +95,7 @@ io::Image latent_image(const RawSample& sample) {
 
 io::Image tile(const Source& source, const DataConfig& config, int64_t index) {
   const RawSample sample = source.read(index);
-  if (source.content() == Content::latent || source.content() == Content::moments) return latent_image(sample);
+  if (is_latent(source.content())) return latent_image(sample);
   if (source.content() == Content::image) return fit(decode(sample.bytes, sample.name, config), config, 0, index);
   io::Image image{
       .height = source.pixel_shape()[0], .width = source.pixel_shape()[1], .channels = source.pixel_shape()[2]};
@@ -116,9 +116,8 @@ io::Image to_rgb(const io::Image& image) {
 
 Inspection inspect(const Source& source, const DataConfig& config, int64_t limit) {
   Inspection result;
-  result.samples = source.size();
   const int64_t looks = limit > 0 ? std::min(limit, source.size()) : source.size();
-  result.looked = looks;
+  result.samples = looks;
   std::vector<Look> seen(looks);
   const auto began = std::chrono::steady_clock::now();
   parallel_for(looks, config.worker_count(),

@@ -16,13 +16,13 @@ namespace {
 
 fs::path latent_root(const fs::path& path) {
   const fs::path inner = path / "vae-sd";
-  return fs::is_directory(inner) ? inner : path;
+  return is_folder(inner) ? inner : path;
 }
 
 // Latents and images are paired by their sorted order: the names of the two differ ("img-mean-std-00000000.npy").
 void add_raw_images(FileSet& set) {
   set.raw_root = (set.root.filename() == "vae-sd" ? set.root.parent_path() : set.root) / "images";
-  if (!fs::is_directory(set.raw_root))
+  if (!is_folder(set.raw_root))
     fail<UsageError>("data.raw_resolution: there is no folder ", set.raw_root.string(),
                      " with the images of the latents");
   for (const std::string& name : list_files(set.raw_root, is_image)) set.raw_names.add(name);
@@ -68,14 +68,14 @@ Content probe_latents(int64_t count, const std::function<std::string(int64_t)>& 
 }
 
 std::unique_ptr<Source> open_latent_folder(const DataConfig& config) {
-  if (!fs::is_directory(config.path)) fail<UsageError>("data.path: ", config.path, " is no folder");
+  if (!is_folder(config.path)) fail<UsageError>("data.path: ", config.path, " is no folder");
   FileSet set;
   set.root = latent_root(config.path);
   const auto wanted = [](std::string_view name) { return name.ends_with(".npy") && !name.ends_with(".features.npy"); };
   for (const std::string& name : list_files(set.root, wanted)) set.names.add(name);
   if (set.names.size() == 0) fail<UsageError>("data.path: no latents (.npy) in ", set.root.string());
   const fs::path labels = set.root / "dataset.json";
-  if (fs::exists(labels)) set.labels = parse_dataset_json(read_file(labels, 1ull << 30), labels.string(), set.names);
+  if (is_file(labels)) set.labels = parse_dataset_json(read_file(labels, 1ull << 30), labels.string(), set.names);
   const auto name_of = [&set](int64_t i) { return std::string(set.names[i]); };
   const auto read = [&](int64_t i) { return read_file(set.root / name_of(i), kMostSampleBytes); };
   set.content = probe_latents(static_cast<int64_t>(set.names.size()), name_of, read, config);

@@ -12,8 +12,6 @@ namespace gigacat::data {
 
 namespace {
 
-bool is_latent(Content content) { return content == Content::latent || content == Content::moments; }
-
 int64_t count_classes(const Source& source, const DataConfig& config) {
   if (!config.labels) return 1;
   int64_t most = -1, unlabelled = 0, first_unlabelled = -1;

@@ -27,8 +27,8 @@ FolderId folder_id(const fs::path& folder) {
 
 bool is_hidden(const std::string& name) { return name.starts_with('.'); }
 
-// A dangling link counts as a file: reading it fails, and the sample is counted as bad rather than lost in silence.
-bool is_file(const fs::directory_entry& entry) {
+// A dangling link counts as a sample: reading it fails, and the sample is counted as bad rather than lost in silence.
+bool may_be_sample(const fs::directory_entry& entry) {
   std::error_code error;
   if (entry.is_regular_file(error)) return true;
   return entry.is_symlink(error) && !entry.exists(error);
@@ -59,7 +59,7 @@ class Walker {
     if (is_hidden(name)) return false;
     std::error_code error;
     if (entry.is_directory(error)) return run(entry.path(), prefix + name + "/");
-    return is_file(entry) && !visit_(prefix + name);
+    return may_be_sample(entry) && !visit_(prefix + name);
   }
 
   const std::function<bool(const std::string&)>& visit_;
@@ -67,6 +67,16 @@ class Walker {
 };
 
 }  // namespace
+
+bool is_file(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
 
 std::string suffix(std::string_view name) {
   const size_t dot = name.rfind('.');
@@ -116,9 +126,8 @@ std::vector<std::string> list_folders(const fs::path& root) {
 }
 
 std::string read_recipe(const fs::path& root) {
-  std::error_code error;
   const fs::path file = root / "recipe.json";
-  return fs::is_regular_file(file, error) ? read_file(file, 1 << 20) : "";
+  return is_file(file) ? read_file(file, 1 << 20) : "";
 }
 
 }  // namespace gigacat::data

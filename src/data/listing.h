@@ -11,6 +11,10 @@ namespace gigacat::data {
 
 namespace fs = std::filesystem;
 
+// Whether a file or folder is there; false too for what may not be looked at.
+bool is_file(const fs::path& path);
+bool is_folder(const fs::path& path);
+
 // Ending of a file name after its last dot, in lower case, without the dot.
 std::string suffix(std::string_view name);
 // Whether a name ends like an image that can be decoded.

@@ -6,6 +6,7 @@
 
 #include "data/fingerprint.h"
 #include "data/latents.h"
+#include "data/listing.h"
 #include "data/sources.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
@@ -164,7 +165,7 @@ class NpzSource : public Source {
 }  // namespace
 
 std::unique_ptr<Source> open_npz(const DataConfig& config) {
-  if (!std::filesystem::is_regular_file(config.path)) fail<UsageError>("data.path: ", config.path, " is no file");
+  if (!is_file(config.path)) fail<UsageError>("data.path: ", config.path, " is no file");
   if (config.captions) fail<UsageError>("data.captions: an .npz holds no captions");
   return std::make_unique<NpzSource>(config);
 }

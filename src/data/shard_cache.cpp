@@ -1,12 +1,15 @@
 // Shard indexes on disk, one file for each shard, named by the hash of its path: magic, the shard's size and time, the
 // index, CRC-32C.
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <span>
 
+#include "data/listing.h"
 #include "data/shard_index.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
@@ -155,8 +158,7 @@ std::optional<ShardIndex> parse(std::string_view bytes, const Stamp& stamp, cons
 }
 
 std::optional<ShardIndex> read_cached(const fs::path& file, const Stamp& stamp, const std::string& path) {
-  std::error_code error;
-  if (!fs::is_regular_file(file, error)) return std::nullopt;
+  if (!is_file(file)) return std::nullopt;
   try {
     return parse(read_file(file, kMostCacheBytes), stamp, path);
   } catch (const Error& fault) {
@@ -165,13 +167,20 @@ std::optional<ShardIndex> read_cached(const fs::path& file, const Stamp& stamp, 
   }
 }
 
+// Not synced to disk: a sync for each of ten thousand shards takes minutes, and a torn file does not pass its CRC.
 void write_cached(const fs::path& file, const std::string& bytes) {
   std::error_code error;
   fs::create_directories(file.parent_path(), error);
+  static std::atomic<int> count{0};
+  const fs::path draft = cat(file.string(), ".", ::getpid(), ".", count++);
   try {
-    write_atomically(file, bytes);
-  } catch (const Error& fault) {
+    FileWriter out(draft);
+    out.write(bytes);
+    out.flush();
+    fs::rename(draft, file);
+  } catch (const std::exception& fault) {
     log::debug("data: no index is cached: ", fault.what());
+    fs::remove(draft, error);
   }
 }
 

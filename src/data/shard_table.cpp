@@ -29,6 +29,10 @@ fs::path common_folder(const std::vector<std::string>& shards) {
   return common;
 }
 
+std::string name_below(const fs::path& folder, const std::string& shard) {
+  return fs::absolute(shard).lexically_normal().lexically_relative(folder).generic_string();
+}
+
 struct Loaded {
   ShardIndex index;
   bool cached = false;
@@ -86,11 +90,11 @@ ShardTable::ShardTable(std::vector<std::string> shards, const std::vector<ShardI
     : folder_(common_folder(shards)), files_(std::make_unique<ShardFiles>(std::move(shards), kMostOpenShards)) {
   held_[required] = true;
   for (const PartKind kind : held) held_[kind] = true;
-  for (const ShardIndex& index : indexes) append(index, required);
+  for (size_t s = 0; s < indexes.size(); ++s) append(name_below(folder_, files_->paths()[s]), indexes[s], required);
 }
 
-void ShardTable::append(const ShardIndex& index, PartKind required) {
-  Range range{.first = size()};
+void ShardTable::append(std::string name, const ShardIndex& index, PartKind required) {
+  Range range{.name = std::move(name), .first = size()};
   for (size_t i = 0; i < index.keys.size(); ++i) {
     if (!index.parts[required][i].exists()) continue;
     range.keys.add(index.keys[i]);
@@ -108,13 +112,9 @@ size_t ShardTable::shard_of(int64_t row) const {
   return static_cast<size_t>(after - ranges_.begin()) - 1;
 }
 
-std::string ShardTable::shard_name(size_t shard) const {
-  return fs::absolute(files_->paths()[shard]).lexically_normal().lexically_relative(folder_).generic_string();
-}
-
 std::string ShardTable::name(int64_t row) const {
-  const size_t shard = shard_of(row);
-  return cat(shard_name(shard), "/", ranges_[shard].keys[row - ranges_[shard].first]);
+  const Range& range = ranges_[shard_of(row)];
+  return cat(range.name, "/", range.keys[row - range.first]);
 }
 
 std::string ShardTable::read(PartKind kind, int64_t row) const {
@@ -129,10 +129,10 @@ std::string ShardTable::read(PartKind kind, int64_t row) const {
 
 std::vector<int64_t> ShardTable::match(const ShardTable& other) const {
   std::unordered_map<std::string, size_t> other_shards;
-  for (size_t s = 0; s < other.ranges_.size(); ++s) other_shards.emplace(other.shard_name(s), s);
+  for (size_t s = 0; s < other.ranges_.size(); ++s) other_shards.emplace(other.ranges_[s].name, s);
   std::vector<int64_t> rows(size(), -1);
   for (size_t s = 0; s < ranges_.size(); ++s) {
-    const auto shard = other_shards.find(shard_name(s));
+    const auto shard = other_shards.find(ranges_[s].name);
     if (shard == other_shards.end()) continue;
     const Range& theirs = other.ranges_[shard->second];
     std::unordered_map<std::string_view, int64_t> by_key;

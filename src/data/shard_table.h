@@ -41,12 +41,12 @@ class ShardTable {
 
  private:
   struct Range {
+    std::string name;  // of the shard, below folder_
     int64_t first = 0;
     NameList keys;
   };
   size_t shard_of(int64_t row) const;
-  std::string shard_name(size_t shard) const;
-  void append(const ShardIndex& index, PartKind required);
+  void append(std::string name, const ShardIndex& index, PartKind required);
 
   fs::path folder_;
   std::unique_ptr<ShardFiles> files_;

@@ -104,15 +104,14 @@ std::vector<std::string> expand_shards(const std::string& pattern) {
 
 std::vector<std::string> find_shards(const std::string& path) {
   std::vector<std::string> shards;
-  if (fs::is_directory(path)) {
+  if (is_folder(path)) {
     for (const std::string& name : list_files(path, [](std::string_view file) { return file.ends_with(".tar"); }))
       shards.push_back((fs::path(path) / name).string());
   } else {
     shards = expand_shards(path);
   }
   if (shards.empty()) fail<UsageError>("data.path: no shard (.tar) matches ", path);
-  const auto missing =
-      std::find_if(shards.begin(), shards.end(), [](const std::string& s) { return !fs::is_regular_file(s); });
+  const auto missing = std::find_if(shards.begin(), shards.end(), [](const std::string& s) { return !is_file(s); });
   if (missing != shards.end()) fail<UsageError>("data.path: the shard ", *missing, " is not there");
   return shards;
 }

@@ -24,22 +24,22 @@ std::string first_ending(const fs::path& folder) {
 }
 
 std::string detect_folder(const fs::path& folder) {
-  if (fs::is_directory(folder / "vae-sd")) return "latents";
+  if (is_folder(folder / "vae-sd")) return "latents";
   const std::string ending = first_ending(folder);
   if (ending.empty())
     fail<UsageError>("data.path: ", folder.string(),
                      " and the folders below it hold no images, shards (.tar) or latents (.npy)");
   if (ending == "npy") return "latents";
-  return fs::exists(folder / "dataset.json") ? "stylegan" : "folder";
+  return is_file(folder / "dataset.json") ? "stylegan" : "folder";
 }
 
 std::string detect(const std::string& path) {
   if (names_shards(path)) return "webdataset";
-  if (fs::is_directory(path)) return detect_folder(path);
+  if (is_folder(path)) return detect_folder(path);
   const std::string ending = suffix(path);
   if (ending == "zip") return "stylegan";
   if (ending == "npz") return "npz";
-  if (!fs::exists(path)) fail<UsageError>("data.path: there is nothing at ", path);
+  if (!is_file(path)) fail<UsageError>("data.path: there is nothing at ", path);
   fail<UsageError>("data.path: ", path, " is no data set: wanted a folder, .tar shards, a .zip or an .npz");
 }
 
@@ -77,7 +77,7 @@ bool has_shards_on_top(const fs::path& folder) {
 
 // Images beside shards (a contact sheet) do not make an image folder of it.
 bool names_shards(const std::string& path) {
-  if (fs::is_directory(path)) return has_shards_on_top(path) || first_ending(path) == "tar";
+  if (is_folder(path)) return has_shards_on_top(path) || first_ending(path) == "tar";
   return is_shard_pattern(path);
 }
 

@@ -92,15 +92,15 @@ std::unique_ptr<Source> open_stylegan_folder(const DataConfig& config) {
   for (const std::string& name : list_files(set.root, is_image)) set.names.add(name);
   if (set.names.size() == 0) fail<UsageError>("data.path: no image beside dataset.json in ", config.path);
   const fs::path labels = set.root / "dataset.json";
-  if (fs::exists(labels)) set.labels = parse_dataset_json(read_file(labels, 1ull << 30), labels.string(), set.names);
+  if (is_file(labels)) set.labels = parse_dataset_json(read_file(labels, 1ull << 30), labels.string(), set.names);
   set.captions = CaptionRule(config);
   set.recipe = read_recipe(set.root);
   return make_file_source(std::move(set));
 }
 
 std::unique_ptr<Source> open_stylegan(const DataConfig& config) {
-  if (fs::is_directory(config.path)) return open_stylegan_folder(config);
-  if (!fs::is_regular_file(config.path)) fail<UsageError>("data.path: ", config.path, " is neither a zip nor a folder");
+  if (is_folder(config.path)) return open_stylegan_folder(config);
+  if (!is_file(config.path)) fail<UsageError>("data.path: ", config.path, " is neither a zip nor a folder");
   return std::make_unique<ZipSource>(config.path, config);
 }
 

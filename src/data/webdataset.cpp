@@ -25,7 +25,7 @@ bool any_part(const std::vector<ShardIndex>& indexes, PartKind kind) {
 // Names in FOLDER/classes.txt, one a line; none when there is no such file.
 std::vector<std::string> read_class_names(const fs::path& folder) {
   const fs::path file = folder / "classes.txt";
-  if (!fs::is_regular_file(file)) return {};
+  if (!is_file(file)) return {};
   std::vector<std::string> names = split(read_file(file, 1 << 24), '\n');
   for (std::string& name : names) name = trim(name);
   while (!names.empty() && names.back().empty()) names.pop_back();

@@ -66,7 +66,7 @@ TEST(Document, SyntaxErrorsHaveAPlace) {
   EXPECT_THAT(only_mistake("- 1\n- 2\n"), "c.yaml:1:1: expected keys with values, as in \"seed: 1\"");
   EXPECT_THAT(only_mistake("just text"), HasSubstr("expected keys with values"));
   EXPECT_THAT(only_mistake("seed: 1\n---\nseed: 2\n"),
-              AllOf(StartsWith("c.yaml:3:1:"), HasSubstr("more than one document")));
+              AllOf(StartsWith("c.yaml:2:1:"), HasSubstr("more than one document")));
   EXPECT_THAT(only_mistake(",seed: 1\n"), HasSubstr("more than one document"));
 }
 

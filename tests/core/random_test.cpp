@@ -87,13 +87,19 @@ TEST(RandomMath, SineAndCosineAreAccurate) {
 // A change of any of these changes every run: such a commit says why.
 TEST(Stream, Fingerprint) {
   const Stream stream(1234, "z");
-  EXPECT_EQ(stream.key(), 0u);
-  EXPECT_EQ(stream.bits(5, 6), 0u);
-  EXPECT_THAT(uniforms(stream, 5, 6, 3), ElementsAre(0.f, 0.f, 0.f));
-  EXPECT_THAT(normals(stream, 5, 6, 3), ElementsAre(0.f, 0.f, 0.f));
-  std::vector<int64_t> whole(4);
+  EXPECT_EQ(stream.key(), 3784742501261878318u);
+  EXPECT_EQ(stream.bits(5, 6), 6557285600416726865u);
+  EXPECT_THAT(uniforms(stream, 5, 6, 5),
+              ElementsAre(0x1.09b9dep-1f, 0x1.ab3432p-1f, 0x1.1df196p-1f, 0x1.267274p-1f, 0x1.e3347ep-1f));
+  EXPECT_THAT(normals(stream, 5, 6, 5),
+              ElementsAre(-0x1.88da72p-2f, -0x1.217e2ep-3f, -0x1.f742dp+0f, 0x1.957bep-3f, 0x1.5d39e6p-1f));
+  std::vector<int64_t> whole(5);
   stream.integers(5, 6, -10, 10, whole);
-  EXPECT_THAT(whole, ElementsAre(0, 0, 0, 0));
+  EXPECT_THAT(whole, ElementsAre(-5, -6, -7, 7, -10));
+  const Permutation permutation(1234, "data.order", 2, 10);
+  std::vector<uint64_t> order(10);
+  for (uint64_t i = 0; i < 10; ++i) order[i] = permutation(i);
+  EXPECT_THAT(order, ElementsAre(2, 1, 6, 5, 8, 7, 3, 9, 0, 4));
 }
 
 TEST(Stream, FirstValuesDoNotDependOnTheLength) {

@@ -165,13 +165,14 @@ TEST_F(ShardCache, IsMadeAnewWhenTheShardChanges) {
 TEST_F(ShardCache, EveryCutAndFlippedByteIsNoticed) {
   EXPECT_FALSE(load());
   const std::string file = cached_file(), bytes = read_file(file);
-  for (size_t at = 0; at < bytes.size(); at += 7) {
+  const std::string name = fs::path(file).lexically_relative(folder_.path()).string();
+  for (size_t at = 0; at < bytes.size(); at += 11) {
     std::string flipped = bytes;
     flipped[at] = static_cast<char>(flipped[at] ^ 0x41);
-    write_atomically(file, flipped);
+    folder_.write(name, flipped);
     EXPECT_FALSE(load()) << at;
     EXPECT_EQ(index_.keys.size(), 2u);
-    write_atomically(file, std::string_view(bytes).substr(0, at));
+    folder_.write(name, std::string_view(bytes).substr(0, at));
     EXPECT_FALSE(load()) << at;
   }
 }

@@ -169,7 +169,7 @@ INSTANTIATE_TEST_SUITE_P(
                  write_atomically(p / "COMMIT", R"({"step": 20, "files": {"state.json": {"size": -1}}})");
                },
                "COMMIT says nothing sensible of state.json"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& tested) { return std::string(tested.param.name); });
 
 // Any single bit, anywhere.
 TEST_F(CheckpointTest, EveryFlippedBitIsFound) {

@@ -33,7 +33,7 @@ class ResumeTest : public ToyTest {
 };
 
 TEST_F(ResumeTest, GoesOnToTheBit) {
-  for (const std::string& precision : {"fp32", "fp16", "bf16"}) {
+  for (const std::string precision : {"fp32", "fp16", "bf16"}) {
     const std::string key = "train.precision=" + precision;
     const auto wanted = whole({key});
     const fs::path run = this->run({"train.steps=7", key});

@@ -196,7 +196,7 @@ TEST_F(TrainTest, WarnsWhenSamplesGrowAlike) {
 
 TEST_F(TrainTest, ErrorsOfTheUserComeBeforeAnythingIsMade) {
   EXPECT_THAT(error_of<UsageError>([&] { run({"data.path=" + folder_.path("nowhere")}); }), HasSubstr("nowhere"));
-  EXPECT_THAT(error_of<UsageError>([&] { run({"train.device=cuda"}); }), HasSubstr("cuda"));
+  EXPECT_THAT(error_of<UsageError>([&] { run({"train.device=cuda:99"}); }), HasSubstr("cuda"));
   EXPECT_FALSE(fs::exists(out()));
 }
 

@@ -13,13 +13,11 @@ namespace {
 
 struct Flags {
   apply::SampleRequest request;
-  std::string device = "auto";
   int ranks = 1;
 };
 
 int run(const Flags& flags) {
   const dist::Environment environment = dist::Environment::detect();
-  apply::find_weights(flags.request.from, flags.request.weights);
   if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
   const at::Device device = dist::choose_device("auto", environment.local_rank);
   const auto group = dist::Group::create(environment, device);

@@ -47,7 +47,7 @@ class Permutation {
 
  private:
   uint64_t key_, count_;
-  int half_bits_;
+  int bits_;  // the network permutes 0..2^bits_-1
 };
 
 }  // namespace gigacat

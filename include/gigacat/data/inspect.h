@@ -9,8 +9,7 @@
 namespace gigacat::data {
 
 struct Inspection {
-  int64_t samples = 0;                       // in the whole set
-  int64_t looked = 0, bad = 0;               // read, and of those broken
+  int64_t samples = 0, bad = 0;              // read, and of those broken
   int64_t with_label = 0, with_caption = 0;  // of those read
   std::map<int64_t, int64_t> classes;        // label -> count, in the whole set
   std::map<std::string, int64_t> sizes;      // "WxH" -> count, as stored, of those read

@@ -25,6 +25,9 @@ struct RawSample {
 // W, C].
 enum class Content { image, latent, moments, pixels };
 
+// Whether samples are arrays in a latent space.
+constexpr bool is_latent(Content content) { return content == Content::latent || content == Content::moments; }
+
 // Random access by index; all const members are thread-safe.
 class Source {
  public:

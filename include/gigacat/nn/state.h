@@ -22,7 +22,8 @@ void load_state(torch::nn::Module& module, const TensorMap& state, const std::st
 
 // CPU tensors of a file. Errors: Error.
 TensorMap read_tensors(const std::filesystem::path& path);
-// A tensor over the mapped bytes, without a copy when they are aligned; keeps the file mapped.
+// A tensor of the view's shape over the mapped bytes, without a copy when they are aligned; keeps the file mapped. Not
+// to be written to.
 at::Tensor to_tensor(const io::SafetensorsFile& file, const io::TensorView& view);
 // Returns the file's CRC-32C. Tensors must be on the CPU. Errors: Error.
 uint32_t write_tensors(const std::filesystem::path& path, const TensorMap& tensors,
