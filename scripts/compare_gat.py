@@ -45,6 +45,8 @@ def arguments():
     args = parser.parse_args()
     if not (args.reference / "models" / "generator.py").is_file():
         parser.error(f"{args.reference}: no checkout of hse1032/GAT (models/generator.py is not there)")
+    if args.batch < 2:
+        parser.error("--batch: the official generator needs at least 2")
     if args.ours.is_file():
         args.ours = args.ours.parent
     if not args.worker and not (args.ours / "bench_step").is_file():

@@ -82,7 +82,8 @@ LineStream::LineStream(LineStream&& other) noexcept
       target_(other.target_),
       prefix_(std::move(other.prefix_)),
       rest_(std::move(other.rest_)),
-      last_line_(std::move(other.last_line_)) {}
+      last_line_(std::move(other.last_line_)),
+      last_error_(std::move(other.last_error_)) {}
 
 LineStream::~LineStream() { close_source(); }
 
@@ -98,7 +99,8 @@ void LineStream::pump() {
     if (bytes > 0) {
       take({buffer.data(), static_cast<size_t>(bytes)});
     } else if (bytes == 0 || (errno != EINTR && errno != EAGAIN)) {
-      if (!rest_.empty()) write_line(std::exchange(rest_, ""));
+      if (!rest_.empty()) write_line(rest_);
+      rest_.clear();
       close_source();
     } else if (errno == EAGAIN) {
       return;
@@ -112,11 +114,14 @@ void LineStream::take(std::string_view bytes) {
   for (size_t end; (end = rest_.find('\n', begin)) != std::string::npos; begin = end + 1)
     write_line(std::string_view(rest_).substr(begin, end - begin));
   rest_.erase(0, begin);
-  if (rest_.size() > kLongestLine) write_line(std::exchange(rest_, ""));
+  if (rest_.size() <= kLongestLine) return;
+  write_line(rest_);
+  rest_.clear();
 }
 
 void LineStream::write_line(std::string_view line) {
   if (line.find_first_not_of(" \t\r") != std::string_view::npos) last_line_ = line;
+  if (line.find("error:") != std::string_view::npos) last_error_ = line;
   const std::string text = cat(prefix_, line, "\n");
   for (size_t done = 0; done < text.size();) {
     const ssize_t bytes = ::write(target_, text.data() + done, text.size() - done);

@@ -23,8 +23,8 @@ class LineStream {
   // Reads what is there and writes whole lines. At the end of the stream the rest counts as a line and the source is
   // closed.
   void pump();
-  // The last line that was not empty, without its prefix.
-  const std::string& last_line() const { return last_line_; }
+  // The last line with "error:" in it, or else the last that was not empty; without its prefix.
+  const std::string& reason() const { return last_error_.empty() ? last_line_ : last_error_; }
 
  private:
   void take(std::string_view bytes);
@@ -32,7 +32,7 @@ class LineStream {
   void close_source();
 
   int source_, target_;
-  std::string prefix_, rest_, last_line_;
+  std::string prefix_, rest_, last_line_, last_error_;
 };
 
 struct Child {

@@ -175,7 +175,7 @@ void Launch::collect(Child& child) {
   if ((child.code == 0 && !asked_to_stop_) || first_end_) return;
   first_end_ = Clock::now();
   if (asked_to_stop_) return;
-  const std::string& reason = child.error.last_line();
+  const std::string& reason = child.error.reason();
   const std::string how = child.code > 128 ? cat("killed by signal ", child.code - 128) : cat("exit code ", child.code);
   std::fprintf(stderr, "rank %d failed (%s)%s%s\n", child.rank, how.c_str(), reason.empty() ? "" : ": ",
                reason.c_str());

@@ -203,8 +203,9 @@ std::shared_ptr<Group> make_process_group(const Environment& environment, at::De
     auto group = std::make_shared<ProcessGroupImpl>(join_processes(environment, device, options, meeting), meeting,
                                                     device, options.timeout);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    log::info("rendezvous: ", environment.world, " ranks met at ", environment.master_address, ":",
-              environment.master_port, " in ", human_time(took.count()));
+    if (environment.rank == 0)
+      log::info("rendezvous: ", environment.world, " ranks met at ", environment.master_address, ":",
+                environment.master_port, " in ", human_time(took.count()));
     return group;
   } catch (const gloo::Exception& error) {
     fail("cannot connect rank ", environment.rank, " to the others: ", short_reason(error.what()));

@@ -65,7 +65,6 @@ RunPlace go_on(const RunFolder& folder, const RunConfig& config, const TrainOpti
         /*verified=*/true);
     check_data(*place.checkpoint, data_identity(), options.allow);
   }
-  folder.trim_metrics(place.checkpoint ? place.checkpoint->step : 0);
   return place;
 }
 
@@ -94,7 +93,7 @@ RunPlace open_run(const RunConfig& config, const dist::Environment& environment,
                        : RunPlace{RunFolder::create(config.out, config.name.empty() ? config.recipe_name : config.name),
                                   nullptr, std::nullopt, false};
   if (!place.lock) place.lock = std::make_unique<RunLock>(place.folder);
-  write_atomically(place.folder.config(), config.to_yaml());
+  if (!place.resumed) write_atomically(place.folder.config(), config.to_yaml());
   return place;
 }
 

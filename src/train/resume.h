@@ -22,8 +22,8 @@ struct RunPlace {
 };
 
 // A new folder, the run that options.resume names, or after a restart by the launcher the newest run of this config.
-// The folder then holds the config. Errors: UsageError when the run's config or data (`data_identity`) may not be gone
-// on with; Error.
+// A new folder then holds the config; a resumed one keeps its own until its weights are loaded. Errors: UsageError when
+// the run's config or data (`data_identity`) may not be gone on with; Error.
 RunPlace open_run(const RunConfig& config, const dist::Environment& environment, const TrainOptions& options,
                   const std::function<std::string()>& data_identity);
 

@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
 #include "gigacat/dist/device.h"
 #include "gigacat/nn/checkpoint.h"
@@ -72,12 +73,16 @@ void find_place(Foundation& made, const RunConfig& config, const dist::Environme
   log::info(made.place->resumed ? "going on with run " : "run folder ", made.place->folder.path().string());
 }
 
-void load_weights(Foundation& made) {
+void load_weights(Foundation& made, const RunConfig& config) {
   bool resumed = made.place && made.place->checkpoint;
   resumed = made.group->broadcast_text(resumed ? "resumed" : "", "resume").size() > 0;
   if (made.place && made.place->checkpoint) restore(*made.state, *made.place->checkpoint);
   if (made.place) made.place->checkpoint.reset();
   broadcast(*made.state, *made.group, resumed);
+  if (made.place && made.place->resumed) {  // only now is it sure that the run can go on like this
+    write_atomically(made.place->folder.config(), config.to_yaml());
+    made.place->folder.trim_metrics(made.state->step);
+  }
   if (resumed)
     log::info("going on after step ", made.state->step, " (", static_cast<double>(made.state->images) / 1000, " kimg)");
   else if (made.place && made.place->resumed)
@@ -112,6 +117,7 @@ std::shared_ptr<const data::Source> open_data(RunConfig& config) {
 Foundation set_up(RunConfig& config, const dist::Environment& environment, const TrainOptions& options,
                   Phases& phases) {
   Foundation made;
+  made.started = utc_now();
   log::set_rank(environment.rank, environment.world);
   config.micro_batch(environment.world);
   configure_process(config);
@@ -131,7 +137,8 @@ Foundation set_up(RunConfig& config, const dist::Environment& environment, const
       },
       made.group.get());
   phases.run(
-      "weights broadcast", [&] { load_weights(made); }, made.group.get());
+      "weights broadcast", [&] { load_weights(made, config); }, made.group.get());
+  made.first_step = made.state->step;
   if (made.state->step < config.train.steps) made.loader = make_loader(made, config);
   return made;
 }
@@ -143,7 +150,7 @@ void write_run_info(const Foundation& made, const RunConfig& config, const dist:
   info["torch"] = TORCH_VERSION;
   info["command"] = options.command;
   info["recipe"] = config.recipe_name;
-  info["started"] = utc_now();
+  info["started"] = made.started;
   info["host"] = host_name();
   info["process"] = getpid();
   info["device"] = made.device.str();
@@ -151,7 +158,7 @@ void write_run_info(const Foundation& made, const RunConfig& config, const dist:
   info["launcher"] = environment.launcher;
   info["restart"] = environment.restart;
   info["threads"] = at::get_num_threads();
-  info["first_step"] = made.state->step;
+  info["first_step"] = made.first_step;
   info["data"] = {{"path", config.data.path},
                   {"samples", made.source->size()},
                   {"classes", config.data.num_classes},

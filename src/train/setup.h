@@ -23,7 +23,9 @@ struct Foundation {
   std::shared_future<std::string> data_identity;  // rank 0 alone
   std::optional<RunPlace> place;                  // rank 0 alone
   std::unique_ptr<TrainState> state;
-  std::unique_ptr<data::Loader> loader;  // begins at state->step
+  std::unique_ptr<data::Loader> loader;  // begins at first_step
+  int64_t first_step = 0;                // steps done before this process took over
+  std::string started;                   // UTC
 };
 
 // Opens what config.data names, checks it, and fills in data.num_classes where the config leaves it open.

@@ -188,17 +188,22 @@ TEST(Loader, PrefetchIsBounded) {
 TEST(Loader, BadSamplesAreReplacedByTheNextGoodOnes) {
   auto source = std::make_shared<FakeSource>(20);
   const std::string png = solid_png(32, 32, 1, 2, 3);
-  source->broken = {
-      {4, ""}, {5, png.substr(0, png.size() / 2)}, {6, "garbage that is no image"}, {19, png.substr(0, 20)}};
+  io::Image image{.height = 32, .width = 32, .channels = 3, .pixels = std::vector<uint8_t>(32 * 32 * 3, 90)};
+  const std::string jpeg = io::encode_jpeg(image);
+  source->broken = {{4, ""},
+                    {5, png.substr(0, png.size() / 2)},
+                    {6, "garbage that is no image"},
+                    {12, jpeg.substr(0, jpeg.size() - 30)},
+                    {19, png.substr(0, 20)}};
   DataConfig config = fake_config();
-  config.max_bad_fraction = 0.2;
+  config.max_bad_fraction = 0.25;
   Loader loader(source, config, {.seed = 1, .global_batch = 20});
   const Order order(1, 20);
   for (int epoch = 0; epoch < 3; ++epoch) {
     const HostBatch batch = loader.next();
     for (int64_t i = 0; i < 20; ++i) {
       const int64_t wanted = order(batch.positions[i]);
-      const std::map<int64_t, int64_t> instead = {{4, 7}, {5, 7}, {6, 7}, {19, 0}};
+      const std::map<int64_t, int64_t> instead = {{4, 7}, {5, 7}, {6, 7}, {12, 13}, {19, 0}};
       const int64_t index = instead.contains(wanted) ? instead.at(wanted) : wanted;
       EXPECT_EQ(batch.indices[i], index);
       EXPECT_EQ(batch.labels[i], index % 5);
@@ -206,10 +211,10 @@ TEST(Loader, BadSamplesAreReplacedByTheNextGoodOnes) {
     }
   }
   const LoaderReport report = loader.report();
-  EXPECT_EQ(report.bad, 4);
-  EXPECT_EQ(report.read, 64);
-  ASSERT_EQ(report.first_bad.size(), 4u);
-  for (const int index : {4, 5, 6, 19})
+  EXPECT_EQ(report.bad, 5);
+  EXPECT_EQ(report.read, 65);
+  ASSERT_EQ(report.first_bad.size(), 5u);
+  for (const int index : {4, 5, 6, 12, 19})
     EXPECT_THAT(report.first_bad, Contains(HasSubstr(cat("fake/", index, ":")))) << index;
 }
 

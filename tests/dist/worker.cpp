@@ -60,10 +60,11 @@ void broadcasts(const GroupPointer& group) {
   }
   expect(group->broadcast_text(rank == 0 ? "lines\n\0of" : "", "text") == std::string("lines\n\0of"), "text");
   expect(group->broadcast_text("", "text").empty(), "empty text");
-  const at::Tensor rows = group->all_gather(at::full({2, 1}, rank).requires_grad_(), "rows");
+  const at::Tensor rows = group->all_gather(at::full({2, 1}, 1.0 * rank).requires_grad_(), "rows");
   expect(rows.sizes() == at::IntArrayRef({2 * size, 1}) && !rows.requires_grad(), "rows' shape");
   expect(rows[2 * size - 1].item<int>() == size - 1 && rows[0].item<int>() == 0, "rows in rank order");
-  expect(group->all_gather(at::scalar_tensor(rank), "scalars").equal(at::arange(size, at::kFloat)), "scalars");
+  expect(group->all_gather(at::scalar_tensor(rank, at::kFloat), "scalars").equal(at::arange(size, at::kFloat)),
+         "scalars");
   group->barrier("end");
 }
 

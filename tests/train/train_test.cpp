@@ -136,7 +136,8 @@ TEST_F(TrainTest, AccumulationGivesTheWholeBatchsGradient) {
 TEST_F(TrainTest, HalfPrecisionsStayNearFloat32) {
   const auto losses = [this](const char* precision) {
     const auto lines = metrics_of(run({"train.steps=10", cat("train.precision=", precision)}));
-    EXPECT_EQ(lines.back()["skipped/G"], 0) << precision;
+    // A float16 run begins with a loss scale that is too large and skips steps until it fits.
+    EXPECT_LE(lines.back()["skipped/G"], std::string_view(precision) == "fp16" ? 2 : 0) << precision;
     return lines.back()["D/loss"].get<double>();
   };
   const double full = losses("fp32");

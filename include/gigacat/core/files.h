@@ -15,7 +15,8 @@ namespace gigacat {
 namespace fs = std::filesystem;
 
 // Writes `bytes` to a temporary file beside `path`, fsyncs it, renames it over `path` and fsyncs the folder.
-// Errors: Error with the path and the system's reason; what was at `path` stays.
+// A link is written through. Errors: Error with the path and the system's reason, also when `path` is a folder or a
+// device; what was at `path` stays.
 void write_atomically(const fs::path& path, std::string_view bytes);
 // The same, the content streamed by `fill` through a FILE-like sink.
 class FileWriter;
@@ -26,6 +27,7 @@ class FileWriter {
  public:
   // Creates or truncates. Errors: Error.
   explicit FileWriter(const fs::path& path, bool append = false);
+  // Flushes; a failure is logged. Call flush() where it must not be missed.
   ~FileWriter();
   FileWriter(const FileWriter&) = delete;
   FileWriter& operator=(const FileWriter&) = delete;
@@ -42,7 +44,7 @@ class FileWriter {
   std::string buffer_;
 };
 
-// Whole content. Errors: Error when the file cannot be read or is larger than `most` bytes.
+// Whole content. Errors: Error when it cannot be read, is no regular file, or is larger than `most` bytes.
 std::string read_file(const fs::path& path, uint64_t most = UINT64_MAX);
 
 // Syncs a folder's entries to disk. Errors: Error.
@@ -51,7 +53,7 @@ void sync_folder(const fs::path& folder);
 // A file mapped read-only into memory.
 class MappedFile {
  public:
-  // Errors: Error when the file cannot be opened or mapped. An empty file maps to an empty span.
+  // Errors: Error when it cannot be opened or mapped, or is no regular file. An empty file maps to an empty span.
   explicit MappedFile(const fs::path& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
