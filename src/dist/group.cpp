@@ -28,6 +28,7 @@ class SingleGroup : public Group {
   }
   void barrier(const char*, std::chrono::seconds) override {}
   void guard(const char*, const std::function<void()>& work) override { work(); }
+  std::shared_ptr<Group> twin() override { return std::make_shared<SingleGroup>(at::kCPU); }
   c10::intrusive_ptr<c10d::ProcessGroup> native() const override { return {}; }
 };
 

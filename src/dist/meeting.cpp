@@ -1,5 +1,6 @@
 #include "dist/meeting.h"
 
+#include <c10/util/Logging.h>
 #include <unistd.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -67,6 +68,7 @@ void register_rank(c10d::Store& store, const Environment& environment) {
   if (first != me)
     fail("rendezvous: ", first, " and ", me, " both are rank ", environment.rank, " of the run at ",
          environment.master_address, ":", environment.master_port, "; another run may use the same port");
+  if (store.add("arrived", 1) == environment.world) store.set("all here", me);
 }
 
 std::vector<int> absent_ranks(c10d::Store& store, int world) {
@@ -86,28 +88,29 @@ std::vector<int> absent_ranks(c10d::Store& store, int world) {
 }
 
 void wait_for_all(c10d::Store& store, const Environment& environment, std::chrono::seconds timeout, bool keeps_store) {
-  std::vector<std::string> keys;
-  for (int rank = 0; rank < environment.world; ++rank) keys.push_back(cat("here/", rank));
-  const auto began = Clock::now(), deadline = began + timeout;
-  auto told = began;
-  while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
-    try {
-      return store.wait(keys, std::clamp<std::chrono::milliseconds>(left, 1ms, 1s));
-    } catch (const c10::DistError&) {
-      // Not all have come in this second.
-    }
+  const auto deadline = Clock::now() + timeout;
+  auto told = Clock::now();
+  for (auto pause = 10ms; !store.check({"all here"}); pause = std::min(2 * pause, 300ms)) {
     if (store.check({"failed"})) fail("rendezvous: ", store.get_to_str("failed"));
-    const std::string absent = join(absent_ranks(store, environment.world));
     if (Clock::now() >= deadline)
       give_up(store,
               cat("of ", environment.world, " ranks these did not come to ", environment.master_address, ":",
-                  environment.master_port, " within ", timeout.count(), " s: ", absent),
+                  environment.master_port, " within ", timeout.count(),
+                  " s: ", join(absent_ranks(store, environment.world))),
               keeps_store);
-    if (Clock::now() - told < 10s) continue;
-    told = Clock::now();
-    log::info("rendezvous: waiting for rank ", absent, " of ", environment.world);
+    if (Clock::now() - told > 10s) {
+      log::info("rendezvous: waiting for rank ", join(absent_ranks(store, environment.world)), " of ",
+                environment.world);
+      told = Clock::now();
+    }
+    std::this_thread::sleep_for(pause);
   }
+}
+
+// LibTorch remarks on every lost connection with a stack trace, which would bury the one line that names the missing
+// rank. Its level is one number for the whole process.
+void set_libtorch_log_level(int level) {
+  if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = level;
 }
 
 }  // namespace
@@ -117,7 +120,9 @@ Meeting meet(const Environment& environment, const GroupOptions& options) {
   const std::string prefix = cat("gigacat/", environment.restart, "/", generation++);
   Meeting meeting;
   meeting.keeps_store = environment.rank == 0 && !environment.agent_store;
+  set_libtorch_log_level(c10::GLOG_FATAL);
   const StorePointer whole = open_store(environment, options, meeting.keeps_store);
+  set_libtorch_log_level(c10::GLOG_ERROR);
   try {
     meeting.store = c10::make_intrusive<c10d::PrefixStore>(prefix, whole);
     meeting.watch_store = c10::make_intrusive<c10d::PrefixStore>(prefix, whole->clone());
@@ -128,6 +133,15 @@ Meeting meet(const Environment& environment, const GroupOptions& options) {
          ": the store broke off: ", error.what_without_backtrace());
   }
   return meeting;
+}
+
+Meeting Meeting::again(const std::string& name, int rank) const {
+  Meeting other;
+  other.keeps_store = keeps_store;
+  other.store = c10::make_intrusive<c10d::PrefixStore>(name, store->clone());
+  other.watch_store = c10::make_intrusive<c10d::PrefixStore>(name, watch_store->clone());
+  other.store->set(cat("here/", rank), who_am_i());
+  return other;
 }
 
 }  // namespace gigacat::dist

@@ -44,11 +44,15 @@ std::string short_reason(const std::string& text) {
 
 class ProcessGroupImpl : public Group {
  public:
-  ProcessGroupImpl(Native native, const Meeting& meeting, at::Device device, Milliseconds timeout)
+  ProcessGroupImpl(Native native, Meeting meeting, const Environment& environment, at::Device device,
+                   const GroupOptions& options)
       : Group(device),
         native_(std::move(native)),
-        timeout_(timeout),
-        watch_(meeting.watch_store, native_->getRank(), native_->getSize(), meeting.keeps_store) {}
+        meeting_(std::move(meeting)),
+        environment_(environment),
+        options_(options),
+        timeout_(options.timeout),
+        watch_(meeting_.watch_store, environment.rank, environment.world, meeting_.keeps_store) {}
 
   int rank() const override { return native_->getRank(); }
   int size() const override { return native_->getSize(); }
@@ -60,6 +64,7 @@ class ProcessGroupImpl : public Group {
   at::Tensor all_gather(const at::Tensor& tensor, const char* what) override;
   void barrier(const char* what, std::chrono::seconds timeout) override;
   void guard(const char* what, const std::function<void()>& work) override;
+  std::shared_ptr<Group> twin() override;
 
  private:
   void reduce(at::Tensor& tensor, Reduce op, const char* what, Milliseconds timeout);
@@ -68,7 +73,11 @@ class ProcessGroupImpl : public Group {
   [[noreturn]] void report(const char* what, const char* reason, Milliseconds waited);
 
   Native native_;
-  Milliseconds timeout_;
+  const Meeting meeting_;
+  const Environment environment_;
+  const GroupOptions options_;
+  const Milliseconds timeout_;
+  int twins_ = 0;
   Watch watch_;
 };
 
@@ -193,25 +202,33 @@ Native join_processes(const Environment& environment, at::Device device, const G
   return group;
 }
 
-}  // namespace
-
-std::shared_ptr<Group> make_process_group(const Environment& environment, at::Device device,
-                                          const GroupOptions& options) {
-  const auto began = std::chrono::steady_clock::now();
-  const Meeting meeting = meet(environment, options);
+std::shared_ptr<Group> connect(const Meeting& meeting, const Environment& environment, at::Device device,
+                               const GroupOptions& options) {
   try {
-    auto group = std::make_shared<ProcessGroupImpl>(join_processes(environment, device, options, meeting), meeting,
-                                                    device, options.timeout);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-    if (environment.rank == 0)
-      log::info("rendezvous: ", environment.world, " ranks met at ", environment.master_address, ":",
-                environment.master_port, " in ", human_time(took.count()));
-    return group;
+    return std::make_shared<ProcessGroupImpl>(join_processes(environment, device, options, meeting), meeting,
+                                              environment, device, options);
   } catch (const gloo::Exception& error) {
     fail("cannot connect rank ", environment.rank, " to the others: ", short_reason(error.what()));
   } catch (const c10::Error& error) {
     fail("cannot connect rank ", environment.rank, " to the others: ", short_reason(error.what_without_backtrace()));
   }
+}
+
+std::shared_ptr<Group> ProcessGroupImpl::twin() {
+  return connect(meeting_.again(cat("twin/", twins_++), rank()), environment_, at::kCPU, options_);
+}
+
+}  // namespace
+
+std::shared_ptr<Group> make_process_group(const Environment& environment, at::Device device,
+                                          const GroupOptions& options) {
+  const auto began = std::chrono::steady_clock::now();
+  auto group = connect(meet(environment, options), environment, device, options);
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+  if (environment.rank == 0)
+    log::info("rendezvous: ", environment.world, " ranks met at ", environment.master_address, ":",
+              environment.master_port, " in ", human_time(took.count()));
+  return group;
 }
 
 Watch* watch_of(Group& group) {

@@ -1,7 +1,6 @@
-// PIL's resampling of 8-bit images, to the bit: horizontal pass, rounding to 8 bits, vertical pass, weights in 22-bit
-// fixed point. Source: Pillow, "ImagingResample" (method); guided-diffusion image_datasets.center_crop_arr.
+// PIL's resampling of 8-bit images, to the bit: one pass for each axis, rounding to 8 bits after each, weights in
+// 22-bit fixed point. Source: Pillow, "ImagingResample" (method); guided-diffusion image_datasets.center_crop_arr.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -75,75 +74,50 @@ Taps make_taps(int64_t source, const Cut& cut, const Filter& filter) {
   return taps;
 }
 
-#if defined(__x86_64__)
-#define GIGACAT_AVX2 __attribute__((target("avx2")))
-const bool kHasAvx2 = __builtin_cpu_supports("avx2");
-#endif
-#define GIGACAT_INLINE [[gnu::always_inline]] inline
+// Bytes that are weighted at once: their sums stay in registers.
+constexpr int kBlock = 32;
 
-GIGACAT_INLINE uint8_t to_byte(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255)); }
-
-// One row. `from` may be read up to three bytes beyond its pixels: each load takes four bytes whatever the number of
-// channels.
-template <int channels>
-GIGACAT_INLINE void row_body(const uint8_t* from, const Taps& taps, uint8_t* to, int64_t results) {
-  for (int64_t x = 0; x < results; ++x, to += channels) {
-    const uint8_t* pixel = from + static_cast<int64_t>(taps.first[static_cast<size_t>(x)]) * channels;
-    const int32_t* weights = taps.of(x);
-    const int32_t count = taps.count[static_cast<size_t>(x)];
-    int32_t sums[4] = {1 << (kWeightBits - 1), 1 << (kWeightBits - 1), 1 << (kWeightBits - 1), 1 << (kWeightBits - 1)};
-    for (int32_t k = 0; k < count; ++k, pixel += channels) {
-      for (int c = 0; c < 4; ++c) sums[c] += weights[k] * pixel[c];
-    }
-    for (int c = 0; c < channels; ++c) to[c] = to_byte(sums[c]);
-  }
+[[gnu::always_inline]] inline uint8_t to_byte(int32_t sum) {
+  return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
 }
 
-// Rows of `bytes` bytes, `bytes` apart, weighted into one; blocks of columns keep their sums in registers.
+// `to` = weighted sum of `count` lines that lie `stride` apart, for the bytes from `i` on that fill whole blocks.
 template <int block>
-GIGACAT_INLINE int64_t columns_body(const uint8_t* from, int64_t bytes, const int32_t* weights, int32_t count,
-                                    uint8_t* to, int64_t x) {
-  for (; x + block <= bytes; x += block) {
+[[gnu::always_inline]] inline int64_t weigh_blocks(const uint8_t* from, int64_t stride, const int32_t* weights,
+                                                   int32_t count, uint8_t* to, int64_t bytes, int64_t i) {
+  for (; i + block <= bytes; i += block) {
     int32_t sums[block];
-    for (int i = 0; i < block; ++i) sums[i] = 1 << (kWeightBits - 1);
+    for (int j = 0; j < block; ++j) sums[j] = 1 << (kWeightBits - 1);
     for (int32_t k = 0; k < count; ++k) {
-      const uint8_t* row = from + k * bytes + x;
-      for (int i = 0; i < block; ++i) sums[i] += weights[k] * row[i];
+      const uint8_t* line = from + k * stride + i;
+      for (int j = 0; j < block; ++j) sums[j] += weights[k] * line[j];
     }
-    for (int i = 0; i < block; ++i) to[x + i] = to_byte(sums[i]);
+    for (int j = 0; j < block; ++j) to[i + j] = to_byte(sums[j]);
   }
-  return x;
+  return i;
 }
 
-GIGACAT_INLINE void column_body(const uint8_t* from, int64_t bytes, const int32_t* weights, int32_t count,
-                                uint8_t* to) {
-  const int64_t x = columns_body<32>(from, bytes, weights, count, to, 0);
-  columns_body<1>(from, bytes, weights, count, to, x);
+[[gnu::always_inline]] inline void weigh_any(const uint8_t* from, int64_t stride, const int32_t* weights, int32_t count,
+                                             uint8_t* to, int64_t bytes) {
+  const int64_t done = weigh_blocks<kBlock>(from, stride, weights, count, to, bytes, 0);
+  weigh_blocks<1>(from, stride, weights, count, to, bytes, done);
 }
 
 #if defined(__x86_64__)
-template <int channels>
-GIGACAT_AVX2 void row_avx2(const uint8_t* from, const Taps& taps, uint8_t* to, int64_t results) {
-  row_body<channels>(from, taps, to, results);
+const bool kHasAvx2 = __builtin_cpu_supports("avx2");
+
+__attribute__((target("avx2"))) void weigh_avx2(const uint8_t* from, int64_t stride, const int32_t* weights,
+                                                int32_t count, uint8_t* to, int64_t bytes) {
+  weigh_any(from, stride, weights, count, to, bytes);
 }
-GIGACAT_AVX2 void column_avx2(const uint8_t* from, int64_t bytes, const int32_t* weights, int32_t count, uint8_t* to) {
-  column_body(from, bytes, weights, count, to);
-}
+#else
+constexpr bool kHasAvx2 = false;
+constexpr auto weigh_avx2 = weigh_any;
 #endif
 
-template <int channels>
-void resample_row(const uint8_t* from, const Taps& taps, uint8_t* to, int64_t results) {
-#if defined(__x86_64__)
-  if (kHasAvx2) return row_avx2<channels>(from, taps, to, results);
-#endif
-  row_body<channels>(from, taps, to, results);
-}
-
-void resample_column(const uint8_t* from, int64_t bytes, const int32_t* weights, int32_t count, uint8_t* to) {
-#if defined(__x86_64__)
-  if (kHasAvx2) return column_avx2(from, bytes, weights, count, to);
-#endif
-  column_body(from, bytes, weights, count, to);
+void weigh(const uint8_t* from, int64_t stride, const int32_t* weights, int32_t count, uint8_t* to, int64_t bytes) {
+  if (kHasAvx2) return weigh_avx2(from, stride, weights, count, to, bytes);
+  weigh_any(from, stride, weights, count, to, bytes);
 }
 
 Image uninitialised(int64_t height, int64_t width, int64_t channels) {
@@ -152,26 +126,63 @@ Image uninitialised(int64_t height, int64_t width, int64_t channels) {
   return image;
 }
 
-// Rows `begin` to `begin + count` of the image, resampled along x.
-Image resample_rows(const Image& image, const Taps& taps, int64_t begin, int64_t count) {
+// Results of `taps` along x for rows `begin` to `begin + count`. As many rows as a block holds are put upright, so that
+// a pixel of all of them is one line, and the sum over pixels is one over lines.
+template <int channels>
+Image rows_of(const Image& image, const Taps& taps, int64_t begin, int64_t count) {
+  constexpr int64_t kRows = kBlock / channels;
   const auto results = static_cast<int64_t>(taps.first.size());
-  Image out = uninitialised(count, results, image.channels);
-  std::vector<uint8_t> row(static_cast<size_t>(image.width * image.channels) + 3);
-  for (int64_t y = 0; y < count; ++y) {
-    std::memcpy(row.data(), image.row(begin + y), row.size() - 3);
-    switch (image.channels) {
-      case 1:
-        resample_row<1>(row.data(), taps, out.row(y), results);
-        break;
-      case 3:
-        resample_row<3>(row.data(), taps, out.row(y), results);
-        break;
-      default:
-        resample_row<4>(row.data(), taps, out.row(y), results);
-        break;
+  Image out = uninitialised(count, results, channels);
+  std::vector<uint8_t> upright(static_cast<size_t>(image.width * kBlock)), made(static_cast<size_t>(results * kBlock));
+  for (int64_t y = 0; y < count; y += kRows) {
+    const int64_t rows = std::min(kRows, count - y);
+    for (int64_t r = 0; r < rows; ++r) {
+      const uint8_t* row = image.row(begin + y + r);
+      uint8_t* lines = upright.data() + r * channels;
+      for (int64_t x = 0; x < image.width; ++x) std::memcpy(lines + x * kBlock, row + x * channels, channels);
+    }
+    for (int64_t x = 0; x < results; ++x) {
+      const auto i = static_cast<size_t>(x);
+      weigh(upright.data() + taps.first[i] * kBlock, kBlock, taps.of(x), taps.count[i], made.data() + x * kBlock,
+            kBlock);
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      const uint8_t* lines = made.data() + r * channels;
+      uint8_t* row = out.row(y + r);
+      for (int64_t x = 0; x < results; ++x) std::memcpy(row + x * channels, lines + x * kBlock, channels);
     }
   }
   return out;
+}
+
+Image resample_rows(const Image& image, const Taps& taps, int64_t begin, int64_t count) {
+  switch (image.channels) {
+    case 1:
+      return rows_of<1>(image, taps, begin, count);
+    case 3:
+      return rows_of<3>(image, taps, begin, count);
+    default:
+      return rows_of<4>(image, taps, begin, count);
+  }
+}
+
+// Results of `taps` along y; row 0 of the image is row `begin` of what the taps count in.
+Image resample_columns(const Image& image, const Taps& taps, int64_t begin) {
+  const auto results = static_cast<int64_t>(taps.first.size());
+  Image out = uninitialised(results, image.width, image.channels);
+  for (int64_t y = 0; y < results; ++y) {
+    const auto i = static_cast<size_t>(y);
+    const int64_t bytes = image.width * image.channels;
+    weigh(image.row(taps.first[i] - begin), bytes, taps.of(y), taps.count[i], out.row(y), bytes);
+  }
+  return out;
+}
+
+// Which pass comes first shows in the rounding between them. Source: Pillow 13 (older ones take the horizontal pass
+// first always).
+bool is_vertical_first(const Image& image, const Cut& rows, const Cut& columns) {
+  const int64_t lost_rows = image.height - rows.whole, lost_columns = image.width - columns.whole;
+  return lost_rows > 0 && lost_rows > 2 * lost_columns;
 }
 
 Image resample(const Image& image, const Filter& filter, const Cut& rows, const Cut& columns) {
@@ -180,15 +191,11 @@ Image resample(const Image& image, const Filter& filter, const Cut& rows, const 
                 columns.size);
   const Taps down = make_taps(image.height, rows, filter);
   const Taps across = make_taps(image.width, columns, filter);
-  const int64_t begin = down.first.front(), end = down.first.back() + down.count.back();
-  const Image narrow = resample_rows(image, across, begin, end - begin);
-  Image out = uninitialised(rows.size, columns.size, image.channels);
-  for (int64_t y = 0; y < rows.size; ++y) {
-    const auto i = static_cast<size_t>(y);
-    resample_column(narrow.row(down.first[i] - begin), columns.size * image.channels, down.of(y), down.count[i],
-                    out.row(y));
+  if (is_vertical_first(image, rows, columns)) {
+    return resample_rows(resample_columns(image, down, 0), across, 0, rows.size);
   }
-  return out;
+  const int64_t begin = down.first.front(), end = down.first.back() + down.count.back();
+  return resample_columns(resample_rows(image, across, begin, end - begin), down, begin);
 }
 
 Cut all(int64_t size) { return {size, 0, size}; }

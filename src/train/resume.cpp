@@ -59,6 +59,7 @@ RunPlace go_on(const RunFolder& folder, const RunConfig& config, const TrainOpti
                const std::function<std::string()>& data_identity) {
   RunPlace place{folder, std::make_unique<RunLock>(folder), std::nullopt, true};
   check_resumable(config, *config_of(folder), options.allow);
+  log::open_file(folder.log());  // what is said of broken checkpoints belongs there
   if (const auto newest = newest_good_checkpoint(folder.checkpoints())) {
     place.checkpoint = read_checkpoint(
         *newest, {"generator", "discriminator", "ema", "optimizer_generator", "optimizer_discriminator"},

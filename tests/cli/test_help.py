@@ -22,7 +22,7 @@ class HelpTest(CliTest):
 
     def test_the_list_of_commands_is_complete(self):
         for parent in ("", "data", "config"):
-            listed = re.findall(r"^  ([a-z]+) ", self.help_of(parent).split("Subcommands:")[1], re.M)
+            listed = re.findall(r"^  ([a-z]+) ", self.help_of(parent).split("Subcommands:")[1].split("Example:")[0], re.M)
             known = [c[len(parent):].strip() for c in COMMANDS if c.startswith(parent) and c != parent]
             self.assertEqual(sorted(listed), sorted(c for c in known if " " not in c), parent)
 

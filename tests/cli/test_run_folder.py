@@ -27,50 +27,50 @@ class RunFolderTest(CliTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.done = cls.gigacat("train", cls.tiny(cls.shared), "checkpoint.keep_last=2")
-        cls.run = cls.run_folder(cls.shared)
+        cls.the_run = cls.run_folder(cls.shared)
 
     def test_files(self):
-        names = sorted(os.listdir(self.run))
+        names = sorted(os.listdir(self.the_run))
         for name in ("checkpoints", "config.yaml", "log.txt", "metrics.jsonl", "run.json", "samples"):
             self.assertIn(name, names)
         self.assertEqual(len([name for name in names if name.startswith("events.out.tfevents.")]), 1)
 
     def test_config_is_the_whole_config(self):
-        text = read_text(self.run + "/config.yaml")
+        text = read_text(self.the_run + "/config.yaml")
         self.assertIn("num_classes: 2", text, "found in the data")
         self.assertIn("depth: 4", text)
         self.assertIn("beta2: 0.99", text)
-        self.assertIn("ok", self.gigacat("config", "check", self.run + "/config.yaml").stdout)
+        self.assertIn("ok", self.gigacat("config", "check", self.the_run + "/config.yaml").stdout)
 
     def test_run_json(self):
-        info = json.loads(read_text(self.run + "/run.json"))
+        info = json.loads(read_text(self.the_run + "/run.json"))
         for key in ("version", "command", "device", "data"):
             self.assertIn(key, json.dumps(list(info)), info)
         self.assertIn("tiny.yaml", json.dumps(info))
 
     def test_metrics(self):
-        lines = [json.loads(line) for line in read_text(self.run + "/metrics.jsonl").splitlines()]
+        lines = [json.loads(line) for line in read_text(self.the_run + "/metrics.jsonl").splitlines()]
         self.assertEqual([line["step"] for line in lines], [1, 2, 3, 4, 5, 6])
         for word in ("kimg", "images_per_second", "norm", "lr", "data", "accuracy", "diversity"):
             self.assertTrue(any(word in key for key in lines[-1]), "%s in %s" % (word, sorted(lines[-1])))
 
     def test_checkpoints(self):
-        self.assertEqual(sorted(os.listdir(self.run + "/checkpoints")), ["step-0000004", "step-0000006"])
+        self.assertEqual(sorted(os.listdir(self.the_run + "/checkpoints")), ["step-0000004", "step-0000006"])
         for name in ("COMMIT", "config.yaml", "state.json", "ema.safetensors", "generator.safetensors",
                      "discriminator.safetensors", "optimizer_generator.safetensors"):
-            self.assertTrue(os.path.exists(os.path.join(self.checkpoint(self.run, 6), name)), name)
-        self.assertIn("blocks", self.gigacat("info", self.checkpoint(self.run, 6)).stdout)
-        self.assertIn("blocks", self.gigacat("info", self.run).stdout)
+            self.assertTrue(os.path.exists(os.path.join(self.checkpoint(self.the_run, 6), name)), name)
+        self.assertIn("blocks", self.gigacat("info", self.checkpoint(self.the_run, 6)).stdout)
+        self.assertIn("blocks", self.gigacat("info", self.the_run).stdout)
 
     def test_sample_grids(self):
-        grids = sorted(name for name in os.listdir(self.run + "/samples") if name.endswith(".png"))
+        grids = sorted(name for name in os.listdir(self.the_run + "/samples") if name.endswith(".png"))
         self.assertGreaterEqual(len(grids), 2, grids)
         for name in grids:
-            self.assertTrue(read_bytes(os.path.join(self.run, "samples", name)).startswith(b"\x89PNG"))
+            self.assertTrue(read_bytes(os.path.join(self.the_run, "samples", name)).startswith(b"\x89PNG"))
 
     def test_terminal_and_log(self):
         self.assertNotIn("\r", self.done.stderr, "no bar without a terminal")
-        log = read_text(self.run + "/log.txt")
+        log = read_text(self.the_run + "/log.txt")
         self.assertRegex(log, r"(?i)step +6")
         self.assertIn("kimg", log)
 
@@ -78,11 +78,11 @@ class RunFolderTest(CliTest):
         python = tensorboard_python()
         if python is None:
             self.skipTest("no package registry can be reached for tensorboard")
-        done = subprocess.run([python, SOURCE + "/tests/io/read_events.py", self.run], capture_output=True, text=True)
+        done = subprocess.run([python, SOURCE + "/tests/io/read_events.py", self.the_run], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr)
         events = json.loads(done.stdout)
         self.assertEqual([step for step, _ in events["scalars"]["kimg"]], [1, 2, 3, 4, 5, 6])
-        lines = [json.loads(line) for line in read_text(self.run + "/metrics.jsonl").splitlines()]
+        lines = [json.loads(line) for line in read_text(self.the_run + "/metrics.jsonl").splitlines()]
         for (_, read), line in zip(events["scalars"]["D/loss"], lines):
             self.assertAlmostEqual(read, line["D/loss"], places=5)
         self.assertEqual([step for step, *_ in events["images"]["fakes"]], [3, 6])

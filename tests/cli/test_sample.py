@@ -16,10 +16,10 @@ class SampleTest(CliTest):
         super().setUpClass()
         config = cls.tiny(cls.shared)
         cls.gigacat("train", config, "train.steps=4", "optimizer.lr=0.002")
-        cls.run = cls.run_folder(cls.shared)
+        cls.the_run = cls.run_folder(cls.shared)
 
     def sample(self, name, *flags, code=0):
-        return self.gigacat("sample", self.run, "-o", self.path(name), *flags, code=code)
+        return self.gigacat("sample", self.the_run, "-o", self.path(name), *flags, code=code)
 
     def images(self, name):
         return {file: read_bytes(self.path(name, file)) for file in sorted(os.listdir(self.path(name))) if file.endswith(".png")}
@@ -42,7 +42,7 @@ class SampleTest(CliTest):
 
     def test_interrupted_call_goes_on(self):
         self.sample("whole", "--count", 40)
-        process = self.start("sample", self.run, "-o", self.path("cut"), "--count", 40)
+        process = self.start("sample", self.the_run, "-o", self.path("cut"), "--count", 40)
         while not os.path.exists(self.path("cut", "000007.png")) and process.poll() is None:
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)

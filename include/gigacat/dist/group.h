@@ -55,6 +55,10 @@ class Group {
   std::string broadcast_text(std::string text, const char* what);
   // Sum of a number over all ranks.
   double sum(double value, const char* what);
+  // Another group of the same ranks with connections of its own and CPU tensors alone, for another thread: the
+  // operations of one group must come from one thread at a time, in the same order on all ranks. All ranks must call
+  // it. Errors: as above.
+  virtual std::shared_ptr<Group> twin() = 0;
   // The LibTorch group; null when size() is 1.
   virtual c10::intrusive_ptr<c10d::ProcessGroup> native() const = 0;
 
