@@ -9,8 +9,10 @@ set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/lib")
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # A precompiled header is keyed by its macros and times unless ccache is told otherwise.
-  set(CMAKE_CXX_COMPILER_LAUNCHER env "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime" "${CCACHE}")
+  # A precompiled header is keyed by its macros and times unless ccache is told otherwise; relative paths let a second
+  # clone use what the first compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER env "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime"
+    "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${CCACHE}")
 endif()
 find_program(MOLD mold)
 if(MOLD)
@@ -18,10 +20,15 @@ if(MOLD)
 endif()
 
 add_library(gigacat_flags INTERFACE)
-target_compile_options(gigacat_flags INTERFACE -Wall -Wextra -Wshadow -Wno-missing-field-initializers -fno-omit-frame-pointer)
-if(GIGACAT_WERROR)
-  target_compile_options(gigacat_flags INTERFACE -Werror)
+set(GIGACAT_WARNINGS -Wall -Wextra -Wshadow -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
+  # GCC 12 and 13 see overflows in libstdc++'s own string code that are not there (GCC bugs 105329 and 105651).
+  list(APPEND GIGACAT_WARNINGS -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
 endif()
+if(GIGACAT_WERROR)
+  list(APPEND GIGACAT_WARNINGS -Werror)
+endif()
+target_compile_options(gigacat_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${GIGACAT_WARNINGS};-fno-omit-frame-pointer>")
 if(GIGACAT_SANITIZE)
   add_compile_options(-fsanitize=${GIGACAT_SANITIZE} -g)
   add_link_options(-fsanitize=${GIGACAT_SANITIZE})

@@ -43,7 +43,7 @@ class PresetTest(CliTest):
             with self.subTest(name=name):
                 extra = ["data.path=" + data, "train.device=cpu", "train.batch=16"]
                 if data == latents:
-                    extra.append("loss.align=none")
+                    extra += ["loss.align=none", "data.features=none"]
                 done = self.gigacat("train", "%s/configs/%s.yaml" % (SOURCE, name), *extra, "--dry-run", "--world", 4)
                 self.assertIn("4", done.stdout)
                 self.assertRegex(done.stdout, r"(?i)memory")

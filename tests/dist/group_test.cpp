@@ -3,184 +3,152 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <csignal>
 #include <memory>
 
 #include "dist/program.h"
+#include "gigacat/core/text.h"
 
 namespace gigacat::test {
 namespace {
 
 using testing::AllOf;
-using testing::AnyOf;
 using testing::HasSubstr;
 using testing::Not;
 
-// Scenarios that check themselves, on 2 and 4 ranks.
-class Works : public testing::TestWithParam<std::tuple<const char*, int>> {};
+// Well above what finding a dead rank takes, and well below the timeout of an exchange in these runs.
+constexpr double kSoon = 30;
+constexpr const char* kPatient = "90";  // timeout in seconds
 
-TEST_P(Works, OnAllRanks) {
-  const auto [scenario, ranks] = GetParam();
-  const Result result = run_ranks(ranks, {scenario});
-  EXPECT_EQ(result.code, 0) << result.text;
-  for (int rank = 0; rank < ranks; ++rank) EXPECT_THAT(result.text, HasSubstr("rank " + std::to_string(rank) + " ok"));
-}
-
-std::string test_name(const testing::TestParamInfo<Works::ParamType>& info) {
-  return std::string(std::get<0>(info.param)) + "_" + std::to_string(std::get<1>(info.param));
-}
-
-INSTANTIATE_TEST_SUITE_P(Group, Works,
-                         testing::Combine(testing::Values("collectives", "broadcasts"), testing::Values(2, 4)),
-                         test_name);
-INSTANTIATE_TEST_SUITE_P(GroupOfTwo, Works,
-                         testing::Combine(testing::Values("views_and_types", "state"), testing::Values(2)), test_name);
-INSTANTIATE_TEST_SUITE_P(Gradients, Works,
-                         testing::Combine(testing::Values("average", "accumulate", "two_networks"),
-                                          testing::Values(2, 4)),
-                         test_name);
-INSTANTIATE_TEST_SUITE_P(GradientsOfTwo, Works,
-                         testing::Combine(testing::Values("average_bf16", "checkpointed", "find_unused"),
-                                          testing::Values(2)),
-                         test_name);
-INSTANTIATE_TEST_SUITE_P(GradientsOfFour, Works,
-                         testing::Combine(testing::Values("average_bf16", "find_unused"), testing::Values(4)),
-                         test_name);
-
-TEST(Group, StatesOfDifferentShapesAreRefused) {
-  const Result result = run_ranks(2, {"state_mismatch"});
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.text, HasSubstr("error: weights: the ranks hold different tensors"));
-}
-
-TEST(Gradients, DifferentNetworksAreRefused) {
-  const Result result = run_ranks(2, {"different_networks"});
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.text, HasSubstr("error: gradient buckets: the ranks hold different tensors"));
-}
-
-TEST(Gradients, UnusedParameterIsAnErrorThatNamesIt) {
-  const Result result = run_ranks(2, {"unused_everywhere"});
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.text, HasSubstr("the backward reached no second.bias of 4 parameters"));
-  EXPECT_LT(result.seconds, 10);
-}
-
-TEST(Gradients, UnusedParameterIsFoundByTheNextStep) {
-  const Result result = run_ranks(2, {"unused_unnoticed"});
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.text, HasSubstr("the backward reached no number 3 of 4 parameters"));
-}
-
-TEST(Gradients, ParameterUnusedOnOneRankIsNoHang) {
-  const Result result = run_ranks(2, {"unused_once"});
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.text, HasSubstr("rank 1 failed (exit code 1): error: gradients were not averaged on rank 1"));
-  EXPECT_LT(result.seconds, 10);
-}
-
-// Ranks of one run without a launcher that would end them; the output of each.
-std::vector<Result> run_apart(const std::vector<std::string>& scenario, const std::vector<int>& ranks, int world) {
-  const int port = free_port();
-  std::vector<std::unique_ptr<Program>> programs;
-  for (const int rank : ranks)
-    programs.push_back(std::make_unique<Program>(worker(scenario), rank_variables(rank, world, port)));
-  std::vector<Result> results;
-  for (const auto& program : programs) {
-    if (&program == &programs.back() && programs.size() > 1 && (scenario[0] == "hang" || scenario[0] == "stop"))
-      program->signal(SIGKILL);
-    results.push_back(program->finish());
+// Scenarios that check themselves, one after the other in one set of processes.
+class Ranks : public testing::TestWithParam<int> {
+ protected:
+  void expect_all(const std::vector<std::string>& scenarios) {
+    const Result result = run_ranks(GetParam(), {join(scenarios, ",")});
+    EXPECT_EQ(result.code, 0) << result.text;
+    for (const std::string& scenario : scenarios)
+      for (int rank = 0; rank < GetParam(); ++rank)
+        EXPECT_THAT(result.text, HasSubstr(cat(scenario, ": rank ", rank, " ok")));
   }
-  return results;
+};
+
+TEST_P(Ranks, ExchangeTensors) { expect_all({"collectives", "views_and_types", "broadcasts", "state", "twin"}); }
+
+TEST_P(Ranks, AverageGradients) {
+  expect_all({"average", "average_bf16", "accumulate", "two_networks", "checkpointed", "find_unused"});
 }
 
+INSTANTIATE_TEST_SUITE_P(Group, Ranks, testing::Values(2, 4), testing::PrintToStringParamName());
+
+// Ranks of one run without a launcher that would end them.
+class Apart {
+ public:
+  Apart(const std::vector<std::string>& scenario, const std::vector<int>& ranks, int world) {
+    const int port = free_port();
+    for (const int rank : ranks)
+      programs_.push_back(std::make_unique<Program>(worker(scenario), rank_variables(rank, world, port)));
+  }
+  Result finish(size_t i) { return programs_.at(i)->finish(); }
+
+ private:
+  std::vector<std::unique_ptr<Program>> programs_;
+};
+
+void expect_failure(const Result& result, const std::string& reason) {
+  EXPECT_EQ(result.code, 1);
+  EXPECT_LT(result.seconds, kSoon);
+  EXPECT_THAT(result.text, HasSubstr("error: " + reason));
+  EXPECT_THAT(result.text, Not(HasSubstr("frame #"))) << "LibTorch's stack traces";
+}
+
+// The runs below mostly wait: they go on at the same time.
 TEST(Missing, DeadRankIsNamedByAllOthersWithinSeconds) {
-  const std::vector<Result> results = run_apart({"die"}, {0, 1, 2, 3}, 4);
+  Apart last({"die", kPatient}, {0, 1, 2, 3}, 4), first({"die_first", kPatient}, {0, 1, 2}, 3),
+      inside({"die_in_backward", kPatient}, {0, 1, 2}, 3);
   for (int rank = 0; rank < 3; ++rank) {
-    EXPECT_EQ(results[rank].code, 1);
-    EXPECT_LT(results[rank].seconds, 12);
-    EXPECT_THAT(results[rank].text, AllOf(HasSubstr("error: first step failed on rank " + std::to_string(rank)),
-                                          HasSubstr(": rank 3 ("), HasSubstr("has ended or does not answer"),
-                                          Not(HasSubstr("rank 1 (")), Not(HasSubstr("rank 2 ("))));
+    const Result result = last.finish(rank);
+    expect_failure(result, cat("first step failed on rank ", rank));
+    EXPECT_THAT(result.text, AllOf(HasSubstr(": rank 3 ("), HasSubstr("has ended or does not answer")));
+    EXPECT_THAT(result.text, AllOf(Not(HasSubstr("rank 1 (")), Not(HasSubstr("rank 2 ("))));
   }
-  EXPECT_EQ(results[3].code, 128 + SIGKILL);
-}
-
-TEST(Missing, DeadFirstRankIsNamed) {
-  const std::vector<Result> results = run_apart({"die_first"}, {0, 1, 2}, 3);
+  EXPECT_EQ(last.finish(3).code, 128 + SIGKILL);
   for (int rank = 1; rank < 3; ++rank) {
-    EXPECT_EQ(results[rank].code, 1);
-    EXPECT_LT(results[rank].seconds, 12);
-    EXPECT_THAT(results[rank].text, AllOf(HasSubstr("error: first step failed"), HasSubstr(": rank 0, which keeps")));
+    const Result result = first.finish(rank);
+    expect_failure(result, "first step failed");
+    EXPECT_THAT(result.text, HasSubstr(": rank 0, which keeps"));
   }
-}
-
-TEST(Missing, HungRankIsNamedAfterTheTimeout) {
-  const std::vector<Result> results = run_apart({"hang", "2"}, {0, 1, 2}, 3);
   for (int rank = 0; rank < 2; ++rank) {
-    EXPECT_EQ(results[rank].code, 1);
-    EXPECT_LT(results[rank].seconds, 12);
-    EXPECT_THAT(results[rank].text, AllOf(HasSubstr("error: first step failed"), HasSubstr(": rank 2 ("),
-                                          HasSubstr("has not come: on its own for"), Not(HasSubstr("rank 1 ("))));
+    const Result result = inside.finish(rank);
+    expect_failure(result, "gradients of G failed");
+    EXPECT_THAT(result.text, HasSubstr(": rank 2 ("));
   }
 }
 
-TEST(Missing, StoppedProcessIsNamed) {
-  const std::vector<Result> results = run_apart({"stop", "2"}, {0, 1, 2}, 3);
-  for (int rank = 0; rank < 2; ++rank)
-    EXPECT_THAT(results[rank].text,
-                AllOf(HasSubstr("error: first step failed"), HasSubstr(": rank 2 ("), HasSubstr("does not answer")));
-}
-
-TEST(Missing, BarrierHasATimeoutOfItsOwn) {
-  const Result result = run_ranks(2, {"late_barrier", "60"});
-  EXPECT_EQ(result.code, 1);
-  EXPECT_LT(result.seconds, 12);
-  EXPECT_THAT(result.text,
-              AllOf(HasSubstr("checkpoint failed on rank 0 after 1 s: rank 1 ("), HasSubstr("has not come")));
+TEST(Missing, RankThatDoesNotComeIsNamedAfterTheTimeout) {
+  Apart hung({"hang", "2"}, {0, 1, 2}, 3), stopped({"stop", "2"}, {0, 1, 2}, 3),
+      late({"late_barrier", kPatient}, {0, 1}, 2), inside({"hang_in_backward", "2"}, {0, 1, 2}, 3);
+  for (int rank = 0; rank < 2; ++rank) {
+    const Result result = hung.finish(rank);
+    expect_failure(result, cat("first step failed on rank ", rank));
+    EXPECT_THAT(result.text, AllOf(HasSubstr(": rank 2 ("), HasSubstr("has not come: on its own for")));
+    EXPECT_THAT(result.text, Not(HasSubstr("rank 1 (")));
+  }
+  for (int rank = 0; rank < 2; ++rank) {
+    const Result result = stopped.finish(rank);
+    expect_failure(result, cat("first step failed on rank ", rank));
+    EXPECT_THAT(result.text, AllOf(HasSubstr(": rank 2 ("), HasSubstr("does not answer")));
+  }
+  const Result barrier = late.finish(0);
+  expect_failure(barrier, "checkpoint failed on rank 0 after 1 s: rank 1 (");
+  EXPECT_THAT(barrier.text, HasSubstr("has not come"));
+  for (int rank = 0; rank < 2; ++rank) {
+    const Result result = inside.finish(rank);
+    expect_failure(result, "gradients of G failed");
+    EXPECT_THAT(result.text, AllOf(HasSubstr("rank 2 ("), HasSubstr("has not come")));
+  }
 }
 
 TEST(Missing, DifferentOperationsAreShown) {
-  const Result result = run_ranks(2, {"mixed_up", "2"});
-  EXPECT_EQ(result.code, 1);
-  EXPECT_THAT(result.text, AnyOf(HasSubstr("in \"weights\""), HasSubstr("on its own")));
+  Apart run({"mixed_up", "2"}, {0, 1}, 2);
+  const Result result = run.finish(0);
+  expect_failure(result, "losses failed on rank 0");
+  EXPECT_THAT(result.text,
+              AllOf(HasSubstr("rank 0 ("), HasSubstr("in \"losses\", rank 1 ("), HasSubstr("in \"weights\"")));
 }
 
-TEST(Missing, DeathInBackward) {
-  const std::vector<Result> results = run_apart({"die_in_backward"}, {0, 1, 2}, 3);
+TEST(Refused, StatesOfDifferentShapes) {
+  expect_failure(Apart({"state_mismatch", "2"}, {0, 1}, 2).finish(1), "weights: the ranks hold different tensors");
+}
+
+TEST(Refused, DifferentNetworks) {
+  Apart run({"different_networks", "2"}, {0, 1}, 2);
+  for (int rank = 0; rank < 2; ++rank)
+    expect_failure(run.finish(rank), "gradient buckets: the ranks hold different tensors");
+}
+
+// A parameter that the loss does not use: never a hang, and never a step on gradients that were not averaged.
+TEST(Refused, UnusedParameter) {
+  Apart everywhere({"unused_everywhere", kPatient}, {0, 1}, 2), unnoticed({"unused_unnoticed", kPatient}, {0, 1}, 2),
+      once({"unused_once", kPatient}, {0, 1}, 2);
   for (int rank = 0; rank < 2; ++rank) {
-    EXPECT_EQ(results[rank].code, 1);
-    EXPECT_LT(results[rank].seconds, 12);
-    EXPECT_THAT(results[rank].text, AllOf(HasSubstr("error: gradients of G failed"), HasSubstr(": rank 2 (")));
+    const std::string start = cat("gradients were not averaged on rank ", rank, ": the backward reached no ");
+    expect_failure(everywhere.finish(rank), start + "second.bias of 4 parameters");
+    expect_failure(unnoticed.finish(rank), start + "number 3 of 4 parameters");
   }
-}
-
-TEST(Missing, HangInBackward) {
-  const Result result = run_ranks(3, {"hang_in_backward", "2"});
-  EXPECT_EQ(result.code, 1);
-  EXPECT_LT(result.seconds, 14);
-  EXPECT_THAT(result.text, AllOf(HasSubstr("gradients of G failed"), HasSubstr("rank 2 ("), HasSubstr("has not come")));
+  expect_failure(once.finish(1), "gradients were not averaged on rank 1: the backward reached no second.bias");
+  expect_failure(once.finish(0), "gradients failed on rank 0: rank 1 (");
 }
 
 TEST(Rendezvous, NamesTheRanksThatDidNotCome) {
-  const std::vector<Result> results = run_apart({"meet", "20", "2"}, {0, 2}, 4);
-  for (const Result& result : results) {
-    EXPECT_EQ(result.code, 1);
-    EXPECT_LT(result.seconds, 8);
-    EXPECT_THAT(result.text,
-                AllOf(HasSubstr("error: rendezvous: of 4 ranks these did not come"), HasSubstr("within 2 s: 1, 3")));
+  Apart two({"meet", kPatient, "2"}, {0, 2}, 4), without_first({"meet", kPatient, "2"}, {1}, 2),
+      doubled({"meet", kPatient, "2"}, {0, 1, 1}, 3);
+  for (int i = 0; i < 2; ++i) {
+    const Result result = two.finish(i);
+    expect_failure(result, "rendezvous: of 4 ranks these did not come");
+    EXPECT_THAT(result.text, HasSubstr("within 2 s: 1, 3\n"));
   }
-}
-
-TEST(Rendezvous, WithoutRankZero) {
-  const Result result = run_apart({"meet", "20", "2"}, {1}, 2).front();
-  EXPECT_EQ(result.code, 1);
-  EXPECT_LT(result.seconds, 10);
-  EXPECT_THAT(result.text, HasSubstr("error: rendezvous: rank 1 found no rank 0 at 127.0.0.1:"));
-}
-
-TEST(Rendezvous, TwoProcessesOfOneRank) {
-  const std::vector<Result> results = run_apart({"meet", "20", "2"}, {0, 1, 1}, 3);
-  EXPECT_THAT(results[1].text + results[2].text, HasSubstr("both are rank 1"));
+  expect_failure(without_first.finish(0), "rendezvous: rank 1 found no rank 0 at 127.0.0.1:");
+  EXPECT_THAT(doubled.finish(1).text + doubled.finish(2).text, HasSubstr("both are rank 1"));
 }
 
 TEST(Rendezvous, TakenPortIsAnErrorThatSaysSo) {
@@ -190,7 +158,7 @@ TEST(Rendezvous, TakenPortIsAnErrorThatSaysSo) {
   options.isServer = true;
   options.waitWorkers = false;
   const c10d::TCPStore other("127.0.0.1", options);
-  Program rank(worker({"meet", "20", "2"}), rank_variables(0, 2, port));
+  Program rank(worker({"meet", kPatient, "2"}), rank_variables(0, 2, port));
   const Result result = rank.finish();
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.text, HasSubstr("set MASTER_PORT to a free port"));
@@ -219,7 +187,7 @@ TEST(Rendezvous, AtTheStoreOfTorchrunsAgent) {
 TEST(Rendezvous, UnknownHost) {
   auto variables = rank_variables(1, 2, 1234);
   variables["MASTER_ADDR"] = "no-such-host.invalid";
-  Program rank(worker({"meet", "20", "2"}), variables);
+  Program rank(worker({"meet", kPatient, "2"}), variables);
   const Result result = rank.finish();
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.text, HasSubstr("no-such-host.invalid"));

@@ -68,6 +68,19 @@ void broadcasts(const GroupPointer& group) {
   group->barrier("end");
 }
 
+// Two threads of each rank, each with a group of its own.
+void twin(const GroupPointer& group) {
+  const GroupPointer other = group->twin();
+  at::Tensor mine = at::ones({100}), theirs = at::ones({100});
+  std::thread thread([&] {
+    for (int i = 0; i < 20; ++i) other->all_reduce(theirs, Reduce::max, "max");
+    other->barrier("end of the thread");
+  });
+  for (int i = 0; i < 20; ++i) group->all_reduce(mine, Reduce::mean, "mean");
+  thread.join();
+  expect(mine.eq(1).all().item<bool>() && theirs.eq(1).all().item<bool>(), "values of both threads");
+}
+
 void state(const GroupPointer& group) {
   const double mine = group->rank();
   const at::Tensor weight = at::full({300, 7}, mine).requires_grad_(), count = at::full({}, group->rank(), at::kLong);
@@ -132,6 +145,7 @@ std::map<std::string, Scenario> scenarios() {
   all.merge(std::map<std::string, Scenario>{{"collectives", collectives},
                                             {"views_and_types", views_and_types},
                                             {"broadcasts", broadcasts},
+                                            {"twin", twin},
                                             {"state", state},
                                             {"state_mismatch", state_mismatch},
                                             {"die", die},
@@ -189,8 +203,10 @@ int run_scenario(const std::string& name, int timeout, int rendezvous) {
   options.timeout = std::chrono::seconds(timeout);
   options.rendezvous = std::chrono::seconds(rendezvous);
   const GroupPointer group = Group::create(environment, at::kCPU, options);
-  scenarios().at(name)(group);
-  std::printf("%s: rank %d ok\n", name.c_str(), group->rank());
+  for (const std::string& each : split(name, ',')) {
+    scenarios().at(each)(group);
+    std::printf("%s: rank %d ok\n", each.c_str(), group->rank());
+  }
   return 0;
 }
 
@@ -201,7 +217,7 @@ int number(int count, char** arguments, int i, int otherwise) {
 }  // namespace
 }  // namespace gigacat::test
 
-// dist_worker launch RANKS SCENARIO ... | dist_worker SCENARIO [TIMEOUT [RENDEZVOUS]]
+// dist_worker launch RANKS SCENARIO,... | dist_worker SCENARIO,... [TIMEOUT [RENDEZVOUS]]
 int main(int count, char** arguments) {
   using namespace gigacat;
   try {

@@ -15,6 +15,7 @@ enum class Level { debug, info, warn, error };
 // Writes one line. Lines from ranks other than 0 carry "[rank r]".
 void write(Level level, std::string_view line);
 
+// The arguments joined, as one line of the level.
 template <class... Args>
 void debug(const Args&... args) {
   write(Level::debug, cat(args...));

@@ -27,6 +27,7 @@ struct GroupOptions {
   std::string bind = "";                 // interface or address that rank 0's store listens at; "" is MASTER_ADDR
 };
 
+// The processes of a run; tensors of any shape.
 class Group {
  public:
   // Meets the other ranks at the TCP store of MASTER_ADDR:MASTER_PORT. World size 1 opens no socket. All ranks must
@@ -35,8 +36,9 @@ class Group {
                                        const GroupOptions& options = {});
   virtual ~Group() = default;
 
+  // This process's place, 0 first, and how many there are.
   virtual int rank() const = 0;
-  virtual int size() const = 0;
+  virtual int size() const = 0;  // how many processes
   at::Device device() const { return device_; }
   bool is_first() const { return rank() == 0; }
 

@@ -30,6 +30,7 @@ class ZipFile {
   // Errors: Error naming file and fault: no zip or cut short, a damaged directory, an encrypted member or one packed by
   // another method, a name that stands twice, is absolute or holds "..".
   explicit ZipFile(const fs::path& path);
+  // A member as the central directory lists it.
   struct Entry {
     std::string name;
     uint64_t header_offset, packed_size, size;

@@ -35,6 +35,7 @@ at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& gate, const at:
 // silu(a) * b of x = [a, b] halved on the last dimension. x [..., 2F] -> [..., F].
 at::Tensor swiglu(const at::Tensor& x);
 
+// Queries and keys, [B, T, h, d] each.
 struct QueryKey {
   at::Tensor q, k;
 };

@@ -51,6 +51,7 @@ struct Cost {
   double activation_bytes = 0;  // float32, of one sample, both halves of the step, without checkpointing
 };
 
+// B batch, K images of a sample (stages, pyramid levels), C channels, H x W; the trainer calls it in the order of its methods.
 class Recipe {
  public:
   virtual ~Recipe() = default;
@@ -87,6 +88,7 @@ class Recipe {
   virtual at::Tensor sample(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
                             const SampleOptions& options) = 0;
 
+  // Arithmetic and memory of one sample. Called after build().
   virtual Cost cost() const = 0;
 };
 

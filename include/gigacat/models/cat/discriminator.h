@@ -24,6 +24,7 @@ at::Tensor resize_stage(const at::Tensor& x, int64_t height, int64_t width, cons
 std::vector<std::pair<int64_t, int64_t>> scale_grids(const ScaleConfig& config, int64_t stages, int64_t rows,
                                                      int64_t columns);
 
+// Letters: K stages, N images, C channels, H x W image, T_k tokens of scale k, S tokens of all scales.
 class DiscriminatorImpl : public torch::nn::Module {
  public:
   // As gat::DiscriminatorImpl.
@@ -36,8 +37,8 @@ class DiscriminatorImpl : public torch::nn::Module {
   // The stage images as the discriminator sees them: per scale [N, C, r_k p, r_k p].
   std::vector<at::Tensor> scaled(const at::Tensor& images) const;
 
-  double flops() const;
-  double activation_bytes() const;
+  double flops() const;             // of one image
+  double activation_bytes() const;  // float32, kept for backward, of one image
 
  private:
   DiscriminatorConfig config_;

@@ -19,6 +19,7 @@ struct GeneratorConfig {
   void bind(config::Binder& b);
 };
 
+// The same letters; cmap_dim is the width of e(y), projector_dim that of the alignment head.
 struct DiscriminatorConfig {
   int64_t depth, hidden, heads, patch, cmap_dim, projector_dim;
   bool qk_norm;
