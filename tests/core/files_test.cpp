@@ -77,7 +77,9 @@ TEST(WriteAtomically, KeepsTheOldFileInAReadOnlyFolder) {
   fs::permissions(folder.path(), static_cast<fs::perms>(0555));
   // Root writes everywhere: it becomes nobody for a moment.
   const uid_t user = ::geteuid();
-  if (user == 0) ASSERT_EQ(::seteuid(65534), 0);
+  if (user == 0) {
+    ASSERT_EQ(::seteuid(65534), 0);
+  }
   const std::string error = error_of([&] { write_atomically(folder / "a", "new"); });
   ASSERT_EQ(::seteuid(user), 0);
   EXPECT_THAT(error, HasSubstr("permissions"));

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "image_helpers.h"
 
 namespace gigacat::io {
@@ -145,6 +147,17 @@ TEST(Decode, DamagedExifIsIgnored) {
   for (char bad : {'\0', '\x09', '\xff'}) {
     EXPECT_EQ(probe_image(bytes_of(with_segment(jpeg, '\xe1', mark + exif(bad))), "FILE").orientation, 1);
   }
+}
+
+TEST(Decode, ThreadsDecodeAtOnce) {
+  const auto files = golden_files();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (const auto& item : files) EXPECT_EQ(decode(item.second).channels, 3);
+    });
+  }
+  for (auto& thread : threads) thread.join();
 }
 
 TEST(Probe, SizesOfEveryFormat) {

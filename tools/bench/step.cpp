@@ -110,9 +110,9 @@ void Steps::run() {
   update(state_->discriminator, [&] { return recipe.discriminator_loss(batch, fakes.detach()); });
   set_trained(state_->discriminator, false);
   if (!reuse) fakes = generate(batch, true);
+  recipe.update_buffers(*group_);
   update(state_->generator, [&] { return recipe.generator_loss(batch, fakes); });
   set_trained(state_->discriminator, true);
-  recipe.update_buffers(*group_);
   state_->ema.update(state_->step++);
   train::synchronize(device_);
 }
