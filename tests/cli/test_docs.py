@@ -1,0 +1,70 @@
+"""The commands in README and docs: each is run here, or marked there as needing a GPU or a cluster."""
+
+import glob
+import os
+import re
+import shlex
+
+from harness import SOURCE, CliTest, image_folder, main, read_text
+
+PAGES = [SOURCE + "/README.md"] + sorted(glob.glob(SOURCE + "/docs/*.md"))
+ELSEWHERE = {  # commands that other tests or CI run as they are
+    "scripts/quickstart": "tests/style/quickstart_test.sh",
+    "scripts/test": ".ci/run",
+    "scripts/compare_gat.py": "needs the reference's checkout",
+    "scripts/compare_loader.py": "needs the reference's packages",
+}
+MARKS = ("needs a GPU", "needs a cluster", "eight GPUs", "LINES")
+
+
+def commands():
+    """(page, command, remark) of every line in a fenced block that starts a program of ours."""
+    for page in PAGES:
+        for block in re.findall(r"^```(?:sh|bash)?\n(.*?)^```", read_text(page), re.M | re.S):
+            for line in block.splitlines():
+                command, _, remark = line.partition("#")
+                if re.match(r"\s*(build/release/bin/gigacat|gigacat|scripts/|torchrun|srun|mpirun)", command):
+                    yield os.path.relpath(page, SOURCE), command.split("(needs")[0].strip(), line
+
+
+class DocsTest(CliTest):
+    def run_here(self, words):
+        """Runs a gigacat command of the docs on a small run, small data and few steps."""
+        run, data = self.the_run, self.images
+        words = [re.sub(r"^runs/00000-[\w-]+", run, word) for word in words]
+        if words[0] == "train" and "--resume" not in words and "--dry-run" not in words:
+            words += ["--dry-run"]
+            if "--ranks" in words:
+                at = words.index("--ranks")
+                words[at] = "--world"
+        if words[0] == "train" and "--resume" not in words:
+            words = [w for w in words if not w.startswith(("data.path=", "data.kind="))] + ["data.path=" + data, "data.kind=folder"]
+        if words[:2] == ["data", "emoji"]:
+            words[2] = self.path("emoji")
+        if words[:2] == ["data", "inspect"]:
+            words = [w for w in words if not w.startswith("data.path=")] + ["data.path=" + data, "data.kind=folder"]
+        if words[0] == "sample":
+            words[words.index("-o") + 1] = self.path("samples.npz")
+            if "--count" in words:
+                words[words.index("--count") + 1] = "3"
+        return self.gigacat(*words)
+
+    def test_every_command_of_the_docs(self):
+        self.images = image_folder(self.path("images"), size=32)
+        self.gigacat("train", self.tiny(self.dir), "train.steps=2")
+        self.the_run = self.run_folder(self.dir)
+        seen = 0
+        os.chdir(SOURCE)
+        for page, command, line in commands():
+            with self.subTest(page=page, command=command):
+                words = shlex.split(command)
+                if words[0] in ELSEWHERE or any(mark in line for mark in MARKS):
+                    continue
+                self.assertTrue(words[0].endswith("gigacat"), "neither run here nor marked: " + line)
+                self.run_here([w.replace("CONFIG.yaml", "configs/cat/cifar10-s.yaml") for w in words[1:]])
+                seen += 1
+        self.assertGreater(seen, 5)
+
+
+if __name__ == "__main__":
+    main()
