@@ -1,7 +1,6 @@
 // What libgigacat_cuda.so exports, looked up by name because nothing links it.
 #pragma once
 
-#include <c10/core/Device.h>
 #include <c10/util/intrusive_ptr.h>
 
 #include <cstdint>
@@ -16,9 +15,9 @@ class Store;
 
 namespace gigacat::cuda_abi {
 
-// `gigacat_make_nccl_group`: a ProcessGroupNCCL bound to `device`. Errors: c10::Error.
+// `gigacat_make_nccl_group`: a ProcessGroupNCCL. Errors: c10::Error.
 using MakeNcclGroup = c10::intrusive_ptr<c10d::Backend>(const c10::intrusive_ptr<c10d::Store>& store, int rank,
-                                                        int size, int64_t timeout_ms, c10::Device device);
+                                                        int size, int64_t timeout_ms);
 
 // `gigacat_fill_normal`, `gigacat_fill_uniform`: values of the stream `key` in `step` for each of positions [B] (int64)
 // into out [B, per_sample] (float32, contiguous), on the current CUDA stream. Errors: c10::Error.

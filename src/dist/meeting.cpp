@@ -1,6 +1,7 @@
 #include "dist/meeting.h"
 
 #include <c10/util/Logging.h>
+#include <fcntl.h>
 #include <unistd.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -26,7 +27,8 @@ int inherited_socket() {
   if (text == nullptr) return -1;
   const int socket = std::atoi(text);
   ::unsetenv("GIGACAT_STORE_FD");
-  return socket > STDERR_FILENO ? socket : -1;
+  if (socket <= STDERR_FILENO || ::fcntl(socket, F_SETFD, FD_CLOEXEC) != 0) return -1;
+  return socket;
 }
 
 StorePointer connect(const std::string& host, const c10d::TCPStoreOptions& options, int rank) {
@@ -40,6 +42,15 @@ StorePointer connect(const std::string& host, const c10d::TCPStoreOptions& optio
   }
 }
 
+// Where rank 0 listens. A machine's own name often stands for 127.0.1.1 on it, where no other machine would find the
+// store.
+std::string listening_place(const Environment& environment, const GroupOptions& options) {
+  if (!options.bind.empty()) return options.bind;
+  const bool one_machine = environment.local_world == environment.world;
+  const std::string& master = environment.master_address;
+  return one_machine || !is_loopback(address_towards(master, environment.master_port)) ? master : "0.0.0.0";
+}
+
 StorePointer open_store(const Environment& environment, const GroupOptions& options, bool serve) {
   c10d::TCPStoreOptions store;
   store.port = static_cast<std::uint16_t>(environment.master_port);
@@ -47,10 +58,9 @@ StorePointer open_store(const Environment& environment, const GroupOptions& opti
   store.timeout = options.rendezvous;
   if (!serve) return connect(environment.master_address, store, environment.rank);
   int socket = inherited_socket();
-  if (socket < 0) {
-    const std::string& place = options.bind.empty() ? environment.master_address : options.bind;
-    socket = listen_at(place, environment.master_port, std::max(128, 4 * environment.world));
-  }
+  if (socket < 0)
+    socket =
+        listen_at(listening_place(environment, options), environment.master_port, std::max(128, 4 * environment.world));
   store.isServer = true;
   store.masterListenFd = socket;
   return connect(address_of(socket), store, environment.rank);

@@ -51,8 +51,8 @@ class ProcessGroupImpl : public Group {
         meeting_(std::move(meeting)),
         environment_(environment),
         options_(options),
-        timeout_(options.timeout),
         watch_(meeting_.watch_store, environment.rank, environment.world, meeting_.keeps_store) {}
+  ~ProcessGroupImpl() override { close_gpu(); }
 
   int rank() const override { return native_->getRank(); }
   int size() const override { return native_->getSize(); }
@@ -71,22 +71,35 @@ class ProcessGroupImpl : public Group {
   void exchange(const char* what, bool on_gpu, Milliseconds timeout,
                 const std::function<c10::intrusive_ptr<c10d::Work>()>& start);
   [[noreturn]] void report(const char* what, const char* reason, Milliseconds waited);
+  void close_gpu() noexcept;
 
   Native native_;
   const Meeting meeting_;
   const Environment environment_;
   const GroupOptions options_;
-  const Milliseconds timeout_;
   int twins_ = 0;
+  bool failed_ = false;
   Watch watch_;
 };
 
 void ProcessGroupImpl::report(const char* what, const char* reason, Milliseconds waited) {
   const std::string text = short_reason(reason);
   const bool slow = text.find("imed out") != std::string::npos || text.find("imeout") != std::string::npos;
+  failed_ = true;
   const std::string missing = watch_.diagnose();
   fail(what, " failed on rank ", rank(), slow ? cat(" after ", waited.count() / 1000, " s") : "", ": ", missing, " (",
        text, ")");
+}
+
+// NCCL must be told that the end is meant. After a failure its peers may be gone: nothing is waited for.
+void ProcessGroupImpl::close_gpu() noexcept {
+  if (native_->getBackendType() != BackendType::NCCL) return;
+  try {
+    const auto backend = native_->getBackend(BackendType::NCCL);
+    failed_ ? backend->abort() : backend->shutdown();
+  } catch (const std::exception& error) {
+    log::debug("closing NCCL: ", error.what());
+  }
 }
 
 void ProcessGroupImpl::exchange(const char* what, bool on_gpu, Milliseconds timeout,
@@ -108,14 +121,15 @@ void ProcessGroupImpl::guard(const char* what, const std::function<void()>& work
   try {
     work();
   } catch (const gloo::Exception& error) {
-    report(what, error.what(), timeout_);
+    report(what, error.what(), options_.timeout);
   } catch (const c10::DistError& error) {
-    report(what, error.what_without_backtrace(), timeout_);
+    report(what, error.what_without_backtrace(), options_.timeout);
   }
 }
 
 void ProcessGroupImpl::reduce(at::Tensor& tensor, Reduce op, const char* what, Milliseconds timeout) {
   check_reducible(tensor, op, what);
+  if (tensor.numel() == 0) return;
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> list{tensor.contiguous()};
   c10d::AllreduceOptions options;
@@ -127,17 +141,18 @@ void ProcessGroupImpl::reduce(at::Tensor& tensor, Reduce op, const char* what, M
 }
 
 void ProcessGroupImpl::all_reduce(at::Tensor& tensor, Reduce op, const char* what) {
-  reduce(tensor, op, what, timeout_);
+  reduce(tensor, op, what, options_.timeout);
 }
 
 void ProcessGroupImpl::broadcast(at::Tensor& tensor, int root, const char* what) {
   check_root(root, size(), what);
+  if (tensor.numel() == 0) return;
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> list{tensor.contiguous()};
   c10d::BroadcastOptions options;
   options.rootRank = root;
-  options.timeout = timeout_;
-  exchange(what, tensor.is_cuda(), timeout_, [&] { return native_->broadcast(list, options); });
+  options.timeout = options_.timeout;
+  exchange(what, tensor.is_cuda(), options_.timeout, [&] { return native_->broadcast(list, options); });
   if (!list[0].is_same(tensor)) tensor.copy_(list[0]);
 }
 
@@ -147,28 +162,34 @@ at::Tensor ProcessGroupImpl::all_gather(const at::Tensor& tensor, const char* wh
   std::vector<int64_t> sizes = input.sizes().vec();
   sizes[0] *= size();
   at::Tensor output = at::empty(sizes, input.options());
+  if (input.numel() == 0) return output;
   c10d::AllgatherOptions options;
-  options.timeout = timeout_;
-  exchange(what, tensor.is_cuda(), timeout_, [&] { return native_->_allgather_base(output, input, options); });
+  options.timeout = options_.timeout;
+  exchange(what, tensor.is_cuda(), options_.timeout, [&] { return native_->_allgather_base(output, input, options); });
   return output;
 }
 
 void ProcessGroupImpl::barrier(const char* what, std::chrono::seconds timeout) {
   at::Tensor present = at::ones({1});
-  reduce(present, Reduce::sum, what, timeout.count() > 0 ? Milliseconds(timeout) : timeout_);
+  reduce(present, Reduce::sum, what, timeout.count() > 0 ? Milliseconds(timeout) : options_.timeout);
 }
 
 using GlooOptions = c10::intrusive_ptr<c10d::ProcessGroupGloo::Options>;
 
-// Gloo by itself takes the address that this machine's name stands for, which is often 127.0.1.1: of use to no other
-// machine.
+// The address at which other ranks reach this one. Gloo by itself takes the one that this machine's name stands for,
+// which is often 127.0.1.1: of use to no other machine.
+std::string gloo_address(const Environment& environment) {
+  const std::string address = address_towards(environment.master_address, environment.master_port);
+  const bool one_machine = environment.local_world == environment.world;
+  return one_machine || !is_loopback(address) ? address : address_towards(kFarAway, environment.master_port);
+}
+
 GlooOptions gloo_options(const Environment& environment, const GroupOptions& options) {
   using Gloo = c10d::ProcessGroupGloo;
   if (std::getenv("GLOO_SOCKET_IFNAME") != nullptr) return Gloo::Options::create_default(options.timeout);
   GlooOptions gloo = Gloo::Options::create(options.timeout);
   gloo->devices.push_back(is_interface(options.bind) ? Gloo::createDeviceForInterface(options.bind)
-                                                     : Gloo::createDeviceForHostname(address_towards(
-                                                           environment.master_address, environment.master_port)));
+                                                     : Gloo::createDeviceForHostname(gloo_address(environment)));
   return gloo;
 }
 
@@ -180,10 +201,10 @@ c10::intrusive_ptr<c10d::Backend> make_gloo(const Environment& environment, cons
 }
 
 c10::intrusive_ptr<c10d::Backend> make_nccl(const Environment& environment, const GroupOptions& options,
-                                            const c10::intrusive_ptr<c10d::Store>& store, at::Device device) {
+                                            const c10::intrusive_ptr<c10d::Store>& store) {
   const auto make = reinterpret_cast<cuda_abi::MakeNcclGroup*>(cuda_symbol("gigacat_make_nccl_group"));
   return make(c10::make_intrusive<c10d::PrefixStore>("nccl", store), environment.rank, environment.world,
-              Milliseconds(options.timeout).count(), device);
+              Milliseconds(options.timeout).count());
 }
 
 Native join_processes(const Environment& environment, at::Device device, const GroupOptions& options,
@@ -197,7 +218,8 @@ Native join_processes(const Environment& environment, at::Device device, const G
     group->setBackend(at::kCUDA, BackendType::GLOO, gloo);
     return group;
   }
-  group->setBackend(at::kCUDA, BackendType::NCCL, make_nccl(environment, options, meeting.store, device));
+  group->setBoundDeviceId(device);
+  group->setBackend(at::kCUDA, BackendType::NCCL, make_nccl(environment, options, meeting.store));
   group->setDefaultBackend(BackendType::NCCL);
   return group;
 }
@@ -215,7 +237,10 @@ std::shared_ptr<Group> connect(const Meeting& meeting, const Environment& enviro
 }
 
 std::shared_ptr<Group> ProcessGroupImpl::twin() {
-  return connect(meeting_.again(cat("twin/", twins_++), rank()), environment_, at::kCPU, options_);
+  std::shared_ptr<Group> other;
+  guard("a second group",
+        [&] { other = connect(meeting_.again(cat("twin/", twins_++), rank()), environment_, at::kCPU, options_); });
+  return other;
 }
 
 }  // namespace

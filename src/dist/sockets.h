@@ -16,6 +16,9 @@ std::string address_of(int socket);
 // This machine's address on the way to `host`. Errors: Error when the name is unknown or there is no way.
 std::string address_towards(const std::string& host, int port);
 
+// An address that is nobody's (RFC 5737): the way towards it leaves this machine by the default route.
+inline constexpr const char* kFarAway = "192.0.2.1";
+
 bool is_interface(const std::string& name);
 bool is_loopback(const std::string& host);
 

@@ -161,10 +161,10 @@ Watch::~Watch() {
   ended ? thread_.join() : thread_.detach();
 }
 
-void Watch::set_doing(const std::string& what) {
+std::string Watch::set_doing(std::string what) {
   const std::lock_guard lock(state_->mutex);
-  state_->what = what;
   state_->since = Clock::now();
+  return std::exchange(state_->what, std::move(what));
 }
 
 std::string Watch::diagnose() {

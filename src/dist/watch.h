@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace gigacat::dist {
 
@@ -21,8 +22,8 @@ class Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
-  // What this rank is doing with the others; "" when it is on its own.
-  void set_doing(const std::string& what);
+  // What this rank is doing with the others; "" when it is on its own. Returns what was set before.
+  std::string set_doing(std::string what);
   // Raises the alarm. Returns which ranks are missing, as a sentence. Takes some seconds, and never hangs.
   std::string diagnose();
 
@@ -35,13 +36,14 @@ class Watch {
 // Marks what a rank does as long as it lives.
 class Doing {
  public:
-  Doing(Watch& watch, const std::string& what) : watch_(watch) { watch_.set_doing(what); }
-  ~Doing() { watch_.set_doing(""); }
+  Doing(Watch& watch, std::string what) : watch_(watch), before_(watch_.set_doing(std::move(what))) {}
+  ~Doing() { watch_.set_doing(std::move(before_)); }
   Doing(const Doing&) = delete;
   Doing& operator=(const Doing&) = delete;
 
  private:
   Watch& watch_;
+  std::string before_;
 };
 
 }  // namespace gigacat::dist

@@ -63,6 +63,9 @@ void broadcasts(const GroupPointer& group) {
   const at::Tensor rows = group->all_gather(at::full({2, 1}, 1.0 * rank).requires_grad_(), "rows");
   expect(rows.sizes() == at::IntArrayRef({2 * size, 1}) && !rows.requires_grad(), "rows' shape");
   expect(rows[2 * size - 1].item<int>() == size - 1 && rows[0].item<int>() == 0, "rows in rank order");
+  at::Tensor nothing = at::empty({0, 3});
+  group->all_reduce(nothing, Reduce::sum, "nothing");
+  expect(group->all_gather(nothing, "nothing").sizes() == at::IntArrayRef({0, 3}), "nothing from all");
   expect(group->all_gather(at::scalar_tensor(rank, at::kFloat), "scalars").equal(at::arange(size, at::kFloat)),
          "scalars");
   group->barrier("end");
@@ -85,9 +88,10 @@ void state(const GroupPointer& group) {
   const double mine = group->rank();
   const at::Tensor weight = at::full({300, 7}, mine).requires_grad_(), count = at::full({}, group->rank(), at::kLong);
   const at::Tensor mask = at::full({3}, group->rank() == 0, at::kBool), half = at::full({9}, mine, at::kBFloat16);
-  dist::broadcast_state(*group, {weight, count, mask, half, at::full({4, 4}, mine).t()}, "weights");
+  const at::Tensor turned = at::full({4, 3}, mine).t();
+  dist::broadcast_state(*group, {weight, count, mask, half, turned}, "weights");
   expect(weight.eq(0).all().item<bool>() && count.item<int64_t>() == 0 && mask.all().item<bool>(), "rank 0's state");
-  expect(half.eq(0).all().item<bool>() && weight.is_leaf(), "rank 0's bfloat16, weights still leaves");
+  expect(half.eq(0).all().item<bool>() && turned.eq(0).all().item<bool>() && weight.is_leaf(), "rank 0's other state");
 }
 
 void state_mismatch(const GroupPointer& group) {
