@@ -1,5 +1,7 @@
 #include "train/precision.h"
 
+#include <malloc.h>
+
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
 
@@ -28,6 +30,14 @@ Precision::Precision(const std::string& name, at::Device device) : device_(devic
   if (name == "fp16") type_ = at::kHalf;
   at::globalContext().setAllowTF32CuBLAS(name == "tf32");
   at::globalContext().setAllowTF32CuDNN(name == "tf32");
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  mallopt(M_MMAP_MAX, 0);         // all from the heap, none mapped and unmapped by itself
+  mallopt(M_TRIM_THRESHOLD, -1);  // the heap never shrinks
+  mallopt(M_TOP_PAD, 256 << 20);
+#endif
 }
 
 }  // namespace gigacat::train

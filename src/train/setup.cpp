@@ -19,12 +19,14 @@
 #include "gigacat/dist/device.h"
 #include "gigacat/nn/checkpoint.h"
 #include "train/batch.h"
+#include "train/precision.h"
 
 namespace gigacat::train {
 namespace {
 
 // Switches that hold for the whole process.
 void configure_process(const RunConfig& config) {
+  keep_freed_memory();
   if (config.train.threads > 0) at::set_num_threads(static_cast<int>(config.train.threads));
   nn::set_activation_checkpoint(config.train.activation_checkpoint);
   at::globalContext().setBenchmarkCuDNN(!config.train.deterministic);

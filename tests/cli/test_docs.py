@@ -14,7 +14,7 @@ ELSEWHERE = {  # commands that other tests or CI run as they are
     "scripts/compare_gat.py": "needs the reference's checkout",
     "scripts/compare_loader.py": "needs the reference's packages",
 }
-MARKS = ("needs a GPU", "needs a cluster", "eight GPUs", "LINES")
+MARKS = ("needs a GPU", "needs a cluster", "eight GPUs")
 
 
 def commands():

@@ -5,7 +5,7 @@ import signal
 import socket
 import time
 
-from harness import CliTest, main
+from harness import CliTest, main, read_text
 
 
 def free_port():
@@ -61,7 +61,7 @@ class RanksTest(CliTest):
         while not os.path.exists(self.checkpoint(out + "/00000-tiny", 20)):
             self.assertIsNone(process.poll())
             time.sleep(0.01)
-        victim = int(open("/proc/%d/task/%d/children" % (process.pid, process.pid)).read().split()[-1])
+        victim = int(read_text("/proc/%d/task/%d/children" % (process.pid, process.pid)).split()[-1])
         os.kill(victim, signal.SIGKILL)
         began = time.monotonic()
         process.communicate(timeout=60)

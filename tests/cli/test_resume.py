@@ -9,7 +9,7 @@ from harness import CliTest, main, read_bytes, read_text
 
 
 class ResumeTest(CliTest):
-    STEPS = 60
+    STEPS = 100  # enough that a run does not end before the test has seen its first checkpoint
 
     @classmethod
     def setUpClass(cls):
@@ -32,10 +32,10 @@ class ResumeTest(CliTest):
             self.assertLess(time.monotonic(), until, "no " + path)
             time.sleep(0.005)
 
-    def start_until(self, out, step):
+    def start_until(self, out, step, *extra):
         """Starts a run and returns process and run folder once the checkpoint of `step` is there."""
         run = "%s/%s/00000-tiny" % (self.shared, out)
-        process = self.start("train", self.config, *self.keys(out))
+        process = self.start("train", self.config, *self.keys(out), *extra)
         self.wait_for(process, self.checkpoint(run, step) + "/COMMIT")
         return process, run
 
@@ -87,7 +87,7 @@ class ResumeTest(CliTest):
         self.assert_same_weights(self.checkpoint(run, self.STEPS), self.reference)
 
     def test_a_run_has_one_process(self):
-        process, run = self.start_until("busy", 5)
+        process, run = self.start_until("busy", 5, "train.steps=1000000")
         try:
             self.assertIn("in use", self.refused("train", "--resume", run))
         finally:

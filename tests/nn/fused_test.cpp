@@ -69,6 +69,14 @@ TEST(Fused, Attention) {
   }
 }
 
+TEST(Fused, AttentionWithATokenBeforeTheGrid) {
+  const Rotary table = concatenate({rotary_table(8, 10, 16, 1), rotary_table(2, 2, 16, 1)});
+  const Function f = [&](const auto& in) {
+    return self_attention(in[0], in[1], in[2], 1e-6, rotary_for(in[0], table), {81, 5});
+  };
+  expect_kernels_agree(f, {values("qkv", {2, 86, 3, 2, 16}) * 2, values("q", {16}), values("k", {16})}, 5e-6);
+}
+
 TEST(Fused, PartsSeeOnlyThemselves) {
   const Rotary table = rotary_table(2, 4, 8);
   const at::Tensor qkv = values("qkv", {1, 8, 3, 1, 8}), w = at::ones({8});

@@ -62,6 +62,7 @@ Steps::Steps(train::RunConfig& config)
       device_(dist::choose_device(config.train.device, 0)),
       group_(dist::Group::create({}, device_)),
       precision_(config.train.precision, device_) {
+  train::keep_freed_memory();
   if (config.train.threads > 0) at::set_num_threads(static_cast<int>(config.train.threads));
   nn::set_activation_checkpoint(config.train.activation_checkpoint);
   config.recipe->build(config.image_shape(), static_cast<uint64_t>(config.seed));

@@ -36,7 +36,14 @@ CLI::App* add_command(CLI::App& parent, const std::string& name, const std::stri
 }
 
 void add_overrides(CLI::App& command, std::vector<std::string>& overrides) {
-  command.add_option("OVERRIDES", overrides, "values of the config, as train.batch=64")->type_name("KEY=VALUE");
+  command.add_option("OVERRIDES", overrides, "values of the config, as train.batch=64")->type_name("");
+}
+
+void add_count(CLI::App& command, const std::string& flag, int& value, int most, const std::string& help,
+               const std::string& group) {
+  CLI::Validator range = CLI::Range(1, most);
+  range.description("");  // it would stand in the help as part of the type
+  command.add_option(flag, value, help)->type_name("N")->check(range)->group(group);
 }
 
 void check_overrides(const std::vector<std::string>& overrides) {

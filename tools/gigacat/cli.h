@@ -26,6 +26,9 @@ void add_version(CLI::App& app, Chosen& chosen);
 CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& help, const std::string& example);
 // Trailing words KEY.SUB=VALUE.
 void add_overrides(CLI::App& command, std::vector<std::string>& overrides);
+// A number in 1..most.
+void add_count(CLI::App& command, const std::string& flag, int& value, int most, const std::string& help,
+               const std::string& group);
 // Errors: UsageError for a word without "=".
 void check_overrides(const std::vector<std::string>& overrides);
 

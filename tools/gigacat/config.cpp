@@ -106,7 +106,7 @@ void add_file_command(CLI::App& group, Chosen& chosen, const std::string& name, 
   CLI::App* command =
       add_command(group, name, help, "gigacat config " + name + " configs/cat/imagenet256-b-2.yaml train.batch=64");
   auto flags = std::make_shared<Flags>();
-  command->add_option("CONFIG", flags->file, "config file")->required();
+  command->add_option("CONFIG", flags->file, "config file")->type_name("")->required();
   add_overrides(*command, flags->overrides);
   command->callback([flags, action, &chosen] { chosen = [flags, action] { return action(*flags); }; });
 }
@@ -115,7 +115,7 @@ void add_recipe_command(CLI::App& group, Chosen& chosen, const std::string& name
                         const std::string& example, Action action) {
   CLI::App* command = add_command(group, name, help, example);
   auto flags = std::make_shared<Flags>();
-  command->add_option("RECIPE", flags->recipe, "one recipe alone; default: all");
+  command->add_option("RECIPE", flags->recipe, "one recipe alone; default: all")->type_name("");
   command->callback([flags, action, &chosen] { chosen = [flags, action] { return action(*flags); }; });
 }
 

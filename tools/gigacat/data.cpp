@@ -103,6 +103,7 @@ void print(const data::Source& source, const data::Inspection& found) {
 }
 
 int inspect(const InspectFlags& flags) {
+  if (flags.limit < 0) fail<UsageError>("--limit must be 0 (all) or more, not ", flags.limit);
   const data::DataConfig config = data_config(flags);
   const auto source = data::open_source(config);
   print(*source, data::inspect(*source, config, flags.limit));
@@ -114,14 +115,14 @@ int inspect(const InspectFlags& flags) {
 }
 
 void add_emoji(CLI::App& group, Chosen& chosen) {
-  CLI::App* command =
-      add_command(group, "emoji", "make the built-in data set: every emoji with its name, as WebDataset shards",
-                  "gigacat data emoji data/emoji size=32 skin_tones=all\n\nKeys: size, skin_tones (default, all), "
-                  "background (white, "
-                  "black, transparent), shard_size, font, list, keywords.");
+  CLI::App* command = add_command(
+      group, "emoji", "make the built-in data set: every emoji with its name, as WebDataset shards",
+      "gigacat data emoji data/emoji size=32 skin_tones=all\n\n"
+      "Keys: size, skin_tones (default, all), background (white, black, transparent), shard_size, font, list, "
+      "keywords.");
   auto flags = std::make_shared<EmojiFlags>();
-  command->add_option("OUT", flags->out, "folder for the shards")->required();
-  command->add_option("SETTINGS", flags->settings, "values, as size=32")->type_name("KEY=VALUE");
+  command->add_option("OUT", flags->out, "folder for the shards")->type_name("")->required();
+  command->add_option("SETTINGS", flags->settings, "values, as size=32")->type_name("");
   command->callback([flags, &chosen] { chosen = [flags] { return emoji(*flags); }; });
 }
 
@@ -129,12 +130,11 @@ void add_inspect(CLI::App& group, Chosen& chosen) {
   CLI::App* command = add_command(group, "inspect", "count, time and show what is in a data set",
                                   "gigacat data inspect data/emoji --sheet sheet.png data.resolution=32");
   auto flags = std::make_shared<InspectFlags>();
-  command->add_option("WHAT", flags->what, "data set, or a config whose data section names it")->required();
+  command->add_option("WHAT", flags->what, "data set, or a config whose data section names it")
+      ->type_name("")
+      ->required();
   add_overrides(*command, flags->overrides);
-  command->add_option("--limit", flags->limit, "samples to read; 0: all")
-      ->type_name("N")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  command->add_option("--limit", flags->limit, "samples to read; 0: all")->type_name("N")->capture_default_str();
   command->add_option("--sheet", flags->sheet, "contact sheet to write")->type_name("FILE.png");
   command->callback([flags, &chosen] { chosen = [flags] { return inspect(*flags); }; });
 }

@@ -39,7 +39,7 @@ void add_info(CLI::App& app, Chosen& chosen) {
   CLI::App* command = add_command(app, "info", "parameters, arithmetic and memory of a config, a checkpoint or a run",
                                   "gigacat info configs/gat/imagenet256-b-2.yaml train.batch=64");
   auto flags = std::make_shared<Flags>();
-  command->add_option("WHAT", flags->what, "config, checkpoint folder or run folder")->required();
+  command->add_option("WHAT", flags->what, "config, checkpoint folder or run folder")->type_name("")->required();
   add_overrides(*command, flags->overrides);
   command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
 }

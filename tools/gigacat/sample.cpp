@@ -75,7 +75,9 @@ void add_sample(CLI::App& app, Chosen& chosen) {
                   "gigacat sample runs/00000-emoji-cat -o grid.png --labels 0-7 --count 64 --truncation 0.7");
   auto flags = std::make_shared<Flags>();
   apply::SampleRequest& request = flags->request;
-  command->add_option("FROM", request.from, "run folder, checkpoint folder, or generator .safetensors")->required();
+  command->add_option("FROM", request.from, "run folder, checkpoint folder, or generator .safetensors")
+      ->type_name("")
+      ->required();
   command->add_option("-o,--out", request.out, "folder for PNGs, or a file: .png (grid), .npz (arr_0)")
       ->type_name("OUT")
       ->required();
@@ -85,10 +87,7 @@ void add_sample(CLI::App& app, Chosen& chosen) {
       ->type_name("N")
       ->capture_default_str()
       ->group("Processes");
-  command->add_option("--ranks", flags->ranks, "processes to start on this machine")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1024))
-      ->group("Processes");
+  add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
   command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
 }
 

@@ -59,7 +59,7 @@ void add_train(CLI::App& app, Chosen& chosen) {
                                   "gigacat train configs/quickstart/emoji-cat.yaml train.steps=600 --ranks 2");
   auto flags = std::make_shared<Flags>();
   command->add_option("CONFIG", flags->words, "config file, then values that override it, as train.batch=64")
-      ->type_name("CONFIG.yaml [KEY=VALUE ...]");
+      ->type_name("");
   command->add_option("--resume", flags->resume, "go on with a run; without CONFIG, with the run's own config")
       ->type_name("RUN")
       ->group("Resuming");
@@ -69,14 +69,8 @@ void add_train(CLI::App& app, Chosen& chosen) {
       ->group("Resuming");
   command->add_flag("-n,--dry-run", flags->dry_run, "check config, data, shapes and memory; train nothing")
       ->group("Checking");
-  command->add_option("--world", flags->world, "ranks to check for")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1 << 20))
-      ->group("Checking");
-  command->add_option("--ranks", flags->ranks, "processes to start on this machine")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1024))
-      ->group("Processes");
+  add_count(*command, "--world", flags->world, 1 << 20, "ranks to check for", "Checking");
+  add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
   command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
 }
 
