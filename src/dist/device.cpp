@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 struct Driver {
   int gpus = 0;
   std::string problem;  // why there is no GPU, or ""
+  int version = 0;      // highest CUDA that it serves: 13000 is 13.0
 };
 
 std::string driver_error(void* library, int code) {
@@ -44,7 +45,10 @@ Driver ask_driver() {
   if (const int code = init(0)) return {0, cat("the NVIDIA driver does not start: ", driver_error(library, code))};
   if (const int code = count(&gpus)) return {0, cat("the NVIDIA driver counts no GPUs: ", driver_error(library, code))};
   if (gpus == 0) return {0, "the NVIDIA driver shows no GPU (see CUDA_VISIBLE_DEVICES)"};
-  return {gpus, ""};
+  const auto version_of = reinterpret_cast<int (*)(int*)>(::dlsym(library, "cuDriverGetVersion"));
+  int version = 0;
+  if (version_of == nullptr || version_of(&version) != 0) version = 0;
+  return {gpus, "", version};
 }
 
 const Driver& driver() {
@@ -144,9 +148,10 @@ void load_cuda_module() {
   if (const std::string problem = cuda_problem(); !problem.empty()) fail("CUDA: ", problem);
   open_library(torch_cuda_library());
   void* library = open_library(module_library());
-  // LibTorch keeps the first answer to "is there CUDA?" for good.
+  // LibTorch keeps its first answer to "is there CUDA?" for good.
   if (!at::hasCUDA())
-    fail("CUDA: the libraries were loaded after LibTorch had settled on the CPU: choose the device first");
+    fail("CUDA: LibTorch sees no GPU: the driver, for CUDA ", driver().version / 1000, ".",
+         driver().version % 1000 / 10, ", is too old for it, or LibTorch was used before the device was chosen");
   module_handle() = library;
 }
 

@@ -11,6 +11,8 @@
 namespace gigacat::train {
 namespace {
 
+constexpr int64_t kHalvings = 5;  // of the loss scale in a row that worry no one
+
 bool finite(const at::Tensor& tensor) { return !tensor.defined() || at::isfinite(tensor).all().item<bool>(); }
 
 // Name of the first tensor that is not finite, in the order in which a step makes them, or "".
@@ -59,9 +61,14 @@ void NonfiniteGuard::check(int64_t step, const Optimizer& optimizer, const Evide
   const int64_t total = total_.item<int64_t>();
   if (total == reported_) return;
   const int64_t in_a_row = in_a_row_.item<int64_t>();
-  log::warn("step ", step, ": the gradient of the ", network_, " is not finite (norm ",
-            optimizer.grad_norm().item<double>(), "): its weights stay as they are; ", total, " such steps so far, ",
-            in_a_row, " in a row");
+  const std::string note =
+      cat("step ", step, ": the gradient of the ", network_, " is not finite: its weights stay as they are; ", total,
+          " such steps so far, ", in_a_row, " in a row");
+  // Halving the loss scale until gradients fit is how float16 begins.
+  if (optimizer.scales_loss() && in_a_row < kHalvings)
+    log::info(note, "; loss scale now ", optimizer.loss_scale().item<double>());
+  else
+    log::warn(note);
   reported_ = total;
   if (in_a_row < limit_) return;
   fail("step ", step, ": the gradient of the ", network_, " was not finite in ", in_a_row,

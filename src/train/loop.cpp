@@ -155,10 +155,11 @@ void Loop::update(Half& half, const recipes::Batch& batch, const at::Tensor& fak
 }
 
 void Loop::report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes) {
-  const auto losses = mean_losses({state_.discriminator.losses, state_.generator.losses}, group_);
-  if (!monitor_) return;
   const at::NoGradGuard no_grad;
   StepFigures figures{.step = state_.step, .images = state_.images};
+  const auto losses = mean_losses({state_.discriminator.losses, state_.generator.losses}, group_);
+  figures.diagnostics = mean_over_ranks(recipe_.diagnostics(fakes), group_);
+  if (!monitor_) return;
   figures.discriminator.losses = losses[0];
   figures.generator.losses = losses[1];
   for (const auto& [half, shown] :
@@ -168,7 +169,6 @@ void Loop::report(const std::vector<MicroBatch>& batches, const at::Tensor& fake
     shown->lr = half->lr;
     shown->skipped = half->guard.skipped();
   }
-  figures.diagnostics = recipe_.diagnostics(fakes);
   // Of latents that stay the same, so that only the generator moves it.
   std::erase_if(figures.diagnostics, [](const auto& item) { return item.first == "diversity"; });
   figures.diagnostics.emplace_back("diversity", snapshot_->diversity(recipe_.generator()));

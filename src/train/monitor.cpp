@@ -91,6 +91,15 @@ std::vector<Figures> mean_losses(const std::vector<std::vector<recipes::Loss>>& 
   return named;
 }
 
+Figures mean_over_ranks(Figures figures, dist::Group& group) {
+  if (group.size() == 1 || figures.empty()) return figures;
+  at::Tensor values = at::empty({std::ssize(figures)}, at::kDouble);
+  for (size_t i = 0; i < figures.size(); ++i) values[static_cast<int64_t>(i)] = figures[i].second;
+  group.all_reduce(values, dist::Reduce::mean, "diagnostics");
+  for (size_t i = 0; i < figures.size(); ++i) figures[i].second = values[static_cast<int64_t>(i)].item<double>();
+  return figures;
+}
+
 Monitor::Monitor(const RunConfig& config, const RunFolder& folder, int world, double step_cost, int64_t step,
                  int64_t images)
     : config_(config),

@@ -39,6 +39,9 @@ struct StepFigures {
 // exchange. `losses`: one list for each network. A collective: every rank must call it. Errors: as Group.
 std::vector<Figures> mean_losses(const std::vector<std::vector<recipes::Loss>>& losses, dist::Group& group);
 
+// The figures of all ranks averaged; names must be equal. A collective. Errors: as Group.
+Figures mean_over_ranks(Figures figures, dist::Group& group);
+
 // Rank 0's alone; other ranks have none.
 class Monitor {
  public:

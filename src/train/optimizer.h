@@ -36,6 +36,7 @@ class Optimizer {
   const at::Tensor& grad_norm() const { return grad_norm_; }
   // 1 when the last step was skipped, else 0, [] float32.
   const at::Tensor& skipped() const { return skipped_; }
+  bool scales_loss() const { return scale_loss_; }
   // Loss scale, [] float32; 1 without loss scaling.
   const at::Tensor& loss_scale() const { return loss_scale_; }
   const std::vector<std::string>& names() const { return names_; }

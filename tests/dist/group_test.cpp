@@ -86,7 +86,8 @@ TEST(Missing, DeadRankIsNamedByAllOthersWithinSeconds) {
 
 TEST(Missing, RankThatDoesNotComeIsNamedAfterTheTimeout) {
   Apart hung({"hang", "2"}, {0, 1, 2}, 3), stopped({"stop", "2"}, {0, 1, 2}, 3),
-      late({"late_barrier", kPatient}, {0, 1}, 2), inside({"hang_in_backward", "2"}, {0, 1, 2}, 3);
+      late({"late_barrier", kPatient}, {0, 1}, 2), inside({"hang_in_backward", "2"}, {0, 1, 2}, 3),
+      mixed_up({"mixed_up", "2"}, {0, 1}, 2);
   for (int rank = 0; rank < 2; ++rank) {
     const Result result = hung.finish(rank);
     expect_failure(result, cat("first step failed on rank ", rank));
@@ -106,13 +107,9 @@ TEST(Missing, RankThatDoesNotComeIsNamedAfterTheTimeout) {
     expect_failure(result, "gradients of G failed");
     EXPECT_THAT(result.text, AllOf(HasSubstr("rank 2 ("), HasSubstr("has not come")));
   }
-}
-
-TEST(Missing, DifferentOperationsAreShown) {
-  Apart run({"mixed_up", "2"}, {0, 1}, 2);
-  const Result result = run.finish(0);
-  expect_failure(result, "losses failed on rank 0");
-  EXPECT_THAT(result.text,
+  const Result both = mixed_up.finish(0);
+  expect_failure(both, "losses failed on rank 0");
+  EXPECT_THAT(both.text,
               AllOf(HasSubstr("rank 0 ("), HasSubstr("in \"losses\", rank 1 ("), HasSubstr("in \"weights\"")));
 }
 

@@ -21,6 +21,23 @@ bool register_once() {
   return true;
 }
 
+// size(a - b) / size(a) of the worst tensor.
+template <class Size>
+double worst(const nn::TensorMap& a, const nn::TensorMap& b, const Size& size) {
+  double worst = 0;
+  EXPECT_EQ(a.size(), b.size());
+  for (const auto& [name, tensor] : a) {
+    const auto other = b.find(name);
+    if (other == b.end()) {
+      ADD_FAILURE() << name << " is missing";
+      continue;
+    }
+    const at::Tensor x = tensor.to(at::kDouble), y = other->second.to(at::kDouble);
+    worst = std::max(worst, size(x - y) / std::max(1e-12, size(x)));
+  }
+  return worst;
+}
+
 }  // namespace
 
 ToyTest::ToyTest() {
@@ -55,6 +72,19 @@ void ToyTest::resume(const fs::path& run, const std::vector<std::string>& more,
 
 std::string toy_yaml() { return std::string(GIGACAT_SOURCE_DIR) + "/tests/train/toy/toy.yaml"; }
 
+std::string tiny_yaml(const TempFolder& folder, const std::string& recipe) {
+  return folder.write(recipe + ".yaml", cat("recipe: ", recipe, R"(
+data: {resolution: 8}
+model:
+  generator: {depth: 4, hidden: 32, heads: 2, patch: 2}
+  discriminator: {depth: 4, hidden: 32, heads: 2, patch: 2, cmap_dim: 32, projector_dim: 32}
+optimizer: {lr: 2e-5}
+train: {steps: 12, batch: 8}
+log: {samples_every: 0}
+checkpoint: {every: 5}
+)"));
+}
+
 fs::path newest_run(const fs::path& out) {
   const auto runs = list_runs(out);
   return runs.empty() ? fs::path() : runs.front();
@@ -69,19 +99,11 @@ nn::TensorMap weights_of(const fs::path& run, int64_t step) {
 }
 
 double difference(const nn::TensorMap& a, const nn::TensorMap& b) {
-  double worst = 0;
-  EXPECT_EQ(a.size(), b.size());
-  for (const auto& [name, tensor] : a) {
-    const auto other = b.find(name);
-    if (other == b.end()) {
-      ADD_FAILURE() << name << " is missing";
-      continue;
-    }
-    const at::Tensor x = tensor.to(at::kDouble), y = other->second.to(at::kDouble);
-    const double scale = std::max(1e-12, x.abs().max().item<double>());
-    worst = std::max(worst, (x - y).abs().max().item<double>() / scale);
-  }
-  return worst;
+  return worst(a, b, [](const at::Tensor& x) { return x.abs().max().item<double>(); });
+}
+
+double distance(const nn::TensorMap& a, const nn::TensorMap& b) {
+  return worst(a, b, [](const at::Tensor& x) { return x.norm().item<double>(); });
 }
 
 std::vector<nlohmann::json> metrics_of(const fs::path& run) {

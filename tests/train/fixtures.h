@@ -38,12 +38,16 @@ class ToyTest : public testing::Test {
 };
 
 std::string toy_yaml();
+// A config of a tiny GAT or CAT on the toy's images; its path.
+std::string tiny_yaml(const TempFolder& folder, const std::string& recipe);
 // Newest run folder.
 fs::path newest_run(const fs::path& out);
 // All tensors of the checkpoint of `step`, "FILE/NAME".
 nn::TensorMap weights_of(const fs::path& run, int64_t step);
 // Largest difference relative to the largest value of each tensor; names must agree.
 double difference(const nn::TensorMap& a, const nn::TensorMap& b);
+// The same in the Euclidean norm: |a - b| / |a| of the worst tensor.
+double distance(const nn::TensorMap& a, const nn::TensorMap& b);
 // All lines of metrics.jsonl, parsed.
 std::vector<nlohmann::json> metrics_of(const fs::path& run);
 // Bytes of a file changed in place.

@@ -42,6 +42,20 @@ TEST_F(ResumeTest, GoesOnToTheBit) {
   }
 }
 
+TEST_F(ResumeTest, GatAndCatGoOnToTheBit) {
+  for (const char* recipe : {"gat", "cat"}) {
+    const std::string yaml = tiny_yaml(folder_, recipe);
+    const auto trained = [&](const std::string& steps) {
+      EXPECT_EQ(train(*load_config(yaml, overrides({"train.steps=" + steps, "data.flip=true"})), {}, {}), 0);
+      return newest_run(out());
+    };
+    const auto wanted = weights_of(trained("12"), 12);
+    const fs::path run = trained("7");
+    resume(run, {"train.steps=12"});
+    EXPECT_EQ(difference(weights_of(run, 12), wanted), 0) << recipe;
+  }
+}
+
 TEST_F(ResumeTest, TheFilesReadAsOfOneRun) {
   const fs::path run = this->run({"train.steps=13", "checkpoint.keep_last=9", "log.every=2"});
   fs::remove_all(checkpoint_path(run / "checkpoints", 13));  // as if it had been killed after step 13
