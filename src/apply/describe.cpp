@@ -1,37 +1,9 @@
 #include "gigacat/apply/describe.h"
 
+#include "gigacat/nn/state.h"
 #include "gigacat/recipes/recipe.h"
 
 namespace gigacat::apply {
-namespace {
-
-constexpr double kFloat = 4;  // bytes
-
-int64_t count(const std::vector<at::Tensor>& tensors) {
-  int64_t elements = 0;
-  for (const at::Tensor& tensor : tensors) elements += tensor.numel();
-  return elements;
-}
-
-MemoryReport memory_of(const ModelReport& report, const train::TrainSection& train) {
-  const auto g = static_cast<double>(report.generator.parameters + report.generator.buffers);
-  const auto d = static_cast<double>(report.discriminator.parameters + report.discriminator.buffers);
-  const auto trained = static_cast<double>(report.generator.parameters + report.discriminator.parameters);
-  MemoryReport memory;
-  memory.batch = train.batch / train.accumulate;
-  memory.precision = train.precision;
-  memory.checkpointed = train.activation_checkpoint != "off";
-  memory.weights = (g + d) * kFloat;
-  memory.ema = g * kFloat;
-  memory.gradients = trained * kFloat;
-  memory.optimizer = 2 * trained * kFloat;  // AdamW keeps two moments
-  const bool half = train.precision == "bf16" || train.precision == "fp16";
-  memory.activations = static_cast<double>(memory.batch) * report.cost.activation_bytes * (half ? 0.5 : 1);
-  return memory;
-}
-
-}  // namespace
-
 NetworkReport describe_network(const torch::nn::Module& network) {
   NetworkReport report;
   for (const auto& item : network.named_parameters(/*recurse=*/false))
@@ -39,7 +11,8 @@ NetworkReport describe_network(const torch::nn::Module& network) {
   for (const auto& item : network.named_buffers(/*recurse=*/false))
     report.parts.push_back({item.key(), 0, item.value().numel()});
   for (const auto& child : network.named_children())
-    report.parts.push_back({child.key(), count(child.value()->parameters()), count(child.value()->buffers())});
+    report.parts.push_back(
+        {child.key(), nn::count_elements(child.value()->parameters()), nn::count_elements(child.value()->buffers())});
   for (const Part& part : report.parts) {
     report.parameters += part.parameters;
     report.buffers += part.buffers;
@@ -55,7 +28,7 @@ ModelReport describe(train::RunConfig& config) {
   report.discriminator = describe_network(config.recipe->discriminator());
   report.cost = config.recipe->cost();
   report.global_batch = config.train.batch;
-  report.memory = memory_of(report, config.train);
+  report.memory = train::estimate_memory(config, config.train.batch / config.train.accumulate);
   return report;
 }
 

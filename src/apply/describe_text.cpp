@@ -31,7 +31,7 @@ void arithmetic(std::ostream& out, const ModelReport& report) {
        cat("for the batch of ", report.global_batch));
 }
 
-void memory(std::ostream& out, const MemoryReport& report) {
+void memory(std::ostream& out, const train::MemoryEstimate& report) {
   out << "Memory of one device that holds " << report.batch << " samples at once, " << report.precision << "\n";
   line(out, "weights", human_bytes(report.weights));
   line(out, "EMA", human_bytes(report.ema));

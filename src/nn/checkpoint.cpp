@@ -1,10 +1,10 @@
 #include "gigacat/nn/checkpoint.h"
 
-#include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "gigacat/core/error.h"
+#include "gigacat/nn/autocast.h"
 #include "gigacat/nn/fused.h"
 
 namespace gigacat::nn {
@@ -14,29 +14,11 @@ int64_t checkpoint_every = 0;  // 0: off
 
 using Block = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
 
-// Autocast as it stood in the forward pass, restored for the second one.
-class AutocastState {
- public:
-  explicit AutocastState(at::DeviceType device)
-      : device_(device),
-        enabled_(at::autocast::is_autocast_enabled(device)),
-        type_(at::autocast::get_autocast_dtype(device)) {}
-  void swap() {
-    const AutocastState before(device_);
-    at::autocast::set_autocast_enabled(device_, enabled_);
-    at::autocast::set_autocast_dtype(device_, type_);
-    *this = before;
-  }
-
- private:
-  at::DeviceType device_;
-  bool enabled_;
-  at::ScalarType type_;
-};
-
+// What the second pass needs: the block, and autocast as it stood in the first.
 struct Again : public torch::CustomClassHolder {
-  Again(Block f, AutocastState s) : block(std::move(f)), autocast(s) {}
+  Again(Block f, at::DeviceType on) : block(std::move(f)), device(on), autocast(AutocastState::current(on)) {}
   Block block;
+  at::DeviceType device;
   AutocastState autocast;
 };
 
@@ -58,9 +40,8 @@ struct Recompute : public torch::autograd::Function<Recompute> {
     at::Tensor out;
     {
       at::AutoGradMode with_grad(true);
-      again->autocast.swap();
+      const AutocastScope scope(again->device, again->autocast);
       out = again->block(inputs);
-      again->autocast.swap();
     }
     torch::autograd::backward({out}, {grads[0]});
     torch::autograd::variable_list results{at::Tensor()};
@@ -92,8 +73,8 @@ at::Tensor run_block(int64_t index, const Block& block, const std::vector<at::Te
   if (plain) return block(inputs);
   // Without an input that requires a gradient the engine would never reach the block's parameters.
   const at::Tensor anchor = at::zeros({}).requires_grad_(true);
-  const AutocastState autocast(inputs.front().device().type());
-  return Recompute::apply(c10::make_intrusive<Again>(block, autocast), at::TensorList(inputs), anchor);
+  return Recompute::apply(c10::make_intrusive<Again>(block, inputs.front().device().type()), at::TensorList(inputs),
+                          anchor);
 }
 
 }  // namespace gigacat::nn

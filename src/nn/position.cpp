@@ -37,6 +37,17 @@ at::Tensor sincos_table(int64_t rows, int64_t columns, int64_t width) {
   return at::cat({sincos_axis(column, width / 2), sincos_axis(row, width / 2)}, 1).to(at::kFloat);
 }
 
+at::Tensor register_position(torch::nn::Module& owner, const std::string& name, const std::string& kind, int64_t rows,
+                             int64_t columns, int64_t width) {
+  const at::Tensor table = sincos_table(rows, columns, width).unsqueeze(0);
+  return kind == "learned" ? owner.register_parameter(name, table) : owner.register_buffer(name, table);
+}
+
+void Rotary::to(at::Device device) {
+  cos = cos.to(device);
+  sin = sin.to(device);
+}
+
 Rotary rotary_table(int64_t rows, int64_t columns, int64_t head_dim, int64_t plain) {
   GIGACAT_CHECK(head_dim % 4 == 0, "head width ", head_dim);
   const auto [row, column] = grid_positions(rows, columns);

@@ -121,4 +121,10 @@ io::Dtype file_dtype(at::ScalarType type) {
   fail<InternalError>("tensors of type ", type, " cannot be stored in safetensors");
 }
 
+int64_t count_elements(const std::vector<at::Tensor>& tensors) {
+  int64_t elements = 0;
+  for (const at::Tensor& tensor : tensors) elements += tensor.numel();
+  return elements;
+}
+
 }  // namespace gigacat::nn

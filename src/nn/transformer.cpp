@@ -59,4 +59,16 @@ at::Tensor unpatchify(const at::Tensor& tokens, int64_t rows, int64_t columns, i
   return cells.permute({0, 5, 1, 3, 2, 4}).reshape({tokens.size(0), -1, rows * patch, columns * patch});
 }
 
+double block_flops(int64_t width, int64_t tokens) {
+  const double d = static_cast<double>(width), t = static_cast<double>(tokens);
+  const double f = static_cast<double>(SwiGluImpl::hidden_width(width));
+  return 2 * t * (4 * d * d + 3 * d * f) + 4 * t * t * d;
+}
+
+double block_activation_bytes(int64_t width, int64_t tokens) {
+  const double d = static_cast<double>(width), f = static_cast<double>(SwiGluImpl::hidden_width(width));
+  // Its input, two norms' outputs, qkv, attention's output, two branches, the sum between, w12's output, w3's input.
+  return 4 * static_cast<double>(tokens) * (10 * d + 3 * f);
+}
+
 }  // namespace gigacat::nn

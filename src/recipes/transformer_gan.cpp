@@ -1,32 +1,17 @@
 #include "gigacat/recipes/transformer_gan.h"
 
 #include <ATen/Functions.h>
-#include <ATen/autocast_mode.h>
 
 #include <optional>
 
 #include "gigacat/losses/adversarial.h"
 #include "gigacat/losses/alignment.h"
 #include "gigacat/losses/trajectory.h"
+#include "gigacat/nn/autocast.h"
 #include "gigacat/nn/fused.h"
 
 namespace gigacat::recipes {
 namespace {
-
-// Runs without autocast while it lives.
-class FullPrecision {
- public:
-  explicit FullPrecision(at::DeviceType device) : device_(device), before_(at::autocast::is_autocast_enabled(device)) {
-    at::autocast::set_autocast_enabled(device_, false);
-  }
-  ~FullPrecision() { at::autocast::set_autocast_enabled(device_, before_); }
-  FullPrecision(const FullPrecision&) = delete;
-  FullPrecision& operator=(const FullPrecision&) = delete;
-
- private:
-  at::DeviceType device_;
-  bool before_;
-};
 
 void add_term(Loss& loss, const std::string& name, const at::Tensor& value) {
   loss.terms.emplace_back(name, value.detach());
@@ -118,9 +103,12 @@ Loss TransformerGan::discriminator_loss(const Batch& batch, const at::Tensor& fa
   const Draws& draws = *batch.draws;
   const bool approximate = loss_.penalty == "approximate", exact = loss_.penalty == "exact";
   std::optional<nn::TwiceDifferentiable> twice;
-  std::optional<FullPrecision> full;
+  std::optional<nn::AutocastScope> full;
   if (exact) twice.emplace();
-  if (loss_.penalty_precision == "float32") full.emplace(fakes.device().type());
+  if (loss_.penalty_precision == "float32") {
+    const at::DeviceType device = fakes.device().type();
+    full.emplace(device, nn::AutocastState{false, nn::AutocastState::current(device).type});
+  }
 
   const int64_t stages = fakes.size(0), b = batch.images.size(0);
   const at::Tensor real = batch.images.detach().requires_grad_(exact), fake = fakes.detach().requires_grad_(exact);
@@ -213,10 +201,8 @@ void TransformerGan::add_alignment(const Batch& batch, const losses::AugmentDraw
   at::Tensor align_cls, align_patch;
   for (int64_t k = 0; k < scales; ++k) {
     const at::Tensor& head = output.align_spatial[k];
-    const double side = std::sqrt(static_cast<double>(head.size(1)) * static_cast<double>(shape_.height) /
-                                  static_cast<double>(shape_.width));
-    const int64_t rows = std::llround(side);
-    const at::Tensor target = losses::resize_patches(patches, rows, head.size(1) / rows);
+    const auto [rows, columns] = output.align_grids[k];
+    const at::Tensor target = losses::resize_patches(patches, rows, columns);
     const at::Tensor c = losses::align_class(output.align_cls.select(1, k), cls),
                      p = losses::align_patches(head, target);
     align_cls = k == 0 ? c : align_cls + c;

@@ -6,19 +6,13 @@
 #include "gigacat/core/error.h"
 #include "gigacat/data/loader.h"
 #include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/state.h"
+#include "gigacat/train/memory.h"
 #include "gigacat/train/trainer.h"
 #include "train/setup.h"
 
 namespace gigacat::train {
 namespace {
-
-constexpr double kFloat = 4;  // bytes
-
-double count_parameters(const torch::nn::Module& network) {
-  double count = 0;
-  for (const at::Tensor& parameter : network.parameters()) count += static_cast<double>(parameter.numel());
-  return count;
-}
 
 // Decodes the first sample that can be read, as the loader would. Errors: Error with the first fault when none of the
 // first can.
@@ -47,21 +41,20 @@ void describe_batch(std::ostream& out, const RunConfig& config, int world, int64
 void describe_networks(std::ostream& out, RunConfig& config, int world) {
   recipes::Recipe& recipe = *config.recipe;
   recipe.build(config.image_shape(), static_cast<uint64_t>(config.seed));
-  const double g = count_parameters(recipe.generator()), d = count_parameters(recipe.discriminator());
+  const auto parameters = [](const torch::nn::Module& network) {
+    return human(static_cast<double>(nn::count_elements(network.parameters())));
+  };
   const recipes::Cost cost = recipe.cost();
-  const bool half = config.train.precision == "bf16" || config.train.precision == "fp16";
-  const double activations =
-      cost.activation_bytes * static_cast<double>(config.micro_batch(world)) * (half ? 0.5 : 1.0);
-  const double weights = kFloat * (2 * g + d), gradients = kFloat * (g + d), moments = 2 * kFloat * (g + d);
-  const bool kept = config.train.activation_checkpoint == "off";
-  out << "generator   " << human(g) << " parameters, " << human(cost.generator_forward)
+  const MemoryEstimate memory = estimate_memory(config, config.micro_batch(world));
+  out << "generator   " << parameters(recipe.generator()) << " parameters, " << human(cost.generator_forward)
       << "FLOP a forward pass of one sample\n"
-      << "discriminator " << human(d) << " parameters, " << human(cost.discriminator_forward) << "FLOP\n"
+      << "discriminator " << parameters(recipe.discriminator()) << " parameters, " << human(cost.discriminator_forward)
+      << "FLOP\n"
       << "step        " << human(cost.step * static_cast<double>(config.train.batch)) << "FLOP over all ranks\n"
-      << "memory      " << human_bytes(weights + gradients + moments + activations) << " a rank: weights and average "
-      << human_bytes(weights) << ", gradients " << human_bytes(gradients) << ", AdamW " << human_bytes(moments)
-      << ", activations " << human_bytes(activations)
-      << (kept ? "" : " at most (train.activation_checkpoint lowers it)") << "\n";
+      << "memory      " << human_bytes(memory.total()) << " a rank: weights and average "
+      << human_bytes(memory.weights + memory.ema) << ", gradients " << human_bytes(memory.gradients) << ", AdamW "
+      << human_bytes(memory.optimizer) << ", activations " << human_bytes(memory.activations)
+      << (memory.checkpointed ? " at most (train.activation_checkpoint lowers it)" : "") << "\n";
 }
 
 }  // namespace

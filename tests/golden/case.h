@@ -51,7 +51,6 @@ class Case {
   double worst() const { return worst_; }  // largest deviation as a share of what is allowed
 
  private:
-  struct Allowed;
   std::vector<bool> skipped_rows(const std::string& output, int64_t rows) const;
 
   std::filesystem::path folder_;

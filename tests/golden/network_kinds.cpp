@@ -67,6 +67,18 @@ std::vector<at::Tensor> gradients(const std::vector<at::Tensor>& outputs, const 
                                /*allow_unused=*/true);
 }
 
+// Gradients of sum(outputs * cotangents): of `input`, and of every parameter as output.grad_norm and output.grad_head.
+void compare_gradients(Case& c, const torch::nn::Module& module, const std::vector<at::Tensor>& outputs,
+                       const std::vector<at::Tensor>& cotangents, const std::string& of_input,
+                       const at::Tensor& input) {
+  std::vector<at::Tensor> inputs = parameters_in_order(c, module);
+  inputs.push_back(input);
+  std::vector<at::Tensor> grads = gradients(outputs, inputs, cotangents);
+  c.compare(of_input, grads.back());
+  grads.pop_back();
+  c.compare_vectors("output.grad", grads);
+}
+
 losses::AugmentDraw augment_draw(const Case& c, const std::string& prefix) {
   const auto draw = [&](const char* name) { return c.stored(prefix + name); };
   return {draw("brightness"),
@@ -108,12 +120,7 @@ void check_attention(Case& c) {
     c.compare("output.q", q.transpose(1, 2));
     c.compare("output.k", k.transpose(1, 2));
   }
-  std::vector<at::Tensor> inputs = parameters_in_order(c, *attention);
-  inputs.push_back(x);
-  std::vector<at::Tensor> grads = gradients({y}, inputs, {c.stored("input.cotangent")});
-  c.compare("output.grad_x", grads.back());
-  grads.pop_back();
-  c.compare_vectors("output.grad", grads);
+  compare_gradients(c, *attention, {y}, {c.stored("input.cotangent")}, "output.grad_x", x);
 }
 
 gat::Generator make_generator(Case& c, const std::string& output) {
@@ -131,12 +138,7 @@ void check_generator(Case& c) {
   c.compare("output.w", w);
   c.compare("output.images", images);
   if (!c.has("input.cotangent")) return;
-  std::vector<at::Tensor> inputs = parameters_in_order(c, *generator);
-  inputs.push_back(z);
-  std::vector<at::Tensor> grads = gradients({images}, inputs, {c.stored("input.cotangent")});
-  c.compare("output.grad_z", grads.back());
-  grads.pop_back();
-  c.compare_vectors("output.grad", grads);
+  compare_gradients(c, *generator, {images}, {c.stored("input.cotangent")}, "output.grad_z", z);
 }
 
 void check_generator_sampling(Case& c) {
@@ -180,12 +182,7 @@ void check_discriminator(Case& c) {
     cotangents.insert(cotangents.end(),
                       {c.stored("input.cotangent.align_cls"), c.stored("input.cotangent.align_spatial")});
   }
-  std::vector<at::Tensor> inputs = parameters_in_order(c, *d);
-  inputs.push_back(images);
-  std::vector<at::Tensor> grads = gradients(outputs, inputs, cotangents);
-  c.compare("output.grad_images", grads.back());
-  grads.pop_back();
-  c.compare_vectors("output.grad", grads);
+  compare_gradients(c, *d, outputs, cotangents, "output.grad_images", images);
 }
 
 void check_full_discriminator(Case& c) {
@@ -235,12 +232,7 @@ void check_scale_discriminator(Case& c) {
       cotangents.push_back(c.stored(cat("input.cotangent.spatial.", k)));
     }
   }
-  std::vector<at::Tensor> inputs = parameters_in_order(c, *d);
-  inputs.push_back(images);
-  std::vector<at::Tensor> grads = gradients(outputs, inputs, cotangents);
-  c.compare("output.grad_images", grads.back());
-  grads.pop_back();
-  c.compare_vectors("output.grad", grads);
+  compare_gradients(c, *d, outputs, cotangents, "output.grad_images", images);
 }
 
 void check_augment(Case& c) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gigacat/train/config.h"
+#include "gigacat/train/memory.h"
 
 namespace gigacat::apply {
 
@@ -21,21 +22,12 @@ struct NetworkReport {
   int64_t parameters = 0, buffers = 0;  // sums over the parts
 };
 
-// Bytes on one device for `batch` samples at once.
-struct MemoryReport {
-  int64_t batch = 0;
-  std::string precision;      // activations take half the bytes in bf16 and fp16
-  bool checkpointed = false;  // activations are then an upper bound
-  double weights = 0, ema = 0, gradients = 0, optimizer = 0, activations = 0;
-  double total() const { return weights + ema + gradients + optimizer + activations; }
-};
-
 struct ModelReport {
   recipes::ImageShape shape;
   NetworkReport generator, discriminator;
   recipes::Cost cost;  // of one sample
   int64_t global_batch = 0;
-  MemoryReport memory;
+  train::MemoryEstimate memory;
 };
 
 // Parts in the order: own parameters, own buffers, children.

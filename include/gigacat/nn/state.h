@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "gigacat/io/safetensors.h"
 
@@ -16,6 +17,8 @@ using TensorMap = std::map<std::string, at::Tensor>;
 
 // Parameters and floating-point buffers by name.
 TensorMap state_of(const torch::nn::Module& module);
+// Elements of all tensors together.
+int64_t count_elements(const std::vector<at::Tensor>& tensors);
 // Copies `state` into the module. Errors: Error listing tensors that are missing, not known, or of another shape;
 // `what` names the source.
 void load_state(torch::nn::Module& module, const TensorMap& state, const std::string& what);

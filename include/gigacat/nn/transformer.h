@@ -75,4 +75,9 @@ TORCH_MODULE(PatchEmbed);
 // Tokens [B, rows * columns, p * p * C] (p_row, p_column, C within a token) -> [B, C, rows * p, columns * p].
 at::Tensor unpatchify(const at::Tensor& tokens, int64_t rows, int64_t columns, int64_t patch);
 
+// FLOPs of `tokens` tokens of a width through one block of attention and SwiGLU (2 per multiply-add; norms and gates
+// left out), and the float32 bytes that its backward pass keeps.
+double block_flops(int64_t width, int64_t tokens);
+double block_activation_bytes(int64_t width, int64_t tokens);
+
 }  // namespace gigacat::nn

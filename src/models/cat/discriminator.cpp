@@ -48,10 +48,8 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, const Sc
   for (const auto& [rows, columns] : grids_) {
     rotary.push_back(nn::rotary_table(rows, columns, config.hidden / config.heads, /*plain=*/1));
     parts_.push_back(1 + rows * columns);
-    const at::Tensor table = nn::sincos_table(rows, columns, config.hidden).unsqueeze(0);
     const std::string name = gigacat::cat("pos_embed_", pos_embed_.size());
-    pos_embed_.push_back(config.pos_embed == "learned" ? register_parameter(name, table)
-                                                       : register_buffer(name, table));
+    pos_embed_.push_back(nn::register_position(*this, name, config.pos_embed, rows, columns, config.hidden));
   }
   rotary_ = nn::concatenate(rotary);
 
@@ -77,8 +75,7 @@ std::vector<at::Tensor> DiscriminatorImpl::scaled(const at::Tensor& images) cons
 
 DiscriminatorOutput DiscriminatorImpl::forward(const at::Tensor& images, const at::Tensor& labels, int64_t aligned,
                                                bool last_scale_only) {
-  if (rotary_.cos.device() != images.device())
-    rotary_ = {rotary_.cos.to(images.device()), rotary_.sin.to(images.device())};
+  rotary_.to(images.device());
   const std::vector<at::Tensor> inputs = scaled(images);
   const int64_t n = images.size(1), stages = static_cast<int64_t>(inputs.size());
 
@@ -110,6 +107,7 @@ DiscriminatorOutput DiscriminatorImpl::forward(const at::Tensor& images, const a
     const at::Tensor heads = proj_(scales[k].narrow(0, 0, aligned));  // [n, 1 + T_k, F]
     cls.push_back(heads.narrow(1, 0, 1));
     out.align_spatial.push_back(heads.narrow(1, 1, parts_[k] - 1));
+    out.align_grids.push_back(grids_[k]);
   }
   out.align_cls = at::cat(cls, 1);  // [n, K or 1, F]
   return out;

@@ -16,9 +16,7 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, const Im
   rotary_ = nn::rotary_table(rows_, columns_, config.hidden / config.heads, /*plain=*/1);
 
   cls_token_ = register_parameter("cls_token", init.normal("cls_token", {1, 1, config.hidden}, 0.02));
-  const at::Tensor table = nn::sincos_table(rows_, columns_, config.hidden).unsqueeze(0);
-  pos_embed_ =
-      config.pos_embed == "learned" ? register_parameter("pos_embed", table) : register_buffer("pos_embed", table);
+  pos_embed_ = nn::register_position(*this, "pos_embed", config.pos_embed, rows_, columns_, config.hidden);
   x_embedder_ = register_module(
       "x_embedder", nn::PatchEmbed(stages * shape.channels, config.hidden, config.patch, init / "x_embedder"));
   y_embedder_ = register_module("y_embedder", ClassEmbedding(shape.num_classes, config.cmap_dim, init / "y_embedder"));
@@ -30,8 +28,7 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, const Im
 }
 
 DiscriminatorOutput DiscriminatorImpl::forward(const at::Tensor& images, const at::Tensor& labels, int64_t aligned) {
-  if (rotary_.cos.device() != images.device())
-    rotary_ = {rotary_.cos.to(images.device()), rotary_.sin.to(images.device())};
+  rotary_.to(images.device());
   const at::Tensor joined = images.transpose(0, 1).flatten(1, 2);                      // [N, K * C, H, W]
   const at::Tensor patches = x_embedder_(joined) + pos_embed_;                         // [N, T, D]
   at::Tensor x = at::cat({cls_token_.expand({patches.size(0), -1, -1}), patches}, 1);  // [N, 1 + T, D]
@@ -49,6 +46,7 @@ DiscriminatorOutput DiscriminatorImpl::forward(const at::Tensor& images, const a
     const at::Tensor heads = proj_(x.narrow(0, 0, aligned));  // [n, 1 + T, F]
     out.align_cls = heads.narrow(1, 0, 1);
     out.align_spatial = {heads.narrow(1, 1, rows_ * columns_)};
+    out.align_grids = {{rows_, columns_}};
   }
   return out;
 }

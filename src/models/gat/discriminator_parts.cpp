@@ -26,14 +26,13 @@ at::Tensor BlockImpl::forward(const at::Tensor& x, const nn::Rotary& rotary, con
   return nn::gated_residual(y, ls_mlp_, mlp_(norm2_(y)));
 }
 
-ClassEmbeddingImpl::ClassEmbeddingImpl(int64_t num_classes, int64_t width, const nn::Init& init) {
-  auto table = register_module("embedding_table", std::make_shared<torch::nn::Module>());
-  table_ = table->register_parameter("weight", (init / "embedding_table").normal("weight", {num_classes, width}, 0.02));
+ClassEmbeddingImpl::ClassEmbeddingImpl(int64_t num_classes, int64_t width, const nn::Init& init)
+    : LabelTableImpl(num_classes, width, init) {
   latent_embedder_ = register_module("latent_embedder", nn::Mapping(width, width, init / "latent_embedder"));
 }
 
 at::Tensor ClassEmbeddingImpl::forward(const at::Tensor& labels) {
-  return latent_embedder_(at::embedding(table_, labels));
+  return latent_embedder_(LabelTableImpl::forward(labels));
 }
 
 LogitHeadImpl::LogitHeadImpl(int64_t hidden, int64_t width, const nn::Init& init) {
@@ -60,20 +59,13 @@ at::Tensor class_logits(LogitHead& head, ClassEmbedding& embedding, const at::Te
 }
 
 double block_flops(const DiscriminatorConfig& config, const std::vector<int64_t>& parts) {
-  const double d = static_cast<double>(config.hidden);
-  const double f = static_cast<double>(nn::SwiGluImpl::hidden_width(config.hidden));
   double sum = 0;
-  for (const int64_t part : parts) {
-    const double t = static_cast<double>(part);
-    sum += 2 * t * (4 * d * d + 3 * d * f) + 4 * t * t * d;
-  }
+  for (const int64_t tokens : parts) sum += nn::block_flops(config.hidden, tokens);
   return static_cast<double>(config.depth) * sum;
 }
 
 double block_activation_bytes(const DiscriminatorConfig& config, int64_t tokens) {
-  const double d = static_cast<double>(config.hidden);
-  const double f = static_cast<double>(nn::SwiGluImpl::hidden_width(config.hidden));
-  return 4 * static_cast<double>(config.depth * tokens) * (10 * d + 3 * f);
+  return static_cast<double>(config.depth) * nn::block_activation_bytes(config.hidden, tokens);
 }
 
 }  // namespace gigacat::models::gat

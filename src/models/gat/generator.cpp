@@ -70,9 +70,7 @@ GeneratorImpl::GeneratorImpl(const GeneratorConfig& config, const ImageShape& sh
   y_embedder_ = register_module("y_embedder", nn::LabelTable(shape.num_classes, config.z_dim, init / "y_embedder"));
   latent_embedder_ =
       register_module("latent_embedder", nn::Mapping(2 * config.z_dim, config.hidden, init / "latent_embedder"));
-  const at::Tensor table = nn::sincos_table(rows_, columns_, config.hidden).unsqueeze(0);
-  pos_embed =
-      config.pos_embed == "learned" ? register_parameter("pos_embed", table) : register_buffer("pos_embed", table);
+  pos_embed = nn::register_position(*this, "pos_embed", config.pos_embed, rows_, columns_, config.hidden);
   w_avg = register_buffer("w_avg", at::zeros({shape.num_classes, config.hidden}));
 
   blocks_ = register_module("blocks", torch::nn::ModuleList());
@@ -109,7 +107,7 @@ at::Tensor GeneratorImpl::guide(const at::Tensor& w, const at::Tensor& z, const 
 }
 
 at::Tensor GeneratorImpl::synthesize(const at::Tensor& w) {
-  if (rotary_.cos.device() != w.device()) rotary_ = {rotary_.cos.to(w.device()), rotary_.sin.to(w.device())};
+  rotary_.to(w.device());
   const at::Tensor silu_w = at::silu(w);
   at::Tensor x = pos_embed.expand({w.size(0), -1, -1});  // [B, T, D]
   at::Tensor image;
@@ -140,8 +138,7 @@ void GeneratorImpl::update_style_mean(const at::Tensor& w, const at::Tensor& lab
 
 double GeneratorImpl::flops() const {
   const double d = static_cast<double>(config_.hidden), t = static_cast<double>(rows_ * columns_);
-  const double f = static_cast<double>(nn::SwiGluImpl::hidden_width(config_.hidden));
-  const double block = 2 * t * (4 * d * d + 3 * d * f) + 4 * t * t * d + 2 * 4 * d * d;
+  const double block = nn::block_flops(config_.hidden, rows_ * columns_) + 2 * 4 * d * d;  // with its modulation
   const double pixels = static_cast<double>(config_.patch * config_.patch * shape_.channels);
   const double stage = 2 * t * d * pixels + 2 * d * d;
   const double mapping = 2 * (2 * static_cast<double>(config_.z_dim) * d + d * d);
@@ -149,11 +146,7 @@ double GeneratorImpl::flops() const {
 }
 
 double GeneratorImpl::activation_bytes() const {
-  const double d = static_cast<double>(config_.hidden), t = static_cast<double>(rows_ * columns_);
-  const double f = static_cast<double>(nn::SwiGluImpl::hidden_width(config_.hidden));
-  // Kept by a block: its input, two norms' outputs, qkv, attention's output, two branches, the sum between, w12's
-  // output, w3's input.
-  return 4 * static_cast<double>(config_.depth) * t * (10 * d + 3 * f);
+  return static_cast<double>(config_.depth) * nn::block_activation_bytes(config_.hidden, rows_ * columns_);
 }
 
 }  // namespace gigacat::models::gat

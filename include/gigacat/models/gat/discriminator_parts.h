@@ -6,6 +6,7 @@
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/pimpl.h>
 
+#include <utility>
 #include <vector>
 
 #include "gigacat/models/gat/config.h"
@@ -19,6 +20,7 @@ struct DiscriminatorOutput {
   at::Tensor tokens;                      // [N, S, D] after the last block, prediction token first in each scale
   at::Tensor align_cls;                   // [n, L, F] alignment head on the prediction tokens; undefined without one
   std::vector<at::Tensor> align_spatial;  // per scale [n, T_k, F]
+  std::vector<std::pair<int64_t, int64_t>> align_grids;  // rows and columns of those T_k tokens
 };
 
 // Transformer block: x += ls_attn * attention(norm1(x)); x += ls_mlp * mlp(norm2(x)). x [N, S, D].
@@ -36,13 +38,12 @@ class BlockImpl : public torch::nn::Module {
 TORCH_MODULE(Block);
 
 // e(y): labels [N] -> [N, cmap_dim]. Parameters embedding_table.weight, latent_embedder.{0,2}.*.
-class ClassEmbeddingImpl : public torch::nn::Module {
+class ClassEmbeddingImpl : public nn::LabelTableImpl {
  public:
   ClassEmbeddingImpl(int64_t num_classes, int64_t width, const nn::Init& init);
   at::Tensor forward(const at::Tensor& labels);
 
  private:
-  at::Tensor table_;
   nn::Mapping latent_embedder_{nullptr};
 };
 TORCH_MODULE(ClassEmbedding);

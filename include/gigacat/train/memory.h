@@ -1,0 +1,23 @@
+// How much memory training takes, estimated from the sizes of the networks.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "gigacat/train/config.h"
+
+namespace gigacat::train {
+
+// Bytes on one device for `batch` samples at once.
+struct MemoryEstimate {
+  int64_t batch = 0;
+  std::string precision;      // activations take half the bytes in bf16 and fp16
+  bool checkpointed = false;  // activations are then an upper bound
+  double weights = 0, ema = 0, gradients = 0, optimizer = 0, activations = 0;
+  double total() const { return weights + ema + gradients + optimizer + activations; }
+};
+
+// For the networks of `config`, which must have been built; weights, gradients and moments in float32.
+MemoryEstimate estimate_memory(const RunConfig& config, int64_t batch);
+
+}  // namespace gigacat::train

@@ -1,0 +1,29 @@
+#include "gigacat/train/memory.h"
+
+#include "gigacat/nn/state.h"
+
+namespace gigacat::train {
+
+MemoryEstimate estimate_memory(const RunConfig& config, int64_t batch) {
+  constexpr double kFloat = 4;  // bytes
+  recipes::Recipe& recipe = *config.recipe;
+  const auto elements = [](const std::vector<at::Tensor>& tensors) {
+    return static_cast<double>(nn::count_elements(tensors));
+  };
+  const double trained = elements(recipe.generator().parameters()) + elements(recipe.discriminator().parameters());
+  const double buffers = elements(recipe.generator().buffers()) + elements(recipe.discriminator().buffers());
+  const bool half = config.train.precision == "bf16" || config.train.precision == "fp16";
+
+  MemoryEstimate memory;
+  memory.batch = batch;
+  memory.precision = config.train.precision;
+  memory.checkpointed = config.train.activation_checkpoint != "off";
+  memory.weights = kFloat * (trained + buffers);
+  memory.ema = kFloat * (elements(recipe.generator().parameters()) + elements(recipe.generator().buffers()));
+  memory.gradients = kFloat * trained;
+  memory.optimizer = 2 * kFloat * trained;  // AdamW keeps two moments
+  memory.activations = static_cast<double>(batch) * recipe.cost().activation_bytes * (half ? 0.5 : 1);
+  return memory;
+}
+
+}  // namespace gigacat::train
