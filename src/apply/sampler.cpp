@@ -21,7 +21,7 @@ Sampler::Sampler(const WeightSource& source, const SampleRequest& request, at::D
       options_{request.truncation, request.guidance, request.all_stages},
       config_(train::parse_config(read_file(source.config), source.config.string())),
       shape_(config_->image_shape()),
-      autoencoder_(pretrained::make_autoencoder("identity", device)) {
+      autoencoder_(pretrained::make_autoencoder({}, device)) {
   if (shape_.channels != 1 && shape_.channels != 3)
     fail<UsageError>(source.origin.string(), " makes latents of ", shape_.channels,
                      " channels, which only their autoencoder turns into images");

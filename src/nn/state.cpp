@@ -78,6 +78,17 @@ void load_state(torch::nn::Module& module, const TensorMap& state, const std::st
   for (auto& [name, tensor] : own) tensor.copy_(state.at(name));
 }
 
+void assign_state(torch::nn::Module& module, const TensorMap& state, const std::string& what, at::Device device,
+                  at::ScalarType type) {
+  const std::string fault = mismatch(state_of(module), state);
+  if (!fault.empty()) fail(what, " does not fit the network: ", fault);
+  const auto assign = [&](const std::string& name, at::Tensor own) {
+    if (own.is_floating_point()) own.set_data(state.at(name).to(device, type));
+  };
+  for (const auto& item : module.named_parameters()) assign(item.key(), item.value());
+  for (const auto& item : module.named_buffers()) assign(item.key(), item.value());
+}
+
 TensorMap read_tensors(const std::filesystem::path& path) {
   const io::SafetensorsFile file(path);
   TensorMap tensors;

@@ -55,6 +55,30 @@ const at::Tensor& Case::stored(const std::string& tensor) const {
 
 at::Tensor Case::labels(const std::string& tensor) const { return stored(tensor).to(at::kLong); }
 
+nn::TensorMap Case::weights(const std::string& prefix) {
+  nn::TensorMap filled;
+  for (const auto& entry : description_["weights"]) {
+    const std::string full = entry["name"];
+    if (full.rfind(prefix, 0) != 0) continue;
+    filled[full.substr(prefix.size())] = formula_tensor(full, entry["shape"], entry["offset"], entry["scale"]);
+    used_.insert(full);
+  }
+  return filled;
+}
+
+at::Tensor Case::formula_input(const std::string& input) const {
+  for (const auto& entry : description_.at("formula_inputs"))
+    if (entry["name"] == input) return formula_tensor(input, entry["shape"], entry["offset"], entry["scale"]);
+  fail(name_, " has no formula input ", input);
+}
+
+std::filesystem::path Case::find_file(const std::string& relative) const {
+  for (std::filesystem::path at = std::filesystem::absolute(folder_).lexically_normal();; at = at.parent_path()) {
+    if (std::filesystem::exists(at / relative)) return at / relative;
+    if (at == at.parent_path()) throw Skip{relative + " is in none of the folders above the case"};
+  }
+}
+
 void Case::fill(torch::nn::Module& module, const std::string& prefix) {
   at::NoGradGuard no_grad;
   nn::TensorMap state = nn::state_of(module);
@@ -117,6 +141,16 @@ std::vector<bool> Case::skipped_rows(const std::string& output, int64_t rows) co
   return skipped;
 }
 
+// Share of the output's largest value that a difference may have; for kinds of outputs with a bound of their own, that.
+double Case::factor_of(const std::string& output, bool by_entry_or_row) const {
+  const auto& tolerance = description_["tolerance"];
+  if (tolerance.contains("per_tensor") && tolerance["per_tensor"].contains(output))
+    return tolerance["per_tensor"][output];
+  if (tolerance.contains("exact")) return 0;
+  if (tolerance.contains("relative_to_max")) return tolerance["relative_to_max"];
+  return tolerance[by_entry_or_row ? "entry_or_row" : "max_abs_over_scale"];
+}
+
 void Case::compare(const std::string& output, const at::Tensor& computed) {
   compared_.insert(output);
   const at::Tensor expected = stored(output).to(at::kDouble);
@@ -127,11 +161,9 @@ void Case::compare(const std::string& output, const at::Tensor& computed) {
     problems_.push_back(gigacat::cat(output, " is ", actual.sizes(), ", expected ", expected.sizes()));
     return;
   }
-  const auto& tolerance = description_["tolerance"];
-  const bool by_entry = ends_with(output, "norm"), by_row = ends_with(output, "head");
-  double factor = by_entry || by_row ? tolerance["entry_or_row"] : tolerance["max_abs_over_scale"];
-  if (tolerance.contains("per_tensor") && tolerance["per_tensor"].contains(output))
-    factor = tolerance["per_tensor"][output];
+  const bool vectors = description_["tolerance"].contains("entry_or_row");
+  const bool by_entry = vectors && ends_with(output, "norm"), by_row = vectors && ends_with(output, "head");
+  const double factor = factor_of(output, by_entry || by_row);
 
   const at::Tensor difference = (actual - expected).abs();
   const double largest = expected.numel() ? expected.abs().max().item<double>() : 0;

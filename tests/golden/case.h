@@ -20,17 +20,30 @@ namespace gigacat::golden {
 // Element i of the weight called `name`: offset + scale * (2u - 1), u = (splitmix64(fnv1a64(name) + i) >> 40) / 2^24.
 at::Tensor formula_tensor(const std::string& name, const std::vector<int64_t>& shape, double offset, double scale);
 
+// Why a case cannot be run here.
+struct Skip {
+  std::string reason;
+};
+
 class Case {
  public:
   // Errors: Error naming the folder and what is missing in it.
   explicit Case(const std::filesystem::path& folder);
 
   const std::string& name() const { return name_; }
+  const std::filesystem::path& folder() const { return folder_; }
   const nlohmann::json& config() const { return config_; }
   bool has(const std::string& tensor) const { return data_.contains(tensor); }
   // A stored tensor, "input.z". Errors: Error when the case has none of that name.
   const at::Tensor& stored(const std::string& tensor) const;
   at::Tensor labels(const std::string& tensor = "input.labels") const;
+
+  // The manifest's weights by name without `prefix`; all count as used.
+  nn::TensorMap weights(const std::string& prefix = "");
+  // An input given by formula. Errors: Error when the case has none of that name.
+  at::Tensor formula_input(const std::string& input) const;
+  // A file that the case names: below the case's folder or one of the folders above it. Errors: Skip where it is not.
+  std::filesystem::path find_file(const std::string& relative) const;
 
   // Fills a module's parameters and buffers from the manifest; names there carry `prefix`. Each manifest entry may be
   // used once. Errors: Error for weights that are missing (position tables may be: they are built), unused or
@@ -51,6 +64,7 @@ class Case {
   double worst() const { return worst_; }  // largest deviation as a share of what is allowed
 
  private:
+  double factor_of(const std::string& output, bool by_entry_or_row) const;
   std::vector<bool> skipped_rows(const std::string& output, int64_t rows) const;
 
   std::filesystem::path folder_;

@@ -18,7 +18,8 @@ struct Kind {
   std::string name;
   Check check;
 };
-std::vector<Kind> network_kinds();  // single networks and functions
-std::vector<Kind> step_kinds();     // whole training steps
+std::vector<Kind> network_kinds();     // single networks and functions
+std::vector<Kind> step_kinds();        // whole training steps
+std::vector<Kind> pretrained_kinds();  // frozen networks and what stands before them
 
 }  // namespace gigacat::golden

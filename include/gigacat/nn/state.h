@@ -22,6 +22,10 @@ int64_t count_elements(const std::vector<at::Tensor>& tensors);
 // Copies `state` into the module. Errors: Error listing tensors that are missing, not known, or of another shape;
 // `what` names the source.
 void load_state(torch::nn::Module& module, const TensorMap& state, const std::string& what);
+// Makes the tensors of `state`, of the module's shapes, its parameters and buffers: no copy of those that are of `type`
+// and on `device` already. For frozen networks. Errors as load_state.
+void assign_state(torch::nn::Module& module, const TensorMap& state, const std::string& what, at::Device device,
+                  at::ScalarType type);
 
 // CPU tensors of a file. Errors: Error.
 TensorMap read_tensors(const std::filesystem::path& path);

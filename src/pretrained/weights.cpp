@@ -1,0 +1,94 @@
+#include "gigacat/pretrained/weights.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <span>
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+
+namespace gigacat::pretrained {
+namespace {
+
+struct Sign {
+  const char* tensor;
+  const char* meaning;
+};
+
+// The first tensor that is there decides.
+constexpr Sign kSigns[] = {
+    {"text_model.embeddings.token_embedding.weight", "CLIP (Hugging Face names)"},
+    {"vision_model.pre_layrnorm.weight", "CLIP's image tower (Hugging Face names)"},
+    {"visual.conv1.weight", "CLIP (OpenAI names)"},
+    {"register_tokens", "DINOv2 with registers"},
+    {"blocks.0.ls1.gamma", "DINOv2"},
+    {"Conv2d_1a_3x3.conv.weight", "FID Inception-v3"},
+    {"encoder.down_blocks.0.resnets.0.conv1.weight", "AutoencoderKL"},
+    {"encoder.layers.1.conv.0.weight", "TAESD (diffusers' names)"},
+    {"decoder.layers.2.conv.0.weight", "TAESD's decoder (diffusers' names)"},
+    {"encoder.1.conv.0.weight", "TAESD"},
+    {"decoder.3.conv.0.weight", "TAESD's decoder"},
+    {"1.conv.0.weight", "TAESD's encoder"},
+    {"3.conv.0.weight", "TAESD's decoder"},
+    {"features.28.weight", "VGG16"},
+    {"features.10.weight", "AlexNet"},
+    {"lin0.model.1.weight", "LPIPS heads"},
+};
+
+bool ends_as_pickle(const std::filesystem::path& file) {
+  const std::string end = file.extension().string();
+  return end == ".pt" || end == ".pth" || end == ".bin" || end == ".ckpt";
+}
+
+}  // namespace
+
+const at::Tensor& Weights::at(const std::string& name, const std::string& wanted) const {
+  const auto found = tensors.find(name);
+  if (found == tensors.end()) refuse(*this, wanted, cat("it has no tensor ", name));
+  return found->second;
+}
+
+Weights read_weights(const std::filesystem::path& file) {
+  if (ends_as_pickle(file)) fail(file.string(), " is a PyTorch file; turn it into safetensors first: gigacat import");
+  return {nn::read_tensors(file), file.string()};
+}
+
+std::vector<std::filesystem::path> weight_files(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return {path};
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(path))
+    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+  if (files.empty()) fail(path.string(), " holds no .safetensors file");
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::string short_hash(const std::vector<std::filesystem::path>& files) {
+  std::string digests;
+  for (const auto& file : files) digests += sha256_file(file);
+  if (files.size() != 1) digests = sha256(std::as_bytes(std::span(digests)));
+  return digests.substr(0, 8);
+}
+
+std::string describe(const nn::TensorMap& tensors) {
+  for (const Sign& sign : kSigns)
+    if (tensors.contains(sign.tensor)) return sign.meaning;
+  if (tensors.empty()) return "no tensor";
+  return cat(tensors.size(), " tensors such as ", tensors.begin()->first);
+}
+
+void refuse(const Weights& weights, const std::string& wanted, const std::string& why) {
+  fail(weights.origin, " holds ", describe(weights.tensors), ", where ", wanted, " is wanted: ", why);
+}
+
+void assign(torch::nn::Module& module, const Weights& weights, const std::string& wanted, const LoadOptions& options) {
+  try {
+    nn::assign_state(module, weights.tensors, "it", options.device, options.dtype);
+  } catch (const Error& error) {
+    refuse(weights, wanted, error.what());
+  }
+  module.eval();
+}
+
+}  // namespace gigacat::pretrained
