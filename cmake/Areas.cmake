@@ -18,15 +18,20 @@ endfunction()
 
 # The first torch target compiles the precompiled header; all others reuse it.
 function(gigacat_torch_pch target)
+  gigacat_shared_pch(${target} "${PROJECT_SOURCE_DIR}/src/torch_pch.h")
+endfunction()
+
+# The first target that asks for a header compiles it; all others reuse what that one made.
+function(gigacat_shared_pch target header)
   get_target_property(type ${target} TYPE)
   if(type STREQUAL "EXECUTABLE")  # CMake would compile it with -fPIE, for which the libraries' header does not serve
     set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
     target_compile_options(${target} PRIVATE -fPIC)
   endif()
-  get_property(owner GLOBAL PROPERTY GIGACAT_PCH_OWNER)
+  get_property(owner GLOBAL PROPERTY "GIGACAT_PCH_OWNER_${header}")
   if(NOT owner)
-    target_precompile_headers(${target} PRIVATE "${PROJECT_SOURCE_DIR}/src/torch_pch.h")
-    set_property(GLOBAL PROPERTY GIGACAT_PCH_OWNER ${target})
+    target_precompile_headers(${target} PRIVATE "${header}")
+    set_property(GLOBAL PROPERTY "GIGACAT_PCH_OWNER_${header}" ${target})
   else()
     target_precompile_headers(${target} REUSE_FROM ${owner})
   endif()
@@ -43,8 +48,11 @@ function(gigacat_test name)
   target_link_libraries(${name}_tests PRIVATE ${TEST_DEPS} gigacat_flags GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_tests PRIVATE
     GIGACAT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" GIGACAT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  target_compile_options(${name}_tests PRIVATE -O1)  # compiling takes longer than running
   if(TEST_TORCH)
-    gigacat_torch_pch(${name}_tests)
+    gigacat_shared_pch(${name}_tests "${PROJECT_SOURCE_DIR}/tests/torch_test_pch.h")
+  else()
+    gigacat_shared_pch(${name}_tests "${PROJECT_SOURCE_DIR}/tests/test_pch.h")
   endif()
   include(GoogleTest)
   gtest_discover_tests(${name}_tests DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 300)

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <functional>
 #include <span>
 
 #include "apply/sample_folder.h"
@@ -35,28 +34,11 @@ Output output_of(const SampleRequest& request) {
   return extension == ".png" ? Output::grid : extension == ".npz" ? Output::npz : Output::folder;
 }
 
-// Runs `make` on rank 0 and gives its text to all, an error to all alike.
-std::string on_first(dist::Group& group, const char* what, const std::function<std::string()>& make) {
-  std::string message;
-  if (group.is_first()) {
-    try {
-      message = "+" + make();
-    } catch (const UsageError& error) {
-      message = cat("?", error.what());
-    } catch (const std::exception& error) {
-      message = cat("!", error.what());
-    }
-  }
-  message = group.broadcast_text(message, what);
-  if (message.at(0) == '?') throw UsageError(message.substr(1));
-  if (message.at(0) == '!') throw Error(message.substr(1));
-  return message.substr(1);
-}
-
-json settings_of(const SampleRequest& request, const WeightSource& source, size_t count) {
+json settings_of(const SampleRequest& request, const WeightSource& source, const Sampler& sampler, size_t count) {
   const MappedFile weights(source.weights);
   json settings = {{"checkpoint", source.origin.string()},
                    {"weights_crc32c", crc32c(weights.bytes())},
+                   {"autoencoder", sampler.space()},
                    {"count", count},
                    {"labels", request.labels},
                    {"truncation", request.truncation},
@@ -131,14 +113,14 @@ SampleReport sample(const SampleRequest& request, dist::Group& group) {
   const auto began = std::chrono::steady_clock::now();
   const Output output = output_of(request);
   const fs::path origin =
-      on_first(group, "weights", [&] { return find_weights(request.from, request.weights).origin.string(); });
+      dist::on_first(group, "weights", [&] { return find_weights(request.from, request.weights).origin.string(); });
   const WeightSource source = source_of(origin, request.weights);
   const Sampler sampler(source, request, group.device());
   const std::vector<Item> items = plan_samples(request, sampler.num_classes());
   const fs::path path = output == Output::folder ? request.out : fs::path(request.out.string() + ".parts");
   const SampleFolder folder(path, sampler.stages(), sampler.height(), sampler.width());
-  on_first(group, "sample folder", [&] {
-    folder.prepare(settings_of(request, source, items.size()));
+  dist::on_first(group, "sample folder", [&] {
+    folder.prepare(settings_of(request, source, sampler, items.size()));
     return std::string();
   });
 
@@ -148,7 +130,7 @@ SampleReport sample(const SampleRequest& request, dist::Group& group) {
   group.barrier("all samples drawn", kLongestShare);
   report.written = std::llround(group.sum(static_cast<double>(report.written), "samples written"));
   report.kept = std::llround(group.sum(static_cast<double>(report.kept), "samples kept"));
-  on_first(group, "samples to file", [&] {
+  dist::on_first(group, "samples to file", [&] {
     assemble(request, output, folder, items);
     return std::string();
   });

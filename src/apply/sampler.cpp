@@ -19,12 +19,13 @@ Sampler::Sampler(const WeightSource& source, const SampleRequest& request, at::D
     : device_(device),
       rows_(device.is_cuda() ? (request.batch + kRows - 1) / kRows * kRows : kRows),
       options_{request.truncation, request.guidance, request.all_stages},
-      config_(train::parse_config(read_file(source.config), source.config.string())),
+      config_(train::parse_config(read_file(source.config), source.config.string(), request.overrides)),
       shape_(config_->image_shape()),
-      autoencoder_(pretrained::make_autoencoder({}, device)) {
-  if (shape_.channels != 1 && shape_.channels != 3)
+      space_(config_->open_space(device)) {
+  if (space_.is_pixels() && shape_.channels != 1 && shape_.channels != 3)
     fail<UsageError>(source.origin.string(), " makes latents of ", shape_.channels,
-                     " channels, which only their autoencoder turns into images");
+                     " channels, which only their autoencoder turns into images: give autoencoder.kind=... and "
+                     "autoencoder.weights=...");
   recipes::Recipe& recipe = *config_->recipe;
   recipe.build(shape_, static_cast<uint64_t>(config_->seed));
   nn::load_state(recipe.generator(), nn::read_tensors(source.weights), source.weights.string());
@@ -48,7 +49,7 @@ at::Tensor Sampler::images(std::span<const Item> items) const {
   }
   const at::Tensor y = at::tensor(labels, at::kLong).to(device_);
   const at::Tensor x = recipe.sample(recipe.generator(), at::cat(latents), y, options_);  // [K, B, C, H, W]
-  const at::Tensor rgb = autoencoder_->decode(x.flatten(0, 1));                           // [K * B, C, H, W]
+  const at::Tensor rgb = space_.decode(x.flatten(0, 1));                                  // [K * B, C, H, W]
   return rgb.to(at::kCPU, at::kFloat).unflatten(0, {x.size(0), x.size(1)}).contiguous();
 }
 

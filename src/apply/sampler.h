@@ -9,7 +9,7 @@
 
 #include "apply/sample_plan.h"
 #include "gigacat/io/image.h"
-#include "gigacat/pretrained/autoencoder.h"
+#include "gigacat/pretrained/latent_space.h"
 #include "gigacat/train/config.h"
 
 namespace gigacat::apply {
@@ -25,8 +25,10 @@ class Sampler {
   int64_t num_classes() const { return shape_.num_classes; }
   // Of the images of a sample.
   int64_t stages() const { return stages_; }
-  int64_t height() const { return shape_.height * autoencoder_->factor(); }
-  int64_t width() const { return shape_.width * autoencoder_->factor(); }
+  // Kind and weights of the autoencoder.
+  std::string space() const { return space_.name(); }
+  int64_t height() const { return shape_.height * space_.factor(); }
+  int64_t width() const { return shape_.width * space_.factor(); }
 
   // The images of at most rows() items: one vector of stages for each, coarse first.
   std::vector<std::vector<io::Image>> draw(std::span<const Item> items) const;
@@ -39,7 +41,7 @@ class Sampler {
   recipes::SampleOptions options_;
   std::unique_ptr<train::RunConfig> config_;
   recipes::ImageShape shape_;
-  std::unique_ptr<pretrained::Autoencoder> autoencoder_;
+  pretrained::LatentSpace space_;
 };
 
 }  // namespace gigacat::apply

@@ -151,6 +151,16 @@ void write(Level level, std::string_view line) {
   s.draw();
 }
 
+void record(Level level, std::string_view line) {
+  State& s = state();
+  const std::lock_guard lock(s.mutex);
+  const auto before = s.terminal->level();
+  s.terminal->set_level(spdlog::level::off);
+  const std::string text = s.rank_text + printable(line);
+  s.logger.log(to_spdlog(level), spdlog::string_view_t(text.data(), text.size()));
+  s.terminal->set_level(before);
+}
+
 void set_level(Level level) {
   State& s = state();
   const std::lock_guard lock(s.mutex);

@@ -2,6 +2,7 @@
 #include "gigacat/data/source.h"
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "data/listing.h"
 #include "data/sources.h"
@@ -33,8 +34,15 @@ std::string detect_folder(const fs::path& folder) {
   return is_file(folder / "dataset.json") ? "stylegan" : "folder";
 }
 
+// Shards that `data encode` wrote hold the images beside the latents.
+std::string detect_shards(const std::string& path) {
+  const std::string text = read_recipe(is_folder(path) ? fs::path(path) : fs::path(path).parent_path());
+  const auto recipe = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return recipe.is_object() && recipe.value("kind", "") == "latents" ? "latents" : "webdataset";
+}
+
 std::string detect(const std::string& path) {
-  if (names_shards(path)) return "webdataset";
+  if (names_shards(path)) return detect_shards(path);
   if (is_folder(path)) return detect_folder(path);
   const std::string ending = suffix(path);
   if (ending == "zip") return "stylegan";

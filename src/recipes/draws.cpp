@@ -4,11 +4,14 @@
 #include <ATen/Parallel.h>
 
 #include "gigacat/core/error.h"
+#include "gigacat/dist/device_random.h"
 
 namespace gigacat::recipes {
 
 StreamDraws::StreamDraws(uint64_t seed, int64_t step, std::vector<int64_t> positions, at::Device device)
-    : seed_(seed), step_(step), positions_(std::move(positions)), device_(device) {}
+    : seed_(seed), step_(step), positions_(std::move(positions)), device_(device) {
+  if (device_.is_cuda()) device_positions_ = at::tensor(positions_, at::kLong).to(device_);
+}
 
 namespace {
 
@@ -34,9 +37,11 @@ at::Tensor rows(int64_t count, int64_t n, at::ScalarType type, const Fill& fill)
 at::Tensor StreamDraws::normal(std::string_view purpose, at::IntArrayRef leading, at::IntArrayRef per_sample) const {
   const Stream stream(seed_, purpose);
   const int64_t count = static_cast<int64_t>(positions_.size()), outer = product(leading), inner = product(per_sample);
-  const at::Tensor values = rows<float>(count, outer * inner, at::kFloat, [&](int64_t i, std::span<float> row) {
-    stream.normal(step_, positions_[i], row);
-  });
+  const at::Tensor values = device_.is_cuda()
+                                ? dist::device_normal(stream, step_, device_positions_, outer * inner)
+                                : rows<float>(count, outer * inner, at::kFloat, [&](int64_t i, std::span<float> row) {
+                                    stream.normal(step_, positions_[i], row);
+                                  });
   std::vector<int64_t> shape = leading.vec();
   shape.push_back(count);
   shape.insert(shape.end(), per_sample.begin(), per_sample.end());
@@ -46,9 +51,11 @@ at::Tensor StreamDraws::normal(std::string_view purpose, at::IntArrayRef leading
 at::Tensor StreamDraws::uniform(std::string_view purpose, at::IntArrayRef per_sample) const {
   const Stream stream(seed_, purpose);
   const int64_t count = static_cast<int64_t>(positions_.size());
-  const at::Tensor values = rows<float>(count, product(per_sample), at::kFloat, [&](int64_t i, std::span<float> row) {
-    stream.uniform(step_, positions_[i], row);
-  });
+  const at::Tensor values =
+      device_.is_cuda() ? dist::device_uniform(stream, step_, device_positions_, product(per_sample))
+                        : rows<float>(count, product(per_sample), at::kFloat, [&](int64_t i, std::span<float> row) {
+                            stream.uniform(step_, positions_[i], row);
+                          });
   std::vector<int64_t> shape{count};
   shape.insert(shape.end(), per_sample.begin(), per_sample.end());
   return values.view(shape).to(device_);

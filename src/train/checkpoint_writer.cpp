@@ -141,4 +141,10 @@ void CheckpointWriter::wait() {
   if (pending_.valid()) pending_.get();
 }
 
+bool CheckpointWriter::wait_for(std::chrono::milliseconds limit) {
+  if (pending_.valid() && pending_.wait_for(limit) != std::future_status::ready) return false;
+  wait();
+  return true;
+}
+
 }  // namespace gigacat::train

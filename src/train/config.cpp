@@ -18,6 +18,7 @@ std::unique_ptr<RunConfig> declare(const std::string& recipe) {
   b.field("out", config->out, "runs", "folder that run folders are made in", {.free_on_resume = true});
   b.field("seed", config->seed, 0, "seed of every random stream of the run", {.min = 0});
   b.section("data", config->data, "what the networks learn from");
+  b.section("autoencoder", config->autoencoder, "what turns latents into images");
   config->recipe->bind(b);
   b.section("optimizer", config->optimizer, "AdamW of both networks, learning rate, moving average");
   b.section("train", config->train, "length, batch, device and precision");
@@ -145,6 +146,10 @@ recipes::ImageShape RunConfig::image_shape() const {
           .height = data.target_height(),
           .width = data.target_width(),
           .num_classes = std::max<int64_t>(1, data.num_classes)};
+}
+
+pretrained::LatentSpace RunConfig::open_space(at::Device device) const {
+  return {autoencoder, data.channels, data.latent_scale, data.latent_shift, device};
 }
 
 int64_t RunConfig::micro_batch(int world) const {

@@ -69,7 +69,8 @@ std::string dry_run(RunConfig& config, int world) {
   out << "recipe      " << config.recipe_name << ", " << config.train.precision << "\n"
       << "data        " << config.data.path << ": " << source->size() << " samples, " << shape.num_classes
       << " classes; first " << first_sample(source, config) << "\n"
-      << "shape       [" << shape.channels << ", " << shape.height << ", " << shape.width << "]\n";
+      << "shape       [" << shape.channels << ", " << shape.height << ", " << shape.width << "]\n"
+      << "space       " << config.open_space(at::kCPU).name() << "\n";
   describe_batch(out, config, world, source->size());
   describe_networks(out, config, world);
   return out.str();

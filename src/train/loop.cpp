@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "gigacat/core/error.h"
@@ -56,7 +57,7 @@ Loop::Loop(RunConfig& config, const dist::Environment& environment, const TrainO
   writer_ = std::make_unique<CheckpointWriter>(folder.checkpoints(), config.checkpoint.keep_last,
                                                config.checkpoint.keep_every);
   monitor_ = std::make_unique<Monitor>(config, folder, group_.size(), recipe_.cost().step, state_.step, state_.images);
-  snapshot_ = std::make_unique<Snapshot>(recipe_, batch_options_.num_classes, config.log.sample_count,
+  snapshot_ = std::make_unique<Snapshot>(recipe_, *made_.space, batch_options_.num_classes, config.log.sample_count,
                                          static_cast<uint64_t>(config.seed), made_.device);
 }
 
@@ -175,7 +176,8 @@ void Loop::report(const std::vector<MicroBatch>& batches, const at::Tensor& fake
   monitor_->record(figures, watch_.take(), memory_used(made_.device));
   if (state_.step == 1) {
     const at::Tensor& reals = batches.front().batch.images;
-    monitor_->picture("reals", picture(reals.narrow(0, 0, std::min(reals.size(0), config_.log.sample_count))), 0);
+    const at::Tensor shown = reals.narrow(0, 0, std::min(reals.size(0), config_.log.sample_count));
+    monitor_->picture("reals", picture(made_.space->decode(shown)), 0);
   }
 }
 
@@ -200,9 +202,18 @@ void Loop::save() {
   writer_->write(capture(state_, config_, group_.size(), identity));
 }
 
+// Meets the other ranks again and again, so that a slow disk is no time-out of theirs.
+void Loop::wait_for_writer() {
+  bool written = false;
+  while (!written) {
+    const bool mine = !writer_ || writer_->wait_for(std::chrono::seconds(1));
+    written = group_.sum(mine ? 0 : 1, "last checkpoint") == 0;
+  }
+}
+
 int Loop::finish(int stop) {
   save();
-  if (writer_) writer_->wait();
+  wait_for_writer();
   if (monitor_) monitor_->finish();
   // A launcher ends the other ranks when one has left: none leaves before the checkpoint is on disk.
   group_.barrier("end of the run");

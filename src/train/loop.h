@@ -39,6 +39,7 @@ class Loop {
   void first_step_done();
   void draw_samples();
   void save();
+  void wait_for_writer();
   int finish(int stop);
   bool logs(int64_t step) const;
 

@@ -107,6 +107,9 @@ std::unique_ptr<data::Loader> make_loader(const Foundation& made, const RunConfi
 
 std::shared_ptr<const data::Source> open_data(RunConfig& config) {
   std::shared_ptr<const data::Source> source = data::open_source(config.data);
+  if (!data::is_latent(source->content()) && config.autoencoder.kind != "identity")
+    fail<UsageError>("autoencoder.kind is ", config.autoencoder.kind, ", but ", config.data.path,
+                     " holds images: make latents of them first with gigacat data encode");
   const data::SampleLayout layout = data::check_source(*source, config.data);
   if (config.data.num_classes == 0) {
     config.data.num_classes = layout.num_classes;
@@ -134,6 +137,7 @@ Foundation set_up(RunConfig& config, const dist::Environment& environment, const
   phases.run(
       "networks",
       [&] {
+        made.space = std::make_unique<pretrained::LatentSpace>(config.open_space(made.device));
         build_networks(config, made.device);
         made.state = std::make_unique<TrainState>(config, made.group);
       },

@@ -23,13 +23,15 @@ struct Foundation {
   std::shared_future<std::string> data_identity;  // rank 0 alone
   std::optional<RunPlace> place;                  // rank 0 alone
   std::unique_ptr<TrainState> state;
+  std::unique_ptr<pretrained::LatentSpace> space;
   std::unique_ptr<data::Loader> loader;  // begins at first_step
   int64_t first_step = 0;                // steps done before this process took over
   std::string started;                   // UTC
 };
 
 // Opens what config.data names, checks it, and fills in data.num_classes where the config leaves it open.
-// Errors: as data::open_source and data::check_source.
+// Errors: as data::open_source and data::check_source; UsageError for images with an autoencoder, which trains on their
+// latents.
 std::shared_ptr<const data::Source> open_data(RunConfig& config);
 
 // Everything up to the first step. Errors: UsageError, Error; see train().

@@ -43,13 +43,16 @@ double mean_distance(const at::Tensor& images, const std::vector<int64_t>& label
   return pairs > 0 ? sum / static_cast<double>(pairs) : 0;
 }
 
-Snapshot::Snapshot(recipes::Recipe& recipe, int64_t num_classes, int64_t count, uint64_t seed, at::Device device)
-    : recipe_(recipe), seed_(seed), device_(device) {
+Snapshot::Snapshot(recipes::Recipe& recipe, const pretrained::LatentSpace& space, int64_t num_classes, int64_t count,
+                   uint64_t seed, at::Device device)
+    : recipe_(recipe), space_(space), seed_(seed), device_(device) {
   for (int64_t i = 0; i < count; ++i) grid_labels_.push_back(i % num_classes);
   for (int64_t i = 0; i < kDiversity; ++i) diversity_labels_.push_back(i / kOfAClass % num_classes);
 }
 
-io::Image Snapshot::grid(torch::nn::Module& generator) const { return picture(draw(generator, grid_labels_)); }
+io::Image Snapshot::grid(torch::nn::Module& generator) const {
+  return picture(space_.decode(draw(generator, grid_labels_)));
+}
 
 double Snapshot::diversity(torch::nn::Module& generator) const {
   return mean_distance(draw(generator, diversity_labels_), diversity_labels_);

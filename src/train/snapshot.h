@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gigacat/io/image.h"
+#include "gigacat/pretrained/latent_space.h"
 #include "gigacat/recipes/recipe.h"
 
 namespace gigacat::train {
@@ -22,8 +23,9 @@ double mean_distance(const at::Tensor& images, const std::vector<int64_t>& label
 
 class Snapshot {
  public:
-  // `count` samples with labels 0, 1, ... in turn; latents of `seed`.
-  Snapshot(recipes::Recipe& recipe, int64_t num_classes, int64_t count, uint64_t seed, at::Device device);
+  // `count` samples with labels 0, 1, ... in turn; latents of `seed`. `recipe` and `space` must outlive it.
+  Snapshot(recipes::Recipe& recipe, const pretrained::LatentSpace& space, int64_t num_classes, int64_t count,
+           uint64_t seed, at::Device device);
   // The samples of `generator` as a picture.
   io::Image grid(torch::nn::Module& generator) const;
   // mean_distance of a batch of sixteen, four of a class, so that a generator that ignores its latent shows as well.
@@ -32,6 +34,7 @@ class Snapshot {
  private:
   at::Tensor draw(torch::nn::Module& generator, const std::vector<int64_t>& labels) const;
   recipes::Recipe& recipe_;
+  const pretrained::LatentSpace& space_;
   uint64_t seed_;
   at::Device device_;
   std::vector<int64_t> grid_labels_, diversity_labels_;

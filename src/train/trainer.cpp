@@ -5,11 +5,14 @@
 #include <memory>
 
 #include "gigacat/core/error.h"
+#include "gigacat/core/log.h"
 #include "train/loop.h"
 
 namespace gigacat::train {
 
-int train(RunConfig& config, const dist::Environment& environment, const TrainOptions& options) {
+namespace {
+
+int run(RunConfig& config, const dist::Environment& environment, const TrainOptions& options) {
   std::unique_ptr<Loop> loop;
   const auto place = [&loop] {
     return loop ? cat("after step ", loop->step()) : std::string("at the start of the run");
@@ -23,6 +26,18 @@ int train(RunConfig& config, const dist::Environment& environment, const TrainOp
          error.what_without_backtrace(), ")");
   } catch (const c10::Error& error) {
     fail("LibTorch failed ", place(), ": ", error.what_without_backtrace());
+  }
+}
+
+}  // namespace
+
+int train(RunConfig& config, const dist::Environment& environment, const TrainOptions& options) {
+  try {
+    return run(config, environment, options);
+  } catch (const std::exception& error) {
+    log::record(log::Level::error, error.what());  // the caller tells the terminal
+    log::flush();
+    throw;
   }
 }
 

@@ -103,6 +103,37 @@ def read_safetensors(path):
     return tensors
 
 
+def write_safetensors(path, tensors):
+    """`tensors`: name -> (shape, array of floats)."""
+    header, parts, offset = {}, [], 0
+    for name, (shape, values) in sorted(tensors.items()):
+        size = 4 * len(values)
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [offset, offset + size]}
+        parts.append(values.tobytes())
+        offset += size
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + b"".join(parts))
+    return path
+
+
+def taesd_weights(path):
+    """A TAESD with random weights of the released shapes; the golden case lists them."""
+    with open(os.path.join(SOURCE, "tests/golden/cases/eval/taesd_formula/case.json")) as file:
+        entries = json.load(file)["weights"]
+    draw = random.Random(7)
+    noise = [draw.uniform(-1, 1) for _ in range(4093)]
+    tensors = {}
+    for entry in entries:
+        count = 1
+        for side in entry["shape"]:
+            count *= side
+        scaled = array.array("f", [entry["offset"] + entry["scale"] * value for value in noise])
+        values = (scaled * (count // len(scaled) + 1))[:count]
+        tensors[entry["name"]] = (entry["shape"], values)
+    return write_safetensors(path, tensors)
+
+
 def read_bytes(path):
     with open(path, "rb") as file:
         return file.read()

@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 
-from harness import SOURCE, CliTest, image_folder, main, read_text
+from harness import SOURCE, CliTest, image_folder, main, read_text, taesd_weights
 
 PAGES = [SOURCE + "/README.md"] + sorted(glob.glob(SOURCE + "/docs/*.md"))
 ELSEWHERE = {  # commands that other tests or CI run as they are
@@ -37,7 +37,13 @@ class DocsTest(CliTest):
             if "--ranks" in words:
                 at = words.index("--ranks")
                 words[at] = "--world"
-        if words[0] == "train" and "--resume" not in words:
+        if words[:2] == ["data", "encode"]:
+            words = words[:2] + [data, self.path("latents"), "data.resolution=32", "autoencoder.kind=taesd",
+                                 "autoencoder.weights=" + taesd_weights(self.path("taesd.safetensors"))]
+        if words[0] == "train" and "autoencoder.kind=taesd" in words:
+            words = words[:2] + ["data.kind=latents", "data.flip=false", "data.path=" + self.path("latents"), "data.channels=4", "data.resolution=4", "--dry-run",
+                                 "autoencoder.kind=taesd", "autoencoder.weights=" + self.path("taesd.safetensors")]
+        elif words[0] == "train" and "--resume" not in words:
             words = [w for w in words if not w.startswith(("data.path=", "data.kind="))] + ["data.path=" + data, "data.kind=folder"]
         if words[:2] == ["data", "emoji"]:
             words[2] = self.path("emoji")

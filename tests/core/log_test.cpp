@@ -89,6 +89,7 @@ TEST(LogCase, DISABLED_File) {
   log::info("before");
   log::open_file(::getenv("GIGACAT_TEST_LOG"));
   log::debug("detail");
+  log::record(log::Level::error, "why it ended");
   log::set_rank(1, 2);
   log::info("quiet");
 }
@@ -156,7 +157,8 @@ TEST(Log, FileHoldsAllLinesWithTheirDate) {
   const std::string file = folder.file("log.txt", "earlier\n").string();
   EXPECT_THAT(run_case("File", Output::pipe, file), MatchesRegex("[0-9:]{8} before\n"));
   const std::string date = "[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}\\.[0-9]{3} ";
-  EXPECT_THAT(read_file(file), MatchesRegex("earlier\n" + date + "debug: detail\n" + date + "\\[rank 1\\] quiet\n"));
+  EXPECT_THAT(read_file(file), MatchesRegex("earlier\n" + date + "debug: detail\n" + date + "error: why it ended\n" +
+                                            date + "\\[rank 1\\] quiet\n"));
 }
 
 TEST(Log, FileThatCannotBeOpened) {

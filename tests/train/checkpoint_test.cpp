@@ -108,6 +108,14 @@ TEST_F(CheckpointTest, AWriteThatFailsIsThrownAtTheNext) {
   EXPECT_THAT(error_of<Error>([&] { writer.write(checkpoint_of(2)); }), HasSubstr("cannot write a checkpoint"));
 }
 
+TEST_F(CheckpointTest, WaitsForAWriteInSlices) {
+  CheckpointWriter writer(folder(), 2, 0);
+  EXPECT_TRUE(writer.wait_for(std::chrono::seconds(0)));  // nothing is under way
+  writer.write(checkpoint_of(1));
+  while (!writer.wait_for(std::chrono::milliseconds(1))) continue;
+  EXPECT_THAT(list_checkpoints(folder()), ElementsAre(1));
+}
+
 TEST_F(CheckpointTest, NoFolderHoldsNoCheckpoint) {
   EXPECT_THAT(list_checkpoints(folder()), IsEmpty());
   EXPECT_EQ(newest_good_checkpoint(folder()), std::nullopt);

@@ -29,7 +29,8 @@ TEST_F(SnapshotTest, IsTheSameEachTimeAndShowsACollapse) {
   const auto built = config();
   built->recipe->build({.channels = 3, .height = 8, .width = 8, .num_classes = 2}, 1);
   torch::nn::Module& generator = built->recipe->generator();
-  const Snapshot snapshot(*built->recipe, 2, 20, 1, at::kCPU);
+  const pretrained::LatentSpace pixels = built->open_space(at::kCPU);
+  const Snapshot snapshot(*built->recipe, pixels, 2, 20, 1, at::kCPU);
   EXPECT_EQ(snapshot.grid(generator).pixels, snapshot.grid(generator).pixels);
   EXPECT_GT(snapshot.diversity(generator), 0.01);
   EXPECT_TRUE(generator.is_training());

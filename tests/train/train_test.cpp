@@ -174,6 +174,7 @@ TEST_F(TrainTest, StopsWithADiagnosisAfterTooManyInARow) {
   const std::string error = error_of<Error>([&] { run({"recipe=eventful", "train.nonfinite_limit=3"}); });
   EXPECT_THAT(error, AllOf(HasSubstr("step 15"), HasSubstr("3 steps in a row"), HasSubstr("adversarial nan"),
                            HasSubstr("loss term adversarial")));
+  EXPECT_THAT(read_file(newest_run(out()) / "log.txt"), HasSubstr(error));
   EXPECT_THAT(list_checkpoints(newest_run(out()) / "checkpoints"), ElementsAre(10));
 }
 

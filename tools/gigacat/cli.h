@@ -17,6 +17,7 @@ using Chosen = std::function<int()>;
 void add_train(CLI::App& app, Chosen& chosen);
 void add_sample(CLI::App& app, Chosen& chosen);
 void add_data(CLI::App& app, Chosen& chosen);
+void add_data_encode(CLI::App& data, Chosen& chosen);  // on `data`
 void add_config(CLI::App& app, Chosen& chosen);
 void add_info(CLI::App& app, Chosen& chosen);
 void add_doctor(CLI::App& app, Chosen& chosen);

@@ -1,4 +1,4 @@
-// gigacat data emoji|inspect
+// gigacat data emoji|inspect, and data encode of data_encode.cpp
 #include <algorithm>
 #include <cstdio>
 
@@ -142,10 +142,12 @@ void add_inspect(CLI::App& group, Chosen& chosen) {
 }  // namespace
 
 void add_data(CLI::App& app, Chosen& chosen) {
-  CLI::App* group = add_command(app, "data", "make and inspect data sets", "gigacat data emoji data/emoji size=32");
+  CLI::App* group =
+      add_command(app, "data", "make, encode and inspect data sets", "gigacat data emoji data/emoji size=32");
   group->require_subcommand(1);
   add_emoji(*group, chosen);
   add_inspect(*group, chosen);
+  add_data_encode(*group, chosen);
 }
 
 }  // namespace gigacat::cli

@@ -17,6 +17,7 @@ struct Flags {
 };
 
 int run(const Flags& flags) {
+  check_overrides(flags.request.overrides);
   const dist::Environment environment = dist::Environment::detect();
   if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
   const at::Device device = dist::choose_device("auto", environment.local_rank);
@@ -81,6 +82,7 @@ void add_sample(CLI::App& app, Chosen& chosen) {
   command->add_option("-o,--out", request.out, "folder for PNGs, or a file: .png (grid), .npz (arr_0)")
       ->type_name("OUT")
       ->required();
+  add_overrides(*command, request.overrides);
   add_choice_flags(*command, request);
   add_drawing_flags(*command, request);
   command->add_option("--batch", request.batch, "samples at once on a GPU")

@@ -18,8 +18,9 @@ struct SampleRequest {
   int64_t count = 64, seed = 0;
   int64_t batch = 32;  // samples at once on a GPU; a CPU takes 8, which is no slower and gives equal bits for any batch
   double truncation = 1.0, guidance = 1.0;
-  bool all_stages = false;      // every stage's image, coarse first; default: the last
-  std::string weights = "ema";  // "ema" or "generator"
+  bool all_stages = false;             // every stage's image, coarse first; default: the last
+  std::string weights = "ema";         // "ema" or "generator"
+  std::vector<std::string> overrides;  // values of the run's config, as autoencoder.weights=vae.safetensors
 };
 
 struct SampleReport {

@@ -33,6 +33,9 @@ void error(const Args&... args) {
   write(Level::error, cat(args...));
 }
 
+// One line to the file alone, for what the terminal is told in another way. Nothing without a file.
+void record(Level level, std::string_view line);
+
 // Lowest level that is written to the terminal (default info).
 void set_level(Level level);
 

@@ -54,8 +54,9 @@ class Source {
 };
 
 // Opens what `config.path` names. kind auto: a folder with images is `folder`, with dataset.json `stylegan` or
-// `latents`, *.tar or a brace range is `webdataset`, .zip `stylegan`, .npz `npz`. Errors: UsageError when nothing is
-// there or it is empty, naming the path and what was looked for; Error for broken files.
+// `latents`, *.tar or a brace range is `webdataset` (`latents` where recipe.json says so), .zip `stylegan`, .npz `npz`.
+// Errors: UsageError when nothing is there or it is empty, naming the path and what was looked for; Error for broken
+// files.
 std::unique_ptr<Source> open_source(const DataConfig& config);
 
 // "data-{000000..000127}.tar" and globs to sorted paths. Errors: UsageError for a malformed range or over 1 million

@@ -38,6 +38,7 @@ class StreamDraws : public Draws {
   int64_t step_;
   std::vector<int64_t> positions_;
   at::Device device_;
+  at::Tensor device_positions_;  // of a GPU, which makes the floats itself: the same to the bit
 };
 
 }  // namespace gigacat::recipes

@@ -12,6 +12,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <future>
@@ -49,6 +50,8 @@ class CheckpointWriter {
   void write(Checkpoint checkpoint);
   // Waits until all is on disk. Errors: Error of the write.
   void wait();
+  // The same, but not longer than `limit`: whether all is on disk.
+  bool wait_for(std::chrono::milliseconds limit);
 
  private:
   std::filesystem::path folder_;

@@ -9,6 +9,7 @@
 
 #include "gigacat/core/config.h"
 #include "gigacat/data/config.h"
+#include "gigacat/pretrained/latent_space.h"
 #include "gigacat/recipes/recipe.h"
 
 namespace gigacat::train {
@@ -48,6 +49,7 @@ struct RunConfig {
   std::string recipe_name, name, out;
   int64_t seed;
   data::DataConfig data;
+  pretrained::AutoencoderConfig autoencoder;
   OptimizerConfig optimizer;
   TrainSection train;
   LogSection log;
@@ -61,6 +63,8 @@ struct RunConfig {
 
   // Shape of images or latents that the networks see. data.num_classes 0 counts as one class until the data is opened.
   recipes::ImageShape image_shape() const;
+  // What turns the networks' images into pictures. Errors: as LatentSpace.
+  pretrained::LatentSpace open_space(at::Device device) const;
   // Samples of one rank in one forward pass. Errors: UsageError when train.batch is not divisible by world *
   // accumulate.
   int64_t micro_batch(int world) const;

@@ -1,0 +1,71 @@
+"""Latents: images are encoded, a GAN is trained on them, its samples are decoded."""
+
+import json
+import os
+import re
+
+from harness import CliTest, image_folder, main, read_bytes, taesd_weights
+
+
+def png_size(path):
+    data = read_bytes(path)
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+class EncodeTest(CliTest):
+    def encode(self, out, *settings, **how):
+        return self.gigacat("data", "encode", self.images, out, "data.resolution=32", "encode.piece=5",
+                            "autoencoder.kind=taesd", "autoencoder.weights=" + self.weights, *settings, **how)
+
+    def setUp(self):
+        super().setUp()
+        self.images = image_folder(self.path("images"), per_class=6, size=32)
+        self.weights = taesd_weights(self.path("taesd.safetensors"))
+
+    def test_encode_train_sample(self):
+        done = self.encode(self.path("latents"))
+        self.assertIn("12 latents [4, 4, 4]", done.stdout)
+        hint = re.search(r"^  (data.kind=latents .*)$", done.stdout, re.M).group(1).split()
+        recipe = json.loads(read_bytes(self.path("latents", "recipe.json")))
+        self.assertEqual(recipe["samples"], 12)
+
+        # Two ranks write the same files.
+        self.encode(self.path("two"), "--ranks", 2)
+        for name in ("latents-000000.tar", "latents-000002.tar"):
+            self.assertEqual(read_bytes(self.path("latents", name)), read_bytes(self.path("two", name)))
+
+        config = self.tiny(self.dir)
+        self.gigacat("train", config, "data.resolution=0", "train.steps=3", *hint)
+        run = self.run_folder(self.dir)
+        grid = 2 * 32 + 2  # four samples, decoded to 32 px, with a gap
+        self.assertEqual(png_size(os.path.join(run, "samples/fakes-0000003.png")), (grid, grid))
+        self.gigacat("sample", run, "-o", self.path("samples"), "--count", 2)
+        self.assertEqual(png_size(self.path("samples/000001.png")), (32, 32))
+        settings = json.loads(read_bytes(self.path("samples/samples.json")))
+        self.assertEqual(settings["autoencoder"].split()[0], "taesd")
+
+        # The weights have moved: the error names the key, and a value of it helps.
+        moved = self.path("moved.safetensors")
+        os.rename(self.weights, moved)
+        self.assertIn(self.weights, self.refused("sample", run, "-o", self.path("again"), code=1))
+        self.gigacat("sample", run, "-o", self.path("again"), "--count", 2, "autoencoder.weights=" + moved)
+        self.assertEqual(read_bytes(self.path("again/000001.png")), read_bytes(self.path("samples/000001.png")))
+
+    def test_images_are_not_trained_on_with_an_autoencoder(self):
+        message = self.refused("train", self.tiny(self.dir), "autoencoder.kind=taesd", "autoencoder.weights=" + self.weights)
+        self.assertIn("gigacat data encode", message)
+
+    def test_refusals(self):
+        self.encode(self.path("out"))
+        before = read_bytes(self.path("out/recipe.json"))
+        self.assertIn("another flip", self.refused("data", "encode", self.images, self.path("out"), "data.resolution=32",
+                                                   "encode.piece=5", "autoencoder.kind=taesd",
+                                                   "autoencoder.weights=" + self.weights, "encode.flip=true"))
+        self.assertEqual(read_bytes(self.path("out/recipe.json")), before)
+        self.assertIn("12 were there", self.encode(self.path("out")).stdout)
+        self.assertIn("encode.layout", self.refused("data", "encode", self.images, self.path("x"), "encode.layout=zip",
+                                                    "data.resolution=32"))
+
+
+if __name__ == "__main__":
+    main()

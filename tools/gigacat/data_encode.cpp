@@ -1,0 +1,78 @@
+// gigacat data encode
+#include <cstdio>
+
+#include "cli.h"
+#include "gigacat/apply/encode.h"
+#include "gigacat/core/text.h"
+#include "gigacat/dist/device.h"
+#include "launch.h"
+
+namespace gigacat::cli {
+namespace {
+
+struct Flags {
+  std::string data;
+  apply::EncodeRequest request;
+  std::vector<std::string> settings;
+  int ranks = 1;
+};
+
+void read_settings(Flags& flags) {
+  check_overrides(flags.settings);
+  apply::EncodeRequest& request = flags.request;
+  config::Binder binder;
+  binder.section("data", request.data, "the images");
+  binder.section("autoencoder", request.autoencoder, "what makes latents of them");
+  binder.section("encode", request.encode, "what is written");
+  std::vector<std::string> values = {"data.path=" + flags.data};
+  values.insert(values.end(), flags.settings.begin(), flags.settings.end());
+  config::Document::parse("", "command line", values).apply(binder);
+}
+
+void print(const Flags& flags, const apply::EncodeReport& report) {
+  const std::string out = flags.request.out.string();
+  std::printf("%lld latents [%s] in %s", static_cast<long long>(report.written), join(report.latent, ", ").c_str(),
+              out.c_str());
+  if (report.kept > 0) std::printf(", %lld were there", static_cast<long long>(report.kept));
+  std::printf(" (%s)\n", human_time(report.seconds).c_str());
+  if (report.bad > 0) std::printf("%lld images cannot be decoded\n", static_cast<long long>(report.bad));
+  for (const std::string& reason : report.first_bad) std::printf("  bad: %s\n", reason.c_str());
+  std::printf("mean %.4f, deviation %.4f; train on them with\n", report.mean, report.deviation);
+  std::printf(
+      "  data.kind=latents data.flip=false data.path=%s data.channels=%lld data.height=%lld data.width=%lld "
+      "data.latent_shift=%.4f "
+      "data.latent_scale=%.4f autoencoder.kind=%s autoencoder.weights=%s\n",
+      out.c_str(), static_cast<long long>(report.latent[0]), static_cast<long long>(report.latent[1]),
+      static_cast<long long>(report.latent[2]), report.mean, report.deviation > 0 ? 1 / report.deviation : 1.0,
+      flags.request.autoencoder.kind.c_str(), flags.request.autoencoder.weights.c_str());
+}
+
+int run(Flags& flags) {
+  read_settings(flags);
+  const dist::Environment environment = dist::Environment::detect();
+  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
+  const at::Device device = dist::choose_device("auto", environment.local_rank);
+  const auto group = dist::Group::create(environment, device);
+  const apply::EncodeReport report = apply::encode(flags.request, *group);
+  if (group->is_first()) print(flags, report);
+  return kOk;
+}
+
+}  // namespace
+
+void add_data_encode(CLI::App& group, Chosen& chosen) {
+  CLI::App* command = add_command(
+      group, "encode", "turn images into latents of an autoencoder, as shards or in the layout of REPA",
+      "gigacat data encode data/photos data/latents data.resolution=256 autoencoder.kind=taesd "
+      "autoencoder.weights=taef2\n\n"
+      "Keys: data.*, autoencoder.* as in a config, encode.layout (shards, repa), encode.piece, encode.flip, "
+      "encode.keep_images.");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("DATA", flags->data, "data set of images")->type_name("")->required();
+  command->add_option("OUT", flags->request.out, "folder for the latents")->type_name("")->required();
+  command->add_option("SETTINGS", flags->settings, "values, as data.resolution=256")->type_name("");
+  add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
+  command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+}
+
+}  // namespace gigacat::cli
