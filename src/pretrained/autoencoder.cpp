@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gigacat/core/error.h"
+#include "gigacat/pretrained/autoencoder_kl.h"
 #include "gigacat/pretrained/taesd.h"
 
 namespace gigacat::pretrained {
@@ -80,6 +81,23 @@ class TaesdAutoencoder : public Network {
   Taesd network_;
 };
 
+class KlAutoencoder : public Network {
+ public:
+  KlAutoencoder(const AutoencoderConfig& config, std::string hash, const LoadOptions& options, AutoencoderKl network)
+      : Network(config, std::move(hash), options), network_(std::move(network)) {}
+  int64_t channels() const override { return network_->config().latent_channels; }
+  int64_t factor() const override { return network_->config().factor(); }
+
+ protected:
+  Moments encode_part(const at::Tensor& images) override {
+    return split_moments(network_->encode_tiled(images, config().tile));
+  }
+  at::Tensor decode_part(const at::Tensor& latents) override { return network_->decode_tiled(latents, config().tile); }
+
+ private:
+  AutoencoderKl network_;
+};
+
 LoadOptions load_options(const AutoencoderConfig& config, at::Device device) {
   const at::ScalarType type = config.precision == "bf16"   ? at::kBFloat16
                               : config.precision == "fp16" ? at::kHalf
@@ -135,6 +153,13 @@ std::unique_ptr<Autoencoder> make_autoencoder(const AutoencoderConfig& config, a
     auto [weights, files] = read_taesd(config.weights);
     return std::make_unique<TaesdAutoencoder>(config, short_hash(files), options,
                                               load_taesd(std::move(weights), options));
+  }
+  if (config.kind == "kl") {
+    const auto files = weight_files(config.weights);
+    if (files.size() != 1) fail(config.weights, " holds ", files.size(), " .safetensors files; give the path of one");
+    return std::make_unique<KlAutoencoder>(
+        config, short_hash(files), options,
+        load_autoencoder_kl(read_weights(files.front()), options, stored_norm_groups(config.weights)));
   }
   fail<UsageError>("autoencoder: unknown autoencoder \"", config.kind, "\"; known: identity, taesd, kl");
 }

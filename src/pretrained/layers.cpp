@@ -45,6 +45,13 @@ torch::nn::Module& group_of(torch::nn::Module& owner, const std::string& path, s
   return group_of(*owner.register_module(first, std::make_shared<torch::nn::Module>()), path.substr(dot + 1), name);
 }
 
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads, bool causal) {
+  const auto split = [heads](const at::Tensor& x) { return x.unflatten(-1, {heads, -1}).transpose(1, 2); };
+  const at::Tensor y =
+      at::scaled_dot_product_attention(split(q), split(k), split(v), {}, 0, causal);  // [B, h, N, D / h]
+  return y.transpose(1, 2).flatten(2);
+}
+
 Conv2dImpl::Conv2dImpl(const Conv2dShape& shape) : shape_(shape) {
   weight = add_parameter(*this, "weight", {shape.out, shape.in, shape.kernel[0], shape.kernel[1]});
   if (shape.bias) bias = add_parameter(*this, "bias", {shape.out});

@@ -17,6 +17,12 @@ void add_term(Loss& loss, const std::string& name, const at::Tensor& value) {
   loss.terms.emplace_back(name, value.detach());
 }
 
+std::vector<std::string> alignments() {
+  std::vector<std::string> names = pretrained::feature_encoders();
+  names.insert(names.begin(), {"none", "precomputed"});
+  return names;
+}
+
 }  // namespace
 
 void TransformerGanLoss::bind(config::Binder& b) {
@@ -38,20 +44,27 @@ void TransformerGanLoss::bind(config::Binder& b) {
           {.min = 0, .max = 1, .source = "official code"});
   b.field("align", align, "none",
           "frozen features the discriminator is aligned with: none, precomputed (data.features), or an encoder",
-          {.choices = {"none", "precomputed", "fake"}, .source = "GAT section 3"});
+          {.choices = alignments(), .source = "GAT section 3"});
+  b.field("align_weights", align_weights, "", "safetensors file of the alignment's encoder", {.free_on_resume = true});
   b.field("align_weight", align_weight, 1.0, "weight of the alignment loss", {.min = 0, .source = "GAT section 3"});
   b.field("align_dim", align_dim, 768, "width of precomputed features", {.min = 1, .source = "DINOv2 ViT-B/14"});
   b.field("align_translation", align_translation, "scaled",
           "how the latents' translation moves the encoder's input: scaled by 224/H, or as the official code does",
           {.choices = {"official", "scaled"}, .source = "official code"});
+  b.check("align_weights", [this]() -> std::string {
+    return align.starts_with("dinov2") && align_weights.empty() ? cat("align ", align, " needs the file of its weights")
+                                                                : "";
+  });
 }
 
 void TransformerGan::build(const ImageShape& shape, uint64_t seed) {
   shape_ = shape;
   generator_ = models::gat::Generator(generator_config_, shape, nn::Init(seed, "G"));
   int64_t width = 0;
-  if (loss_.align == "precomputed") width = loss_.align_dim;
-  if (loss_.align == "fake") width = pretrained::make_feature_encoder(loss_.align, at::kCPU)->width();
+  if (loss_.align == "precomputed")
+    width = loss_.align_dim;
+  else if (loss_.align != "none")
+    width = pretrained::feature_width(loss_.align);
   build_discriminator(shape, generator_config_.stages, width, nn::Init(seed, "D"));
 }
 
@@ -182,7 +195,7 @@ at::Tensor TransformerGan::features(const Batch& batch, const losses::AugmentDra
     return batch.features;
   }
   at::NoGradGuard no_grad;
-  if (!encoder_) encoder_ = pretrained::make_feature_encoder(loss_.align, batch.images.device());
+  if (!encoder_) encoder_ = pretrained::make_feature_encoder(loss_.align, loss_.align_weights, batch.images.device());
   const bool pixels = batch.images.size(1) == 3;
   if (!batch.raw.defined() && !pixels)
     fail<UsageError>("loss.align ", loss_.align, " needs RGB images beside the latents; the data holds none");

@@ -31,8 +31,8 @@ class Case {
   explicit Case(const std::filesystem::path& folder);
 
   const std::string& name() const { return name_; }
-  const std::filesystem::path& folder() const { return folder_; }
   const nlohmann::json& config() const { return config_; }
+  const nlohmann::json& description() const { return description_; }  // all of case.json
   bool has(const std::string& tensor) const { return data_.contains(tensor); }
   // A stored tensor, "input.z". Errors: Error when the case has none of that name.
   const at::Tensor& stored(const std::string& tensor) const;

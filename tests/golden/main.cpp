@@ -7,6 +7,7 @@
 
 #include "gigacat/core/error.h"
 #include "golden/kinds.h"
+#include "io/safetensors_verdicts.h"
 
 namespace gigacat::golden {
 namespace {
@@ -17,15 +18,17 @@ std::vector<fs::path> find_cases(const fs::path& root) {
   std::vector<fs::path> folders;
   if (!fs::is_directory(root)) fail<UsageError>("--cases ", root.string(), " is no folder");
   for (const auto& entry : fs::recursive_directory_iterator(root))
-    if (entry.path().filename() == "case.json") folders.push_back(entry.path().parent_path());
+    if (entry.path().filename() == "case.json" || entry.path().filename() == "expected.json")
+      folders.push_back(entry.path().parent_path());
   std::sort(folders.begin(), folders.end());
-  if (folders.empty()) fail<UsageError>("--cases ", root.string(), " holds no case.json");
+  if (folders.empty()) fail<UsageError>("--cases ", root.string(), " holds no case.json or expected.json");
   return folders;
 }
 
 // Empty, or what is wrong. Errors: Skip.
 std::vector<std::string> run(const fs::path& folder, std::string& name, double& worst) {
   try {
+    if (fs::exists(folder / "expected.json")) return io::safetensors_verdicts(folder).faults;
     Case one(folder);
     name = one.name();
     find_check(name)(one);
@@ -70,7 +73,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Compares networks, losses and training steps with reference numbers"};
   std::string cases = GIGACAT_SOURCE_DIR "/tests/golden/cases";
   std::vector<std::string> names;
-  app.add_option("--cases", cases, "Folder of cases (searched for case.json)");
+  app.add_option("--cases", cases, "Folder of cases (searched for case.json and, for readers, expected.json)");
   app.add_option("names", names, "Cases to run, as folders below --cases; default: all");
   CLI11_PARSE(app, argc, argv);
   try {

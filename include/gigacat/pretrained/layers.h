@@ -7,6 +7,7 @@
 #include <torch/nn/pimpl.h>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,12 @@ Holder place(torch::nn::Module& owner, const std::string& path, Holder child) {
   torch::nn::Module& group = group_of(owner, path, name);
   return group.register_module(name, std::move(child));
 }
+
+// Called with the name and the output of each stage of a network, any shape.
+using StageObserver = std::function<void(const std::string& stage, const at::Tensor& output)>;
+
+// Attention of `heads` heads: q, k, v [B, N, D] -> [B, N, D]. Causal: token i sees tokens 0..i.
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads, bool causal = false);
 
 // What follows a convolution in the same pass.
 enum class Activation { none, relu };

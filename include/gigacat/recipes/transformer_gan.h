@@ -16,7 +16,7 @@ namespace gigacat::recipes {
 
 struct TransformerGanLoss {
   double gamma_r1, gamma_r2, penalty_std, colour_probability, flip_probability, align_weight;
-  std::string penalty, penalty_precision, align, align_translation;
+  std::string penalty, penalty_precision, align, align_weights, align_translation;
   int64_t align_dim;
   bool augment;
   void bind(config::Binder& b);
