@@ -20,19 +20,19 @@ uint8_t blend(int color, int alpha, int background) {
 
 // One row of grey, BGR or BGRA samples to RGB.
 template <class Sample>
-void row_to_rgb(const Sample* from, int channels, int64_t width, uint8_t background, uint8_t* to) {
+void row_to_rgb(const Sample* from, int channels, int64_t width, const DecodeOptions& options, uint8_t* to) {
   const int red = channels == 1 ? 0 : 2, green = channels == 1 ? 0 : 1;
   for (int64_t x = 0; x < width; ++x, from += channels, to += 3) {
     to[0] = high_byte(from[red]);
     to[1] = high_byte(from[green]);
     to[2] = high_byte(from[0]);
-    if (channels != 4) continue;
+    if (channels != 4 || options.as_stored) continue;
     const int alpha = high_byte(from[3]);
-    for (int c = 0; c < 3; ++c) to[c] = blend(to[c], alpha, background);
+    for (int c = 0; c < 3; ++c) to[c] = blend(to[c], alpha, options.background);
   }
 }
 
-Image to_rgb(const cv::Mat& mat, uint8_t background, std::string_view name) {
+Image to_rgb(const cv::Mat& mat, const DecodeOptions& options, std::string_view name) {
   const int channels = mat.channels(), depth = mat.depth();
   if ((depth != CV_8U && depth != CV_16U) || (channels != 1 && channels != 3 && channels != 4)) {
     fail(name, ": pixels of an unknown kind (", channels, " channels)");
@@ -41,9 +41,9 @@ Image to_rgb(const cv::Mat& mat, uint8_t background, std::string_view name) {
   image.pixels.resize(static_cast<size_t>(image.height * image.width * 3));
   for (int y = 0; y < mat.rows; ++y) {
     if (depth == CV_8U) {
-      row_to_rgb(mat.ptr<uint8_t>(y), channels, image.width, background, image.row(y));
+      row_to_rgb(mat.ptr<uint8_t>(y), channels, image.width, options, image.row(y));
     } else {
-      row_to_rgb(mat.ptr<uint16_t>(y), channels, image.width, background, image.row(y));
+      row_to_rgb(mat.ptr<uint16_t>(y), channels, image.width, options, image.row(y));
     }
   }
   return image;
@@ -68,22 +68,22 @@ void clear_transparent_grey(cv::Mat& mat, const PngParts& parts, uint8_t backgro
   mat.setTo(cv::Scalar(mat.depth() == CV_16U ? background * 257 : background), mat == key);
 }
 
-Image decode_png(Bytes bytes, std::string_view name, const ImageHeader& header, uint8_t background) {
+Image decode_png(Bytes bytes, std::string_view name, const ImageHeader& header, const DecodeOptions& options) {
   const PngParts parts = read_png(bytes, name);
   cv::Mat mat = decode_opencv(as_bytes(parts.file), cv::IMREAD_UNCHANGED, name, header);
-  clear_transparent_grey(mat, parts, background);
-  return to_rgb(mat, background, name);
+  if (!options.as_stored) clear_transparent_grey(mat, parts, options.background);
+  return to_rgb(mat, options, name);
 }
 
-Image decode_webp(Bytes bytes, std::string_view name, const ImageHeader& header, uint8_t background) {
+Image decode_webp(Bytes bytes, std::string_view name, const ImageHeader& header, const DecodeOptions& options) {
   constexpr unsigned kAnimated = 2;
   const bool extended = as_text(bytes.subspan(12, 4)) == "VP8X";
   if (extended && std::to_integer<unsigned>(bytes[20]) & kAnimated) fail(name, ": animated WebP is not supported");
   if (load_le<uint32_t>(bytes, 4) > bytes.size() - 8) fail(name, ": truncated WebP");
-  return to_rgb(decode_opencv(bytes, cv::IMREAD_UNCHANGED, name, header), background, name);
+  return to_rgb(decode_opencv(bytes, cv::IMREAD_UNCHANGED, name, header), options, name);
 }
 
-Image decode_bmp(Bytes bytes, std::string_view name, const ImageHeader& header, uint8_t background) {
+Image decode_bmp(Bytes bytes, std::string_view name, const ImageHeader& header, const DecodeOptions& options) {
   constexpr uint32_t kPlain = 0, kRunLength8 = 1, kRunLength4 = 2, kBitFields = 3;
   const bool old = load_le<uint32_t>(bytes, 14) == 12;
   if (bytes.size() < (old ? 26 : 54)) fail(name, ": truncated BMP");
@@ -93,7 +93,7 @@ Image decode_bmp(Bytes bytes, std::string_view name, const ImageHeader& header, 
   const int64_t needed = load_le<uint32_t>(bytes, 10) + (header.width * bits + 31) / 32 * 4 * header.height;
   const bool run_length = packing == kRunLength8 || packing == kRunLength4;
   if (!run_length && needed > static_cast<int64_t>(bytes.size())) fail(name, ": truncated BMP");
-  return to_rgb(decode_opencv(bytes, cv::IMREAD_COLOR, name, header), background, name);
+  return to_rgb(decode_opencv(bytes, cv::IMREAD_COLOR, name, header), options, name);
 }
 
 void refuse(const ImageHeader& header, std::string_view name, const DecodeOptions& options) {
@@ -104,12 +104,12 @@ void refuse(const ImageHeader& header, std::string_view name, const DecodeOption
   }
 }
 
-Image decode_pixels(Bytes bytes, std::string_view name, const ImageHeader& header, uint8_t background) {
+Image decode_pixels(Bytes bytes, std::string_view name, const ImageHeader& header, const DecodeOptions& options) {
   if (header.format == "jpeg") return decode_jpeg(bytes, name, header);
-  if (header.format == "png") return decode_png(bytes, name, header, background);
-  if (header.format == "webp") return decode_webp(bytes, name, header, background);
+  if (header.format == "png") return decode_png(bytes, name, header, options);
+  if (header.format == "webp") return decode_webp(bytes, name, header, options);
   GIGACAT_CHECK(header.format == "bmp", header.format);
-  return decode_bmp(bytes, name, header, background);
+  return decode_bmp(bytes, name, header, options);
 }
 
 }  // namespace
@@ -127,7 +127,8 @@ Image decode_image(Bytes bytes, std::string_view name, const DecodeOptions& opti
   const ImageHeader header = probe_image(bytes, name);
   refuse(header, name, options);
   set_up_opencv();
-  return apply_orientation(decode_pixels(bytes, name, header, options.background), header.orientation);
+  Image image = decode_pixels(bytes, name, header, options);
+  return options.as_stored ? image : apply_orientation(std::move(image), header.orientation);
 } catch (const cv::Exception& error) {
   fail(name, ": cannot be decoded: ", error.err);
 }

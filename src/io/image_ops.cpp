@@ -1,5 +1,6 @@
 // Images moved, cut and put side by side.
 #include <algorithm>
+#include <cmath>
 
 #include "gigacat/core/error.h"
 #include "image_internal.h"
@@ -31,6 +32,28 @@ Image crop(const Image& image, int64_t y, int64_t x, int64_t height, int64_t wid
     std::copy_n(image.row(y + row) + x * image.channels, width * image.channels, out.row(row));
   }
   return out;
+}
+
+namespace {
+
+// Half of the pixels left over beside a crop of one axis.
+int64_t middle(int64_t length, int64_t kept, bool half_to_even) {
+  const int64_t left = length - kept;
+  return half_to_even ? static_cast<int64_t>(std::nearbyint(static_cast<double>(left) / 2)) : left / 2;
+}
+
+}  // namespace
+
+Image crop_square(const Image& image, bool half_to_even) {
+  const int64_t side = std::min(image.height, image.width);
+  return crop(image, middle(image.height, side, half_to_even), middle(image.width, side, half_to_even), side, side);
+}
+
+Image resize_and_crop_clip(const Image& image, int64_t size) {
+  GIGACAT_CHECK(image.height > 0 && image.width > 0, image.height, " x ", image.width);
+  const int64_t side = std::min(image.height, image.width);
+  const Image covering = resize_bicubic(image, size * image.height / side, size * image.width / side);
+  return crop(covering, middle(covering.height, size, true), middle(covering.width, size, true), size, size);
 }
 
 // Pixel (y, x) of the result is start + y * down + x * right of the source, counted in pixels.

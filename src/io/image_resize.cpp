@@ -6,6 +6,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/io/image.h"
+#include "io/resample_taps.h"
 
 namespace gigacat::io {
 
@@ -13,66 +14,20 @@ namespace {
 
 constexpr int kWeightBits = 22;
 
-struct Filter {
-  double support;
-  double (*weight)(double x);
-};
-
-double box_weight(double x) { return x > -0.5 && x <= 0.5 ? 1.0 : 0.0; }
-
-// Keys' cubic with a = -0.5.
-double cubic_weight(double x) {
-  constexpr double a = -0.5;
-  x = std::abs(x);
-  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-  if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
-  return 0;
-}
-
-constexpr Filter kBox{0.5, box_weight}, kBicubic{2.0, cubic_weight};
-
-// What is made of one axis: results `begin` to `begin + size` of an axis of `whole`.
-struct Cut {
-  int64_t whole, begin, size;
-};
-
-// For each result the first source pixel, the number of them, and their weights (`stride` apart from the next
-// result's).
-struct Taps {
-  std::vector<int32_t> first, count, weights;
-  size_t stride = 0;
+// Taps with weights in fixed point.
+struct FixedTaps {
+  explicit FixedTaps(const Taps& taps) : first(taps.first), count(taps.count), stride(taps.stride) {
+    weights.reserve(taps.weights.size());
+    for (const double weight : taps.weights) {
+      const double fixed = weight * (1 << kWeightBits);
+      weights.push_back(static_cast<int32_t>(fixed + (fixed < 0 ? -0.5 : 0.5)));
+    }
+  }
   const int32_t* of(int64_t i) const { return weights.data() + static_cast<size_t>(i) * stride; }
+
+  std::vector<int32_t> first, count, weights;
+  size_t stride;
 };
-
-void add_result(Taps& taps, int64_t source, double center, double support, double shrink, const Filter& filter) {
-  const auto first = std::max<int64_t>(0, static_cast<int64_t>(center - support + 0.5));
-  const auto count = std::min<int64_t>(source, static_cast<int64_t>(center + support + 0.5)) - first;
-  std::vector<double> weights(static_cast<size_t>(count));
-  double sum = 0;
-  for (int64_t k = 0; k < count; ++k) {
-    weights[static_cast<size_t>(k)] = filter.weight((static_cast<double>(k + first) - center + 0.5) * (1 / shrink));
-    sum += weights[static_cast<size_t>(k)];
-  }
-  taps.first.push_back(static_cast<int32_t>(first));
-  taps.count.push_back(static_cast<int32_t>(count));
-  for (double weight : weights) {
-    const double fixed = (sum != 0 ? weight / sum : weight) * (1 << kWeightBits);
-    taps.weights.push_back(static_cast<int32_t>(fixed + (fixed < 0 ? -0.5 : 0.5)));
-  }
-  taps.weights.resize(taps.first.size() * taps.stride);
-}
-
-Taps make_taps(int64_t source, const Cut& cut, const Filter& filter) {
-  const double scale = static_cast<double>(source) / static_cast<double>(cut.whole);
-  const double shrink = std::max(scale, 1.0);
-  const double support = filter.support * shrink;
-  Taps taps;
-  taps.stride = static_cast<size_t>(std::ceil(support)) * 2 + 1;
-  for (int64_t i = 0; i < cut.size; ++i) {
-    add_result(taps, source, (static_cast<double>(cut.begin + i) + 0.5) * scale, support, shrink, filter);
-  }
-  return taps;
-}
 
 // Bytes that are weighted at once: their sums stay in registers.
 constexpr int kBlock = 32;
@@ -129,7 +84,7 @@ Image uninitialised(int64_t height, int64_t width, int64_t channels) {
 // Results of `taps` along x for rows `begin` to `begin + count`. As many rows as a block holds are put upright, so that
 // a pixel of all of them is one line, and the sum over pixels is one over lines.
 template <int channels>
-Image rows_of(const Image& image, const Taps& taps, int64_t begin, int64_t count) {
+Image rows_of(const Image& image, const FixedTaps& taps, int64_t begin, int64_t count) {
   constexpr int64_t kRows = kBlock / channels;
   const auto results = static_cast<int64_t>(taps.first.size());
   Image out = uninitialised(count, results, channels);
@@ -155,7 +110,7 @@ Image rows_of(const Image& image, const Taps& taps, int64_t begin, int64_t count
   return out;
 }
 
-Image resample_rows(const Image& image, const Taps& taps, int64_t begin, int64_t count) {
+Image resample_rows(const Image& image, const FixedTaps& taps, int64_t begin, int64_t count) {
   switch (image.channels) {
     case 1:
       return rows_of<1>(image, taps, begin, count);
@@ -167,7 +122,7 @@ Image resample_rows(const Image& image, const Taps& taps, int64_t begin, int64_t
 }
 
 // Results of `taps` along y; row 0 of the image is row `begin` of what the taps count in.
-Image resample_columns(const Image& image, const Taps& taps, int64_t begin) {
+Image resample_columns(const Image& image, const FixedTaps& taps, int64_t begin) {
   const auto results = static_cast<int64_t>(taps.first.size());
   Image out = uninitialised(results, image.width, image.channels);
   for (int64_t y = 0; y < results; ++y) {
@@ -189,8 +144,8 @@ Image resample(const Image& image, const Filter& filter, const Cut& rows, const 
   GIGACAT_CHECK(image.channels == 1 || image.channels == 3 || image.channels == 4, image.channels, " channels");
   GIGACAT_CHECK(rows.size > 0 && columns.size > 0 && image.height > 0 && image.width > 0, rows.size, " x ",
                 columns.size);
-  const Taps down = make_taps(image.height, rows, filter);
-  const Taps across = make_taps(image.width, columns, filter);
+  const FixedTaps down(make_taps(image.height, rows, filter));
+  const FixedTaps across(make_taps(image.width, columns, filter));
   if (is_vertical_first(image, rows, columns)) {
     return resample_rows(resample_columns(image, down, 0), across, 0, rows.size);
   }
@@ -204,6 +159,18 @@ Cut all(int64_t size) { return {size, 0, size}; }
 
 Image resize_bicubic(const Image& image, int64_t height, int64_t width) {
   return resample(image, kBicubic, all(height), all(width));
+}
+
+Image resize_lanczos(const Image& image, int64_t height, int64_t width) {
+  return resample(image, kLanczos, all(height), all(width));
+}
+
+Image resize_box(const Image& image, int64_t height, int64_t width) {
+  return resample(image, kBox, all(height), all(width));
+}
+
+Image resize_bilinear(const Image& image, int64_t height, int64_t width) {
+  return resample(image, kBilinear, all(height), all(width));
 }
 
 Image center_crop_adm(const Image& image, int64_t size) {

@@ -167,13 +167,46 @@ float half_to_float(uint16_t half) {
   return half & 0x8000 ? -magnitude : magnitude;
 }
 
-template <class T>
-void convert(Bytes data, std::vector<float>& out) {
-  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(load_le<T>(data, i * sizeof(T)));
+template <class T, class Value>
+void convert(Bytes data, std::vector<Value>& out) {
+  for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<Value>(load_le<T>(data, i * sizeof(T)));
 }
 
-void convert_half(Bytes data, std::vector<float>& out) {
+template <class Value>
+void convert_half(Bytes data, std::vector<Value>& out) {
   for (size_t i = 0; i < out.size(); ++i) out[i] = half_to_float(load_le<uint16_t>(data, 2 * i));
+}
+
+template <class Array>
+Array read_array(std::string_view bytes, std::string_view name) {
+  const NpyHeader header = parse_npy(as_bytes(bytes), bytes.size(), name);
+  const Bytes data = as_bytes(bytes).subspan(header.data_offset);
+  Array array{header.shape, {}};
+  array.values.resize(static_cast<size_t>(header.elements()));
+  const auto is = [&](char kind, size_t item) { return header.kind == kind && header.item == item; };
+  if (is('f', 2))
+    convert_half(data, array.values);
+  else if (is('f', 4))
+    convert<float>(data, array.values);
+  else if (is('f', 8))
+    convert<double>(data, array.values);
+  else if (is('i', 1))
+    convert<int8_t>(data, array.values);
+  else if (is('i', 2))
+    convert<int16_t>(data, array.values);
+  else if (is('i', 4))
+    convert<int32_t>(data, array.values);
+  else if (is('i', 8))
+    convert<int64_t>(data, array.values);
+  else if (is('u', 2))
+    convert<uint16_t>(data, array.values);
+  else if (is('u', 4))
+    convert<uint32_t>(data, array.values);
+  else if (is('u', 8))
+    convert<uint64_t>(data, array.values);
+  else
+    convert<uint8_t>(data, array.values);
+  return array;
 }
 
 std::string shape_text(std::span<const int64_t> shape) {
@@ -214,34 +247,10 @@ NpyHeader parse_npy(Bytes bytes, uint64_t size, std::string_view name) {
   return header;
 }
 
-FloatArray read_npy_float(std::string_view bytes, std::string_view name) {
-  const NpyHeader header = parse_npy(as_bytes(bytes), bytes.size(), name);
-  const Bytes data = as_bytes(bytes).subspan(header.data_offset);
-  FloatArray array{header.shape, std::vector<float>(static_cast<size_t>(header.elements()))};
-  const auto is = [&](char kind, size_t item) { return header.kind == kind && header.item == item; };
-  if (is('f', 2))
-    convert_half(data, array.values);
-  else if (is('f', 4))
-    convert<float>(data, array.values);
-  else if (is('f', 8))
-    convert<double>(data, array.values);
-  else if (is('i', 1))
-    convert<int8_t>(data, array.values);
-  else if (is('i', 2))
-    convert<int16_t>(data, array.values);
-  else if (is('i', 4))
-    convert<int32_t>(data, array.values);
-  else if (is('i', 8))
-    convert<int64_t>(data, array.values);
-  else if (is('u', 2))
-    convert<uint16_t>(data, array.values);
-  else if (is('u', 4))
-    convert<uint32_t>(data, array.values);
-  else if (is('u', 8))
-    convert<uint64_t>(data, array.values);
-  else
-    convert<uint8_t>(data, array.values);
-  return array;
+FloatArray read_npy_float(std::string_view bytes, std::string_view name) { return read_array<FloatArray>(bytes, name); }
+
+DoubleArray read_npy_double(std::string_view bytes, std::string_view name) {
+  return read_array<DoubleArray>(bytes, name);
 }
 
 std::string npy_header(std::string_view descr, std::span<const int64_t> shape) {

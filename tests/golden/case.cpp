@@ -203,6 +203,33 @@ void Case::compare(const std::string& output, const at::Tensor& computed) {
   if (static_cast<int64_t>(faults.size()) > may_fail) problems_.insert(problems_.end(), faults.begin(), faults.end());
 }
 
+void Case::compare_within(const std::string& output, const at::Tensor& computed, double allowed) {
+  compared_.insert(output);
+  const at::Tensor expected = stored(output).to(at::kDouble), actual = computed.detach().to(at::kCPU, at::kDouble);
+  if (actual.sizes() != expected.sizes()) {
+    problems_.push_back(gigacat::cat(output, " is ", actual.sizes(), ", expected ", expected.sizes()));
+    return;
+  }
+  const double off = (actual - expected).abs().max().item<double>();
+  if (!(off <= allowed)) problems_.push_back(gigacat::cat(output, " is off by ", off, ", allowed ", allowed));
+  if (allowed > 0) worst_ = std::max(worst_, off / allowed);
+}
+
+void Case::compare_relative(const std::string& output, const at::Tensor& computed, double allowed) {
+  compare_within(output, computed, allowed * stored(output).to(at::kDouble).abs().max().item<double>());
+}
+
+void Case::compare_relative(const std::string& output, const at::Tensor& computed) {
+  compare_relative(output, computed, tolerance("relative"));
+}
+
+double Case::tolerance(const std::string& key, const std::string& below) const {
+  const nlohmann::json& all = description_.at("tolerance");
+  if (!all.contains(key) || (!below.empty() && !all[key].contains(below)))
+    fail(name_, " has no tolerance ", key, below.empty() ? "" : "/", below);
+  return below.empty() ? all[key] : all[key][below];
+}
+
 void Case::compare_vectors(const std::string& prefix, const std::vector<at::Tensor>& values) {
   at::Tensor norms = at::zeros({static_cast<int64_t>(values.size())}, at::kDouble);
   at::Tensor heads = at::zeros({static_cast<int64_t>(values.size()), 8}, at::kDouble);

@@ -56,6 +56,16 @@ class Case {
 
   // Compares a computed tensor with the stored output of that name at the case's tolerance.
   void compare(const std::string& output, const at::Tensor& computed);
+  // The same with `allowed` as the largest absolute difference, or as a share of the output's largest magnitude (at the
+  // case's "relative" tolerance).
+  void compare_within(const std::string& output, const at::Tensor& computed, double allowed);
+  void compare_relative(const std::string& output, const at::Tensor& computed, double allowed);
+  void compare_relative(const std::string& output, const at::Tensor& computed);
+  // A number of the case's tolerances, by its keys. Errors: Error when there is none.
+  double tolerance(const std::string& key, const std::string& below = "") const;
+  // An output that records what is not to be matched.
+  void leave_out(const std::string& output) { compared_.insert(output); }
+  const nn::TensorMap& data() const { return data_; }
   // Norms and first values of one tensor per parameter: compares PREFIX_norm and PREFIX_head. Undefined entries count
   // as zero.
   void compare_vectors(const std::string& prefix, const std::vector<at::Tensor>& values);

@@ -21,5 +21,6 @@ struct Kind {
 std::vector<Kind> network_kinds();     // single networks and functions
 std::vector<Kind> step_kinds();        // whole training steps
 std::vector<Kind> pretrained_kinds();  // frozen networks and what stands before them
+std::vector<Kind> metric_kinds();      // evaluation: metrics and what comes before the networks
 
 }  // namespace gigacat::golden

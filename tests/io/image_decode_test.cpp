@@ -19,7 +19,7 @@ struct GoldenDecode {
 class Golden : public ::testing::TestWithParam<GoldenDecode> {};
 
 TEST_P(Golden, Agrees) {
-  const SafetensorsFile file(golden("decode/data.safetensors"));
+  const SafetensorsFile file(golden("cases/eval/decode/data.safetensors"));
   const Image expected = image_of(file.at(std::string("output.") + GetParam().output));
   const Image image = decode(golden_files().at(GetParam().input));
   EXPECT_EQ(image.height, expected.height);
@@ -41,9 +41,22 @@ INSTANTIATE_TEST_SUITE_P(
         GoldenDecode{"webp_lossy", "webp_lossy_rgb", 1}, GoldenDecode{"bmp_rgb", "bmp_rgb_rgb", 0}),
     [](const auto& test) { return std::string(test.param.input); });
 
+TEST(Decode, AsStoredIsWhatPilGives) {
+  const SafetensorsFile file(golden("cases/eval/decode/data.safetensors"));
+  int cases = 0;
+  for (const auto& [name, bytes] : golden_files()) {
+    if (name == "png_gray16") continue;  // PIL clips its values at 255
+    const Image expected = image_of(file.at(cat("output.", name, "_rgb")));
+    const Image image = decode(bytes, {.as_stored = true});
+    EXPECT_LE(largest_difference(image, expected), name.starts_with("jpeg") || name == "webp_lossy" ? 1 : 0) << name;
+    ++cases;
+  }
+  EXPECT_GE(cases, 15);
+}
+
 // Where alpha is 255 compositing and dropping agree; elsewhere the composite lies between colour and background.
 TEST(Decode, GoldenAlphaLiesBetweenColourAndBackground) {
-  const SafetensorsFile file(golden("decode/data.safetensors"));
+  const SafetensorsFile file(golden("cases/eval/decode/data.safetensors"));
   for (const char* name : {"png_rgba", "png_la", "png_palette_transparency"}) {
     const Image color = image_of(file.at(cat("output.", name, "_rgb")));
     const Image white = decode(golden_files().at(name)), black = decode(golden_files().at(name), {.background = 0});

@@ -78,7 +78,7 @@ inline std::string with_segment(const std::string& jpeg, char marker, const std:
 
 // The encoded inputs of the golden case "decode" by name ("jpeg_420", ...).
 inline std::map<std::string, std::string> golden_files() {
-  const SafetensorsFile file(golden("decode/data.safetensors"));
+  const SafetensorsFile file(golden("cases/eval/decode/data.safetensors"));
   std::map<std::string, std::string> files;
   for (const auto& [name, view] : file.tensors()) {
     if (!name.starts_with("input.")) continue;

@@ -11,21 +11,76 @@ class Resize : public ::testing::Test {
  protected:
   Image output(const std::string& name) const { return image_of(file_.at("output." + name)); }
 
-  const SafetensorsFile file_{golden("resize/data.safetensors")};
+  const SafetensorsFile file_{golden("cases/eval/resize/data.safetensors")};
   const Image photo_ = image_of(file_.at("input.photo"));
 };
 
 // The case allows 1; the method is PIL's own, so nothing is left.
-TEST_F(Resize, BicubicEqualsPil) {
+TEST_F(Resize, RoundedResizingEqualsPil) {
   int cases = 0;
-  for (const auto& item : file_.tensors()) {
-    const std::string prefix = "output.pil_bicubic_u8_";
-    if (!item.first.starts_with(prefix)) continue;
-    const Image expected = image_of(item.second);
-    EXPECT_EQ(largest_difference(resize_bicubic(photo_, expected.height, expected.width), expected), 0) << item.first;
-    ++cases;
+  for (const auto& [prefix, resize] :
+       {std::pair("output.pil_bicubic_u8_", &resize_bicubic), std::pair("output.pil_lanczos_u8_", &resize_lanczos)}) {
+    for (const auto& item : file_.tensors()) {
+      if (!item.first.starts_with(prefix)) continue;
+      const Image expected = image_of(item.second);
+      EXPECT_EQ(largest_difference(resize(photo_, expected.height, expected.width), expected), 0) << item.first;
+      ++cases;
+    }
   }
-  EXPECT_EQ(cases, 3);
+  EXPECT_EQ(cases, 6);
+}
+
+// Largest difference of planes [3, H, W] from a stored float image [h, w, 3] at every `stride`-th place.
+double difference(const std::vector<float>& planes, int64_t height, int64_t width, const TensorView& view,
+                  int64_t stride) {
+  const auto* expected = reinterpret_cast<const float*>(view.bytes.data());
+  double largest = 0;
+  for (int64_t y = 0; y < view.shape[0]; ++y)
+    for (int64_t x = 0; x < view.shape[1]; ++x)
+      for (int64_t c = 0; c < 3; ++c) {
+        const float value = planes[static_cast<size_t>((c * height + y * stride) * width + x * stride)];
+        largest = std::max<double>(largest, std::abs(value - expected[(y * view.shape[1] + x) * 3 + c]));
+      }
+  return largest;
+}
+
+// The case allows 0.01 on the scale of 0..255.
+TEST_F(Resize, FloatResizingEqualsTheEvaluators) {
+  const std::map<std::string, Resampling> methods = {{"clean", Resampling::bicubic},
+                                                     {"lanczos_float", Resampling::lanczos},
+                                                     {"box_float", Resampling::box},
+                                                     {"legacy_pytorch", Resampling::bilinear},
+                                                     {"tf1_bilinear", Resampling::tf1_bilinear}};
+  int cases = 0;
+  for (const auto& [method, resampling] : methods)
+    for (const auto& [name, view] : file_.tensors()) {
+      if (!name.starts_with(cat("output.", method, "_"))) continue;
+      const bool sparse = name.ends_with("_299_stride4");
+      const int64_t height = sparse ? 299 : view.shape[0], width = sparse ? 299 : view.shape[1];
+      std::vector<float> planes(static_cast<size_t>(3 * height * width));
+      resize_planes(photo_, resampling, height, width, planes);
+      EXPECT_LT(difference(planes, height, width, view, sparse ? 4 : 1), 0.005) << name;
+      ++cases;
+    }
+  EXPECT_EQ(cases, 18);
+}
+
+TEST_F(Resize, GreyGivesThreeEqualPlanes) {
+  Image grey{photo_.height, photo_.width, 1, {}};
+  for (size_t i = 0; i < photo_.pixels.size(); i += 3) grey.pixels.push_back(photo_.pixels[i]);
+  std::vector<float> one(3 * 40 * 50), three(one.size());
+  resize_planes(grey, Resampling::bicubic, 40, 50, one);
+  resize_planes(photo_, Resampling::bicubic, 40, 50, three);
+  for (size_t i = 0; i < one.size(); ++i) ASSERT_EQ(one[i], three[i % 2000]);
+  EXPECT_THROW(resize_planes(photo_, Resampling::box, 40, 50, std::span(one).first(100)), InternalError);
+}
+
+TEST_F(Resize, LongEdgeIsCutAsTorchvisionAndStyleganDo) {
+  const Image photo = crop(photo_, 0, 0, photo_.height, photo_.width - 9);
+  EXPECT_LE(largest_difference(resize_lanczos(crop_square(photo, true), 32, 32), output("long_edge_torchvision_u8_32")),
+            0);
+  EXPECT_LE(largest_difference(resize_lanczos(crop_square(photo, false), 32, 32), output("long_edge_stylegan_u8_32")),
+            0);
 }
 
 TEST_F(Resize, CentreCropEqualsGuidedDiffusion) {

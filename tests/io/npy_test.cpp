@@ -68,6 +68,7 @@ TEST(Npy, HalfPrecision) {
   const std::string file = npy<uint16_t>("<f2", {8}, {0x3c00, 0xc000, 0x7bff, 0x0001, 0x8000, 0x7c00, 0xfc00, 0x0400});
   EXPECT_THAT(read_npy_float(file, "FILE").values,
               ElementsAre(1, -2, 65504, 0x1p-24f, 0, INFINITY, -INFINITY, 0x1p-14f));
+  EXPECT_THAT(read_npy_double(npy<double>("<f8", {1}, {1 + 0x1p-50}), "FILE").values, ElementsAre(1 + 0x1p-50));
   EXPECT_TRUE(std::isnan(read_npy_float(npy<uint16_t>("<f2", {1}, {0x7e00}), "FILE").values[0]));
 }
 

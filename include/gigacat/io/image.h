@@ -22,6 +22,8 @@ struct Image {
 struct DecodeOptions {
   uint8_t background = 255;            // what transparent pixels are composited on: 255 white, 0 black
   uint64_t most_pixels = 100'000'000;  // refused before decoding by the header's size
+  bool as_stored =
+      false;  // alpha dropped and no EXIF orientation, as PIL's open().convert("RGB"), which evaluators use
 };
 
 // What a file's first bytes say.
@@ -48,6 +50,29 @@ std::string encode_jpeg(const Image& image, int quality = 95);
 Image center_crop_adm(const Image& image, int64_t size);
 // PIL-bicubic (a = -0.5, antialias, rounded after each pass) to height x width.
 Image resize_bicubic(const Image& image, int64_t height, int64_t width);
+// The same with PIL's Lanczos (three lobes), box and bilinear (a triangle).
+Image resize_lanczos(const Image& image, int64_t height, int64_t width);
+Image resize_box(const Image& image, int64_t height, int64_t width);
+Image resize_bilinear(const Image& image, int64_t height, int64_t width);
+// The middle square of the short side. `half_to_even`: its offset is (long - short) / 2 rounded to the even neighbour,
+// as torchvision's center_crop does; otherwise rounded down, as StyleGAN's and CMMD's do.
+Image crop_square(const Image& image, bool half_to_even);
+// Short side to `size` by resize_bicubic, long side in proportion, rounded down, then the middle size x size cut with
+// offsets rounded to even. Source: OpenAI CLIP's preprocessing by torchvision.
+Image resize_and_crop_clip(const Image& image, int64_t size);
+
+// Resampling in float32 without rounding, as the evaluators of generated images do it.
+enum class Resampling {
+  tf1_bilinear,  // TensorFlow 1's resize_bilinear: no half-pixel centres, no antialias; guided-diffusion, StyleGAN
+  bilinear,      // half-pixel centres, no antialias; pytorch-fid, clean-fid's legacy_pytorch
+  bicubic,       // PIL's of mode F (a = -0.5, antialias), clipped to 0..255; clean-fid's clean
+  lanczos,       // PIL's of mode F, clipped
+  box,           // PIL's of mode F
+};
+// RGB or grey image to planes [3, height, width], 0..255 (grey: three equal planes). Errors: InternalError for other
+// channel counts or sizes that do not fit.
+void resize_planes(const Image& image, Resampling method, int64_t height, int64_t width, std::span<float> planes);
+
 Image crop(const Image& image, int64_t y, int64_t x, int64_t height, int64_t width);
 Image flip_horizontal(const Image& image);
 

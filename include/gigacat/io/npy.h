@@ -32,6 +32,12 @@ struct FloatArray {
   std::vector<float> values;
 };
 FloatArray read_npy_float(std::string_view bytes, std::string_view name);
+// The same with double values.
+struct DoubleArray {
+  std::vector<int64_t> shape;
+  std::vector<double> values;
+};
+DoubleArray read_npy_double(std::string_view bytes, std::string_view name);
 
 // The bytes of a .npy header for `descr` ("<f4", "|u1", "<i8", ...) and a shape, padded to 64.
 std::string npy_header(std::string_view descr, std::span<const int64_t> shape);

@@ -1,0 +1,86 @@
+// Metrics as functions of feature matrices. Letters: N real rows, M generated rows, D features, k neighbours.
+// All compute in double, in blocks of rows on the device that the features are on.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace gigacat::eval {
+
+// A figure made of several parts: subsets, splits, pairs.
+struct Score {
+  double mean = 0, spread = 0;  // population standard deviation
+  std::vector<double> each;
+};
+
+// Mean and spread of `each`. Errors: InternalError when it is empty.
+Score score_of(std::vector<double> each);
+
+// Squared maximum mean discrepancy of x [m, D] and y [m, D] with the kernel (x.y / D + 1)^3, with or without the
+// diagonal of the kernel matrices. Source: torch-fidelity metric_kid.
+double polynomial_mmd(const at::Tensor& x, const at::Tensor& y, bool unbiased);
+
+struct KidOptions {
+  int64_t subsets = 100, subset_size = 1000;
+  uint32_t seed = 2020;
+};
+// Kernel distance over random subsets of real [N, D] and fake [M, D]: the rows that torch-fidelity draws with this
+// seed. Errors: Error when a side has fewer rows than subset_size.
+Score kernel_distance(const at::Tensor& real, const at::Tensor& fake, const KidOptions& options);
+// The rows of each subset, [subsets, subset_size] int64, of real and of fake, as numpy.random.RandomState(seed).choice
+// draws them without replacement. Errors: as kernel_distance.
+std::pair<at::Tensor, at::Tensor> kernel_distance_rows(int64_t real, int64_t fake, const KidOptions& options);
+
+// Inception score of one stream of logits: exp(mean KL(p(y|x) || p(y))) of consecutive pieces. Memory does not depend
+// on N.
+class InceptionScore {
+ public:
+  // `total` images in `pieces` pieces of images [i * total / pieces, (i + 1) * total / pieces).
+  InceptionScore(int64_t total, int64_t pieces);
+  // logits [B, classes] of the images first, first + 1, ... Errors: InternalError past the total.
+  void add(const at::Tensor& logits, int64_t first);
+  // Sums of all pieces, for an exchange between ranks: [pieces, classes + 2] double; undefined before the first add().
+  at::Tensor& sums() { return sums_; }
+  // Makes the sums when this rank has added nothing.
+  void set_classes(int64_t classes);
+  Score score() const;
+
+ private:
+  int64_t total_, pieces_;
+  at::Tensor sums_;  // of p, of sum p log p, and the count
+};
+
+// Squared distance of each row of x [N, D] to its k-th nearest other row: [N]. Errors: Error when N <= k.
+at::Tensor squared_radii(const at::Tensor& x, int64_t k);
+
+struct PrecisionRecall {
+  double precision = 0;  // part of fake rows within the ball of any real row
+  double recall = 0;     // part of real rows within the ball of any fake row
+};
+// Balls reach to the k-th neighbour, their edge counts. Errors: as squared_radii. Source: guided-diffusion
+// ManifoldEstimator.
+PrecisionRecall precision_recall(const at::Tensor& real, const at::Tensor& fake, int64_t k);
+
+struct DensityCoverage {
+  double precision = 0, recall = 0;  // as above, the edge left out
+  double density = 0;                // real balls that hold a fake row, over k, averaged over fake rows
+  double coverage = 0;               // part of real rows with a fake row in their ball
+};
+// real [N, D], fake [M, D]. Errors: as squared_radii. Source: prdc 0.2.
+DensityCoverage density_coverage(const at::Tensor& real, const at::Tensor& fake, int64_t k);
+
+// Discrepancy of CLIP embeddings real [N, D] and fake [M, D], normalised here: biased, Gaussian kernel of sigma 10,
+// times 1000. Source: cmmd.
+double cmmd(const at::Tensor& real, const at::Tensor& fake);
+
+// Cosines of image [B, D] and text [B, D] embeddings: [B].
+at::Tensor clip_scores(const at::Tensor& image, const at::Tensor& text);
+
+// Rows of float32 features [N, D] that metrics keep, and what their distances need at once, in bytes.
+double kept_bytes(int64_t rows, int64_t width);
+double distance_bytes(int64_t real, int64_t fake, int64_t width);
+
+}  // namespace gigacat::eval

@@ -1,0 +1,136 @@
+// Letters: N real rows, M generated rows, D features, B rows of a block.
+#include "gigacat/eval/metrics.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "eval/numpy_random.h"
+#include "gigacat/core/error.h"
+
+namespace gigacat::eval {
+namespace {
+
+at::Tensor rows_of(const std::vector<int64_t>& indices) { return at::tensor(indices, at::kLong); }
+
+// Sum of (x_i . y_j / D + 1)^3 over all pairs.
+at::Tensor kernel(const at::Tensor& x, const at::Tensor& y) {
+  return (at::matmul(x, y.t()) / static_cast<double>(x.size(1)) + 1).pow(3);
+}
+
+// Mean of exp(-|x - y|^2 / (2 sigma^2)) over all pairs of rows of length 1.
+double mean_gaussian(const at::Tensor& x, const at::Tensor& y, double sigma) {
+  constexpr int64_t kRows = 1024;
+  double sum = 0;
+  for (const at::Tensor& block : x.split(kRows)) {
+    const at::Tensor squared = 2 - 2 * at::matmul(block, y.t());  // [B, M]
+    sum += (squared / (-2 * sigma * sigma)).exp().sum().item<double>();
+  }
+  return sum / static_cast<double>(x.size(0)) / static_cast<double>(y.size(0));
+}
+
+at::Tensor normalised(const at::Tensor& rows) {
+  const at::Tensor wide = rows.to(at::kDouble);
+  return wide / wide.norm(2, {1}, /*keepdim=*/true);
+}
+
+}  // namespace
+
+Score score_of(std::vector<double> each) {
+  GIGACAT_CHECK(!each.empty());
+  Score score;
+  const auto count = static_cast<double>(each.size());
+  score.mean = std::accumulate(each.begin(), each.end(), 0.0) / count;
+  for (const double value : each) score.spread += (value - score.mean) * (value - score.mean);
+  score.spread = std::sqrt(score.spread / count);
+  score.each = std::move(each);
+  return score;
+}
+
+double polynomial_mmd(const at::Tensor& x, const at::Tensor& y, bool unbiased) {
+  GIGACAT_CHECK(x.sizes() == y.sizes() && x.dim() == 2, x.sizes(), " and ", y.sizes());
+  const at::NoGradGuard no_grad;
+  const at::Tensor a = x.to(at::kDouble), b = y.to(at::kDouble);
+  const at::Tensor xx = kernel(a, a), yy = kernel(b, b), xy = kernel(a, b);
+  const auto m = static_cast<double>(a.size(0));
+  at::Tensor within = xx.sum() + yy.sum();
+  if (unbiased) within -= xx.trace() + yy.trace();
+  return within.item<double>() / (unbiased ? m * (m - 1) : m * m) - 2 * xy.sum().item<double>() / (m * m);
+}
+
+std::pair<at::Tensor, at::Tensor> kernel_distance_rows(int64_t real, int64_t fake, const KidOptions& options) {
+  const int64_t size = options.subset_size;
+  if (std::min(real, fake) < size)
+    fail("kid draws subsets of ", size, " images, but one side has ", std::min(real, fake));
+  NumpyRandom random(options.seed);
+  std::vector<at::Tensor> of_real, of_fake;
+  for (int64_t i = 0; i < options.subsets; ++i) {
+    of_real.push_back(rows_of(random.choice(real, size)));
+    of_fake.push_back(rows_of(random.choice(fake, size)));
+  }
+  return {at::stack(of_real), at::stack(of_fake)};
+}
+
+Score kernel_distance(const at::Tensor& real, const at::Tensor& fake, const KidOptions& options) {
+  const auto [of_real, of_fake] = kernel_distance_rows(real.size(0), fake.size(0), options);
+  std::vector<double> each;
+  for (int64_t i = 0; i < options.subsets; ++i)
+    each.push_back(polynomial_mmd(real.index_select(0, of_real[i].to(real.device())),
+                                  fake.index_select(0, of_fake[i].to(fake.device())), /*unbiased=*/true));
+  return score_of(std::move(each));
+}
+
+InceptionScore::InceptionScore(int64_t total, int64_t pieces) : total_(total), pieces_(pieces) {
+  GIGACAT_CHECK(pieces > 0 && total >= pieces, total, " images in ", pieces, " pieces");
+}
+
+void InceptionScore::set_classes(int64_t classes) {
+  if (!sums_.defined()) sums_ = at::zeros({pieces_, classes + 2}, at::kDouble);
+}
+
+void InceptionScore::add(const at::Tensor& logits, int64_t first) {
+  const at::NoGradGuard no_grad;
+  const int64_t classes = logits.size(1), last = first + logits.size(0);
+  GIGACAT_CHECK(first >= 0 && last <= total_, first, " to ", last, " of ", total_);
+  set_classes(classes);
+  const at::Tensor log_p = logits.detach().to(at::kCPU).to(at::kDouble).log_softmax(1), p = log_p.exp();
+  const at::Tensor entropy = (p * log_p).sum(1);
+  for (int64_t piece = 0; piece < pieces_; ++piece) {
+    const int64_t begin = std::max(first, piece * total_ / pieces_);
+    const int64_t end = std::min(last, (piece + 1) * total_ / pieces_);
+    if (begin >= end) continue;
+    sums_[piece].narrow(0, 0, classes) += p.slice(0, begin - first, end - first).sum(0);
+    sums_[piece][classes] += entropy.slice(0, begin - first, end - first).sum();
+    sums_[piece][classes + 1] += static_cast<double>(end - begin);
+  }
+}
+
+Score InceptionScore::score() const {
+  GIGACAT_CHECK(sums_.defined());
+  const int64_t classes = sums_.size(1) - 2;
+  std::vector<double> each;
+  for (int64_t piece = 0; piece < pieces_; ++piece) {
+    const double count = sums_[piece][classes + 1].item<double>();
+    GIGACAT_CHECK(count > 0, "piece ", piece);
+    const at::Tensor mean = sums_[piece].narrow(0, 0, classes) / count;
+    const double cross = at::xlogy(mean, mean).sum().item<double>();
+    each.push_back(std::exp(sums_[piece][classes].item<double>() / count - cross));
+  }
+  return score_of(std::move(each));
+}
+
+double cmmd(const at::Tensor& real, const at::Tensor& fake) {
+  constexpr double kSigma = 10, kScale = 1000;
+  const at::NoGradGuard no_grad;
+  const at::Tensor x = normalised(real), y = normalised(fake);
+  return kScale * (mean_gaussian(x, x, kSigma) + mean_gaussian(y, y, kSigma) - 2 * mean_gaussian(x, y, kSigma));
+}
+
+at::Tensor clip_scores(const at::Tensor& image, const at::Tensor& text) {
+  GIGACAT_CHECK(image.sizes() == text.sizes(), image.sizes(), " and ", text.sizes());
+  const at::NoGradGuard no_grad;
+  return (normalised(image) * normalised(text)).sum(1);
+}
+
+}  // namespace gigacat::eval
