@@ -161,6 +161,13 @@ void Case::compare(const std::string& output, const at::Tensor& computed) {
     problems_.push_back(gigacat::cat(output, " is ", actual.sizes(), ", expected ", expected.sizes()));
     return;
   }
+  const nlohmann::json& rule = description_["tolerance"];
+  if (rule.contains("abs") && rule.contains("rel")) {
+    const double size = expected.numel() ? expected.abs().max().item<double>() : 0;
+    const double by = expected.numel() ? (actual - expected).abs().max().item<double>() : 0;
+    judge(output, by, rule["abs"].get<double>() + rule["rel"].get<double>() * size);
+    return;
+  }
   const bool vectors = description_["tolerance"].contains("entry_or_row");
   const bool by_entry = vectors && ends_with(output, "norm"), by_row = vectors && ends_with(output, "head");
   const double factor = factor_of(output, by_entry || by_row);
@@ -210,9 +217,7 @@ void Case::compare_within(const std::string& output, const at::Tensor& computed,
     problems_.push_back(gigacat::cat(output, " is ", actual.sizes(), ", expected ", expected.sizes()));
     return;
   }
-  const double off = (actual - expected).abs().max().item<double>();
-  if (!(off <= allowed)) problems_.push_back(gigacat::cat(output, " is off by ", off, ", allowed ", allowed));
-  if (allowed > 0) worst_ = std::max(worst_, off / allowed);
+  judge(output, (actual - expected).abs().max().item<double>(), allowed);
 }
 
 void Case::compare_relative(const std::string& output, const at::Tensor& computed, double allowed) {
@@ -228,6 +233,14 @@ double Case::tolerance(const std::string& key, const std::string& below) const {
   if (!all.contains(key) || (!below.empty() && !all[key].contains(below)))
     fail(name_, " has no tolerance ", key, below.empty() ? "" : "/", below);
   return below.empty() ? all[key] : all[key][below];
+}
+
+void Case::judge(const std::string& output, double off, double allowed) {
+  compared_.insert(output);
+  if (!(std::isfinite(off) && off <= allowed))
+    problems_.push_back(gigacat::cat(output, " is off by ", off, ", allowed ", allowed));
+  else if (allowed > 0)
+    worst_ = std::max(worst_, off / allowed);
 }
 
 void Case::compare_vectors(const std::string& prefix, const std::vector<at::Tensor>& values) {

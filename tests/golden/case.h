@@ -66,6 +66,8 @@ class Case {
   // An output that records what is not to be matched.
   void leave_out(const std::string& output) { compared_.insert(output); }
   const nn::TensorMap& data() const { return data_; }
+  // Counts an output as compared: it is off by that much, of what is allowed.
+  void judge(const std::string& output, double off, double allowed);
   // Norms and first values of one tensor per parameter: compares PREFIX_norm and PREFIX_head. Undefined entries count
   // as zero.
   void compare_vectors(const std::string& prefix, const std::vector<at::Tensor>& values);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/autocast_mode.h>
+#include <ATen/core/Tensor.h>
 
 namespace gigacat::nn {
 
@@ -31,6 +32,14 @@ class AutocastScope {
   }
   at::DeviceType device_;
   AutocastState before_;
+};
+
+// While one lives, operations on the tensor's device run in the types they are given. GigaGAN's islands of float32 are
+// those that hold one: demodulation, channel norms, distances of L2 attention, minibatch deviation, and the losses.
+class FloatIsland : public AutocastScope {
+ public:
+  explicit FloatIsland(const at::Tensor& x)
+      : AutocastScope(x.device().type(), {false, AutocastState::current(x.device().type()).type}) {}
 };
 
 }  // namespace gigacat::nn
