@@ -44,6 +44,7 @@ json settings_of(const SampleRequest& request, const WeightSource& source, const
                    {"truncation", request.truncation},
                    {"guidance", request.guidance},
                    {"all_stages", request.all_stages}};
+  if (!request.prompts.empty()) settings["prompts"] = request.prompts;
   if (request.seeds.empty())
     settings["seed"] = request.seed;
   else

@@ -18,7 +18,7 @@ constexpr int64_t kRows = 8;
 Sampler::Sampler(const WeightSource& source, const SampleRequest& request, at::Device device)
     : device_(device),
       rows_(device.is_cuda() ? (request.batch + kRows - 1) / kRows * kRows : kRows),
-      options_{request.truncation, request.guidance, request.all_stages},
+      options_{request.truncation, request.guidance, request.all_stages, {}},
       config_(train::parse_config(read_file(source.config), source.config.string(), request.overrides)),
       shape_(config_->image_shape()),
       space_(config_->open_space(device)) {
@@ -27,6 +27,10 @@ Sampler::Sampler(const WeightSource& source, const SampleRequest& request, at::D
                      " channels, which only their autoencoder turns into images: give autoencoder.kind=... and "
                      "autoencoder.weights=...");
   recipes::Recipe& recipe = *config_->recipe;
+  prompts_ = recipe.prompts();
+  if (prompts_.empty() && !request.prompts.empty())
+    fail<UsageError>("--prompt: ", source.origin.string(), " is a model of classes, not of text: give --labels");
+  if (!request.prompts.empty()) prompts_ = request.prompts;
   recipe.build(shape_, static_cast<uint64_t>(config_->seed));
   nn::load_state(recipe.generator(), nn::read_tensors(source.weights), source.weights.string());
   recipe.generator().to(device);
@@ -47,9 +51,14 @@ at::Tensor Sampler::images(std::span<const Item> items) const {
     latents.push_back(latents.back());
     labels.push_back(labels.back());
   }
-  const at::Tensor y = at::tensor(labels, at::kLong).to(device_);
-  const at::Tensor x = recipe.sample(recipe.generator(), at::cat(latents), y, options_);  // [K, B, C, H, W]
-  const at::Tensor rgb = space_.decode(x.flatten(0, 1));                                  // [K * B, C, H, W]
+  recipes::SampleOptions options = options_;
+  at::Tensor y = at::tensor(labels, at::kLong).to(device_);
+  if (!prompts_.empty()) {
+    for (const int64_t label : labels) options.captions.push_back(prompts_[static_cast<size_t>(label)]);
+    y = at::zeros_like(y);
+  }
+  const at::Tensor x = recipe.sample(recipe.generator(), at::cat(latents), y, options);  // [K, B, C, H, W]
+  const at::Tensor rgb = space_.decode(x.flatten(0, 1));                                 // [K * B, C, H, W]
   return rgb.to(at::kCPU, at::kFloat).unflatten(0, {x.size(0), x.size(1)}).contiguous();
 }
 

@@ -22,7 +22,8 @@ class Sampler {
 
   // Samples of one call of the networks; fewer are filled up.
   int64_t rows() const { return rows_; }
-  int64_t num_classes() const { return shape_.num_classes; }
+  // Classes, or prompts of a model of text.
+  int64_t num_classes() const { return prompts_.empty() ? shape_.num_classes : std::ssize(prompts_); }
   // Of the images of a sample.
   int64_t stages() const { return stages_; }
   // Kind and weights of the autoencoder.
@@ -41,6 +42,7 @@ class Sampler {
   recipes::SampleOptions options_;
   std::unique_ptr<train::RunConfig> config_;
   recipes::ImageShape shape_;
+  std::vector<std::string> prompts_;
   pretrained::LatentSpace space_;
 };
 

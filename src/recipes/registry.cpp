@@ -13,6 +13,7 @@ std::vector<Entry>& table() {
   static std::vector<Entry> entries{
       {"gat", make_gat},
       {"cat", make_cat},
+      {"gigagan", make_gigagan},
   };
   return entries;
 }

@@ -7,5 +7,6 @@ namespace gigacat::recipes {
 
 std::unique_ptr<Recipe> make_gat();
 std::unique_ptr<Recipe> make_cat();
+std::unique_ptr<Recipe> make_gigagan();
 
 }  // namespace gigacat::recipes

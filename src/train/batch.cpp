@@ -72,6 +72,7 @@ std::vector<MicroBatch> to_device(data::HostBatch host, const BatchOptions& opti
     recipes::Batch& batch = micro.batch;
     batch.draws = micro.draws.get();
     batch.step = host.step;
+    batch.group = options.group;
     const at::Tensor rows = part(values, m);
     batch.images = to_images(rows, host.content, *micro.draws, options);
     if (is_bytes(host.content) && host.channels == 3) batch.raw = rows;

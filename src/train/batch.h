@@ -25,6 +25,7 @@ struct BatchOptions {
   int64_t num_classes = 1;  // labels at or over it are refused
   double latent_scale = 1, latent_shift = 0;
   at::Device device = at::kCPU;
+  dist::Group* group = nullptr;
 };
 
 // The `parts` micro-batches of a rank's batch: part m holds the rows m, m + parts, ..., so that a part holds the same

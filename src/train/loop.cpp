@@ -27,13 +27,14 @@ class Frozen {
   const std::vector<at::Tensor>& parameters_;
 };
 
-BatchOptions batch_options(const RunConfig& config, at::Device device) {
+BatchOptions batch_options(const RunConfig& config, dist::Group& group) {
   return {.seed = static_cast<uint64_t>(config.seed),
           .parts = config.train.accumulate,
           .num_classes = config.image_shape().num_classes,
           .latent_scale = config.data.latent_scale,
           .latent_shift = config.data.latent_shift,
-          .device = device};
+          .device = group.device(),
+          .group = &group};
 }
 
 }  // namespace
@@ -47,7 +48,7 @@ Loop::Loop(RunConfig& config, const dist::Environment& environment, const TrainO
       group_(*made_.group),
       recipe_(state_.recipe),
       precision_(config.train.precision, made_.device),
-      batch_options_(batch_options(config, made_.device)),
+      batch_options_(batch_options(config, group_)),
       reuse_fakes_(config.train.reuse_fakes && config.train.accumulate == 1),
       first_step_(state_.step),
       watch_(made_.device) {

@@ -45,7 +45,8 @@ double mean_distance(const at::Tensor& images, const std::vector<int64_t>& label
 
 Snapshot::Snapshot(recipes::Recipe& recipe, const pretrained::LatentSpace& space, int64_t num_classes, int64_t count,
                    uint64_t seed, at::Device device)
-    : recipe_(recipe), space_(space), seed_(seed), device_(device) {
+    : recipe_(recipe), space_(space), seed_(seed), device_(device), prompts_(recipe.prompts()) {
+  if (!prompts_.empty()) num_classes = std::ssize(prompts_);
   for (int64_t i = 0; i < count; ++i) grid_labels_.push_back(i % num_classes);
   for (int64_t i = 0; i < kDiversity; ++i) diversity_labels_.push_back(i / kOfAClass % num_classes);
 }
@@ -67,9 +68,15 @@ at::Tensor Snapshot::draw(torch::nn::Module& generator, const std::vector<int64_
   for (int64_t first = 0; first < count; first += kChunk) {
     std::vector<int64_t> indices(static_cast<size_t>(std::min(kChunk, count - first)));
     std::iota(indices.begin(), indices.end(), first);
-    const at::Tensor y = at::tensor(labels, at::kLong).narrow(0, first, std::ssize(indices)).to(device_);
+    recipes::SampleOptions options;
+    at::Tensor y = at::tensor(labels, at::kLong).narrow(0, first, std::ssize(indices)).to(device_);
+    if (!prompts_.empty()) {
+      for (const int64_t i : indices)
+        options.captions.push_back(prompts_[static_cast<size_t>(labels[static_cast<size_t>(i)])]);
+      y = at::zeros_like(y);
+    }
     const at::Tensor z = recipe_.latent(seed_, indices, device_);
-    drawn.push_back(recipe_.sample(generator, z, y, {}).select(0, -1));  // [K, B, C, H, W] -> [B, C, H, W]
+    drawn.push_back(recipe_.sample(generator, z, y, options).select(0, -1));  // [K, B, C, H, W] -> [B, C, H, W]
   }
   generator.train(training);
   return at::cat(drawn);

@@ -23,7 +23,8 @@ double mean_distance(const at::Tensor& images, const std::vector<int64_t>& label
 
 class Snapshot {
  public:
-  // `count` samples with labels 0, 1, ... in turn; latents of `seed`. `recipe` and `space` must outlive it.
+  // `count` samples with labels 0, 1, ..., or the recipe's prompts, in turn; latents of `seed`. `recipe` and `space`
+  // must outlive it.
   Snapshot(recipes::Recipe& recipe, const pretrained::LatentSpace& space, int64_t num_classes, int64_t count,
            uint64_t seed, at::Device device);
   // The samples of `generator` as a picture.
@@ -37,7 +38,8 @@ class Snapshot {
   const pretrained::LatentSpace& space_;
   uint64_t seed_;
   at::Device device_;
-  std::vector<int64_t> grid_labels_, diversity_labels_;
+  std::vector<std::string> prompts_;
+  std::vector<int64_t> grid_labels_, diversity_labels_;  // of models of text: numbers of prompts
 };
 
 }  // namespace gigacat::train

@@ -4,6 +4,8 @@
 #include <cstdio>
 
 #include "cli.h"
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
 #include "gigacat/dist/device.h"
 #include "launch.h"
@@ -13,8 +15,16 @@ namespace {
 
 struct Flags {
   apply::SampleRequest request;
+  std::string prompts;  // file
   int ranks = 1;
 };
+
+// Lines of a file that are not empty, behind those that are there.
+void read_prompts(const std::string& file, std::vector<std::string>& prompts) {
+  for (const std::string& line : split(read_file(file), '\n'))
+    if (const std::string prompt = trim(line); !prompt.empty()) prompts.push_back(prompt);
+  if (prompts.empty()) fail<UsageError>("--prompts: ", file, " holds no caption");
+}
 
 int run(const Flags& flags) {
   check_overrides(flags.request.overrides);
@@ -30,12 +40,18 @@ int run(const Flags& flags) {
   return kOk;
 }
 
-void add_choice_flags(CLI::App& command, apply::SampleRequest& request) {
+void add_choice_flags(CLI::App& command, apply::SampleRequest& request, std::string& prompts) {
   const std::string group = "Which samples";
   command.add_option("--labels,--class", request.labels, "classes, cycled: all, or a list as 0,1,4-6")
       ->type_name("LIST")
       ->capture_default_str()
       ->group(group);
+  command.add_option("--prompt", request.prompts, "captions of a model of text, cycled; one for each --prompt")
+      ->type_name("TEXT")
+      ->excludes("--labels")
+      ->allow_extra_args(false)
+      ->group(group);
+  command.add_option("--prompts", prompts, "file of captions, one in a line")->type_name("FILE")->group(group);
   command.add_option("--count", request.count, "samples of one seed")
       ->type_name("N")
       ->capture_default_str()
@@ -83,14 +99,17 @@ void add_sample(CLI::App& app, Chosen& chosen) {
       ->type_name("OUT")
       ->required();
   add_overrides(*command, request.overrides);
-  add_choice_flags(*command, request);
+  add_choice_flags(*command, request, flags->prompts);
   add_drawing_flags(*command, request);
   command->add_option("--batch", request.batch, "samples at once on a GPU")
       ->type_name("N")
       ->capture_default_str()
       ->group("Processes");
   add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
-  command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+  command->callback([flags, &chosen] {
+    if (!flags->prompts.empty()) read_prompts(flags->prompts, flags->request.prompts);
+    chosen = [flags] { return run(*flags); };
+  });
 }
 
 }  // namespace gigacat::cli

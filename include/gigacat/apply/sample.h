@@ -14,6 +14,8 @@ struct SampleRequest {
   std::filesystem::path from;  // run folder, checkpoint folder, or a generator .safetensors with config.yaml beside it
   std::filesystem::path out;   // folder for PNGs, or a file .png (grid) or .npz (arr_0)
   std::string labels = "all";  // "all" (cycled), or a list and ranges, cycled too: "0,1,4-6"
+  // Of a model of text: captions, cycled; empty: those of its config. `labels` then counts prompts.
+  std::vector<std::string> prompts;
   std::string seeds;           // "0,1,4-6": one sample each; empty: `count` samples of `seed`
   int64_t count = 64, seed = 0;
   int64_t batch = 32;  // samples at once on a GPU; a CPU takes 8, which is no slower and gives equal bits for any batch

@@ -26,6 +26,7 @@ struct Batch {
   std::vector<std::string> captions;  // [B] or empty
   int64_t step = 0;
   const Draws* draws = nullptr;
+  dist::Group* group = nullptr;  // of the ranks that share the step; none: this process alone
 };
 
 // A scalar to differentiate and named figures for the log: detached, a scalar or one value per sample [B]; the log
@@ -39,6 +40,7 @@ struct SampleOptions {
   double truncation = 1.0;  // psi; 1 is off
   double guidance = 1.0;    // style guidance scale; 1 is off
   bool all_stages = false;
+  std::vector<std::string> captions;  // [B], of models of text; "" or none: unconditional
 };
 
 using models::ImageShape;
@@ -51,7 +53,8 @@ struct Cost {
   double activation_bytes = 0;  // float32, of one sample, both halves of the step, without checkpointing
 };
 
-// B batch, K images of a sample (stages, pyramid levels), C channels, H x W; the trainer calls it in the order of its methods.
+// B batch, K images of a sample (stages, pyramid levels), C channels, H x W; the trainer calls it in the order of its
+// methods.
 class Recipe {
  public:
   virtual ~Recipe() = default;
@@ -71,7 +74,11 @@ class Recipe {
   virtual double generator_lr_scale() const { return 1; }
   virtual double discriminator_lr_scale() const { return 1; }
 
-  // Fakes of a batch: [K, B, C, H, W], coarse first, with or without a graph to the generator's weights.
+  // Captions that sample grids of a model of text are drawn for, cycled; empty: samples are drawn for labels.
+  virtual std::vector<std::string> prompts() const { return {}; }
+
+  // Fakes of a batch: [K, B, C, H, W], coarse first, or one row of a pyramid's levels for each sample [1, B, n]: what
+  // the recipe's own losses take. With or without a graph to the generator's weights.
   virtual at::Tensor generate(const Batch& batch, bool with_graph) = 0;
   // Losses. `fakes` come from generate(); the discriminator's are detached by the trainer.
   virtual Loss discriminator_loss(const Batch& batch, const at::Tensor& fakes) = 0;

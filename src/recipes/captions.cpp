@@ -1,0 +1,48 @@
+#include "recipes/captions.h"
+
+#include <ATen/Functions.h>
+
+namespace gigacat::recipes {
+
+void CaptionConfig::bind(config::Binder& b) {
+  b.field("encoder", encoder, "embedded",
+          "embedded: words are learned with the networks; or a frozen encoder whose features T reads",
+          {.choices = {"embedded", "fake"}, .source = "GigaGAN section 3: CLIP"});
+  b.field("tokenizer", tokenizer, "words", "of the embedded encoder: whole words, hashed; needs no vocabulary file",
+          {.choices = {"words"}});
+  b.field("dropout", dropout, 0.1, "share of captions that are left out, so that samples without a prompt can be drawn",
+          {.min = 0, .max = 1, .source = "open"});
+  b.field("prompts", prompts,
+          {"red heart", "green heart", "blue heart", "yellow heart", "smiling face", "cat", "tree", "car"},
+          "captions of the sample grids, cycled");
+  layers.bind(b);
+  b.check("prompts", [this] { return prompts.empty() ? "give at least one prompt" : ""; });
+}
+
+void CaptionReader::prepare() {
+  if (config_.encoder == "embedded") return;
+  const pretrained::TextImageSizes sizes = pretrained::text_image_sizes(config_.encoder);
+  config_.layers.features = sizes.text_width;
+  config_.layers.length = sizes.length;
+}
+
+models::gigagan::Captions CaptionReader::read(const std::vector<std::string>& captions, at::Device device) {
+  if (config_.encoder == "embedded") {
+    const pretrained::TokenIds tokens =
+        pretrained::word_ids(captions, config_.layers.length, config_.layers.vocabulary);
+    return {tokens.ids.to(device), tokens.end.to(device)};
+  }
+  if (!encoder_) encoder_ = pretrained::make_text_image_encoder(config_.encoder, device);
+  const auto read = encoder_->read(captions);
+  return {read.tokens, read.end};
+}
+
+std::vector<std::string> CaptionReader::dropped(std::vector<std::string> captions, const Draws& draws) const {
+  if (config_.dropout == 0) return captions;
+  const at::Tensor drop = draws.chance("caption.drop", config_.dropout).to(at::kCPU);  // [B]
+  for (size_t i = 0; i < captions.size(); ++i)
+    if (drop[static_cast<int64_t>(i)].item<float>() > 0) captions[i].clear();
+  return captions;
+}
+
+}  // namespace gigacat::recipes

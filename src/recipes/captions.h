@@ -1,0 +1,37 @@
+// Captions of a batch as the text layers take them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gigacat/core/config.h"
+#include "gigacat/models/gigagan/text.h"
+#include "gigacat/pretrained/text_image.h"
+#include "gigacat/recipes/draws.h"
+
+namespace gigacat::recipes {
+
+struct CaptionConfig {
+  std::string encoder, tokenizer;
+  std::vector<std::string> prompts;
+  double dropout;
+  models::gigagan::TextConfig layers{};
+  void bind(config::Binder& b);
+};
+
+class CaptionReader {
+ public:
+  explicit CaptionReader(CaptionConfig& config) : config_(config) {}
+  // Fits the text layers' sizes to the frozen encoder. Errors: UsageError for an unknown encoder.
+  void prepare();
+  models::gigagan::Captions read(const std::vector<std::string>& captions, at::Device device);
+  // A share of the captions, chosen by `purpose`, made empty: what an unconditional sample is told.
+  std::vector<std::string> dropped(std::vector<std::string> captions, const Draws& draws) const;
+
+ private:
+  CaptionConfig& config_;
+  std::unique_ptr<pretrained::TextImageEncoder> encoder_;
+};
+
+}  // namespace gigacat::recipes
