@@ -185,4 +185,15 @@ std::string ZipFile::read(const Entry& entry, uint64_t most) const {
   return out;
 }
 
+std::span<const std::byte> ZipFile::view(const Entry& entry) const {
+  const std::string path = file_->path().string();
+  const std::string member = cat(path, ": member '", shown(entry.name), "'");
+  if (entry.method != kZipStored) fail(member, " is packed; it must be stored");
+  const Bytes bytes = packed_bytes(file_->bytes(), entry, path);
+  if (entry.size != bytes.size()) fail(member, " is stored but its two sizes differ");
+  const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  if (crc != entry.crc32) fail(member, " is damaged (CRC-32)");
+  return bytes;
+}
+
 }  // namespace gigacat::io

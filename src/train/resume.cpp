@@ -47,6 +47,10 @@ std::optional<RunFolder> interrupted_run(const RunConfig& config) {
 void check_data(const Checkpoint& checkpoint, const std::string& identity, const std::vector<std::string>& allow) {
   const std::string before = checkpoint.state.at("data").at("identity").get<std::string>();
   if (before == identity) return;
+  if (before.empty()) {  // imported from another program, which does not tell
+    log::info("the imported run goes on with the data set ", identity.substr(0, 12));
+    return;
+  }
   const bool allowed =
       std::any_of(allow.begin(), allow.end(), [](const std::string& key) { return covers(key, "data.path"); });
   if (!allowed)

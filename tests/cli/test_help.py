@@ -6,7 +6,8 @@ import time
 from harness import SOURCE, CliTest, main, read_text
 
 COMMANDS = ["", "train", "sample", "data", "data emoji", "data encode", "data inspect", "config", "config show", "config check",
-            "config schema", "config docs", "info", "doctor", "version"]
+            "config schema", "config docs", "weights", "weights list", "weights get", "weights verify",
+            "weights where", "import", "export", "info", "doctor", "version"]
 
 
 class HelpTest(CliTest):
@@ -21,7 +22,7 @@ class HelpTest(CliTest):
                 self.assertIn("--help", text)
 
     def test_the_list_of_commands_is_complete(self):
-        for parent in ("", "data", "config"):
+        for parent in ("", "data", "config", "weights"):
             listed = re.findall(r"^  ([a-z]+) ", self.help_of(parent).split("Subcommands:")[1].split("Example:")[0], re.M)
             known = [c[len(parent):].strip() for c in COMMANDS if c.startswith(parent) and c != parent]
             self.assertEqual(sorted(listed), sorted(c for c in known if " " not in c), parent)

@@ -19,6 +19,9 @@ void add_sample(CLI::App& app, Chosen& chosen);
 void add_data(CLI::App& app, Chosen& chosen);
 void add_data_encode(CLI::App& data, Chosen& chosen);  // on `data`
 void add_config(CLI::App& app, Chosen& chosen);
+void add_weights(CLI::App& app, Chosen& chosen);
+void add_import(CLI::App& app, Chosen& chosen);
+void add_export(CLI::App& app, Chosen& chosen);
 void add_info(CLI::App& app, Chosen& chosen);
 void add_doctor(CLI::App& app, Chosen& chosen);
 void add_version(CLI::App& app, Chosen& chosen);

@@ -14,6 +14,9 @@ int run(int argc, char** argv) {
   add_sample(app, chosen);
   add_data(app, chosen);
   add_config(app, chosen);
+  add_weights(app, chosen);
+  add_import(app, chosen);
+  add_export(app, chosen);
   add_info(app, chosen);
   add_doctor(app, chosen);
   add_version(app, chosen);

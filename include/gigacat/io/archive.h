@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,10 @@ class ZipFile {
   int64_t find(std::string_view name) const;
   // Content, checked against its CRC-32; thread-safe. Errors: Error for a bad member or one larger than `most`.
   std::string read(const Entry& entry, uint64_t most = 1ull << 32) const;
+  // The mapped bytes of a member that is stored, checked against its CRC-32; they live as long as mapping().
+  // Errors: Error for a bad member and one that is packed.
+  std::span<const std::byte> view(const Entry& entry) const;
+  std::shared_ptr<const MappedFile> mapping() const { return file_; }
 
  private:
   std::shared_ptr<MappedFile> file_;
