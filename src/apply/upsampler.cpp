@@ -16,8 +16,8 @@ constexpr uint64_t kMemory = 1ull << 30;
 
 // [3, H, W] in [0, 1] of the first three channels.
 at::Tensor to_planes(const io::Image& image) {
-  const at::Tensor bytes = at::from_blob(const_cast<uint8_t*>(image.pixels.data()),
-                                         {image.height, image.width, image.channels}, at::kByte);
+  const at::Tensor bytes =
+      at::from_blob(const_cast<uint8_t*>(image.pixels.data()), {image.height, image.width, image.channels}, at::kByte);
   return bytes.narrow(2, 0, 3).permute({2, 0, 1}).to(at::kFloat).div_(255).contiguous();
 }
 
@@ -80,8 +80,8 @@ at::Tensor Upsampler::pass(const at::Tensor& image, int64_t number, const std::f
   const pretrained::AuraSrConfig& config = network_->config();
   if (folded_ != number) {
     at::Tensor z = at::empty({1, config.z_dim});
-    Stream(options_.seed, "upsample.z").normal(static_cast<uint64_t>(number), 0,
-                                               {z.data_ptr<float>(), static_cast<size_t>(config.z_dim)});
+    Stream(options_.seed, "upsample.z")
+        .normal(static_cast<uint64_t>(number), 0, {z.data_ptr<float>(), static_cast<size_t>(config.z_dim)});
     network_->fold(z.to(where_.device));
     folded_ = number;
   }

@@ -18,16 +18,21 @@ uint8_t blend(int color, int alpha, int background) {
   return static_cast<uint8_t>((color * alpha + background * (255 - alpha) + 127) / 255);
 }
 
-// One row of grey, BGR or BGRA samples to RGB.
+// One row of grey, BGR or BGRA samples to RGB or, when alpha is kept, RGBA.
 template <class Sample>
 void row_to_rgb(const Sample* from, int channels, int64_t width, const DecodeOptions& options, uint8_t* to) {
   const int red = channels == 1 ? 0 : 2, green = channels == 1 ? 0 : 1;
-  for (int64_t x = 0; x < width; ++x, from += channels, to += 3) {
+  const bool keep = options.keep_alpha && channels == 4;
+  for (int64_t x = 0; x < width; ++x, from += channels, to += keep ? 4 : 3) {
     to[0] = high_byte(from[red]);
     to[1] = high_byte(from[green]);
     to[2] = high_byte(from[0]);
     if (channels != 4 || options.as_stored) continue;
     const int alpha = high_byte(from[3]);
+    if (keep) {
+      to[3] = static_cast<uint8_t>(alpha);
+      continue;
+    }
     for (int c = 0; c < 3; ++c) to[c] = blend(to[c], alpha, options.background);
   }
 }
@@ -37,8 +42,9 @@ Image to_rgb(const cv::Mat& mat, const DecodeOptions& options, std::string_view 
   if ((depth != CV_8U && depth != CV_16U) || (channels != 1 && channels != 3 && channels != 4)) {
     fail(name, ": pixels of an unknown kind (", channels, " channels)");
   }
-  Image image{.height = mat.rows, .width = mat.cols, .channels = 3, .pixels = {}};
-  image.pixels.resize(static_cast<size_t>(image.height * image.width * 3));
+  Image image{
+      .height = mat.rows, .width = mat.cols, .channels = options.keep_alpha && channels == 4 ? 4 : 3, .pixels = {}};
+  image.pixels.resize(static_cast<size_t>(image.height * image.width * image.channels));
   for (int y = 0; y < mat.rows; ++y) {
     if (depth == CV_8U) {
       row_to_rgb(mat.ptr<uint8_t>(y), channels, image.width, options, image.row(y));
@@ -71,7 +77,7 @@ void clear_transparent_grey(cv::Mat& mat, const PngParts& parts, uint8_t backgro
 Image decode_png(Bytes bytes, std::string_view name, const ImageHeader& header, const DecodeOptions& options) {
   const PngParts parts = read_png(bytes, name);
   cv::Mat mat = decode_opencv(as_bytes(parts.file), cv::IMREAD_UNCHANGED, name, header);
-  if (!options.as_stored) clear_transparent_grey(mat, parts, options.background);
+  if (!options.as_stored && !options.keep_alpha) clear_transparent_grey(mat, parts, options.background);
   return to_rgb(mat, options, name);
 }
 

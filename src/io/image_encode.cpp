@@ -43,4 +43,9 @@ std::string encode_jpeg(const Image& image, int quality) {
   return encode(".jpg", image, {cv::IMWRITE_JPEG_QUALITY, quality});
 }
 
+std::string encode_webp(const Image& image, int quality) {
+  GIGACAT_CHECK(image.channels == 3 || image.channels == 4, image.channels, " channels");
+  return encode(".webp", image, {cv::IMWRITE_WEBP_QUALITY, quality});
+}
+
 }  // namespace gigacat::io

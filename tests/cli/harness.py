@@ -117,21 +117,38 @@ def write_safetensors(path, tensors):
     return path
 
 
-def taesd_weights(path):
-    """A TAESD with random weights of the released shapes; the golden case lists them."""
-    with open(os.path.join(SOURCE, "tests/golden/cases/eval/taesd_formula/case.json")) as file:
-        entries = json.load(file)["weights"]
+def golden_weights(path, case):
+    """Random weights of the names, shapes and scales of a golden case."""
     draw = random.Random(7)
     noise = [draw.uniform(-1, 1) for _ in range(4093)]
     tensors = {}
-    for entry in entries:
+    for entry in case["weights"]:
         count = 1
         for side in entry["shape"]:
             count *= side
         scaled = array.array("f", [entry["offset"] + entry["scale"] * value for value in noise])
-        values = (scaled * (count // len(scaled) + 1))[:count]
-        tensors[entry["name"]] = (entry["shape"], values)
+        tensors[entry["name"]] = (entry["shape"], (scaled * (count // len(scaled) + 1))[:count])
     return write_safetensors(path, tensors)
+
+
+def golden_case(name):
+    with open(os.path.join(SOURCE, "tests/golden/cases", name, "case.json")) as file:
+        return json.load(file)
+
+
+def taesd_weights(path):
+    """A TAESD with random weights."""
+    return golden_weights(path, golden_case("eval/taesd_formula"))
+
+
+def aura_sr(folder):
+    """A small AuraSR with random weights: its folder."""
+    os.makedirs(folder)
+    case = golden_case("gigagan/aura_sr_small")
+    golden_weights(os.path.join(folder, "model.safetensors"), case)
+    with open(os.path.join(folder, "config.json"), "w") as file:
+        json.dump(case["config"]["constructor"], file)
+    return folder
 
 
 def read_bytes(path):

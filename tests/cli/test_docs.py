@@ -5,7 +5,7 @@ import os
 import re
 import shlex
 
-from harness import SOURCE, CliTest, image_folder, main, read_text, taesd_weights
+from harness import SOURCE, CliTest, aura_sr, image_folder, main, read_text, taesd_weights
 
 PAGES = [SOURCE + "/README.md"] + sorted(glob.glob(SOURCE + "/docs/*.md"))
 ELSEWHERE = {  # commands that other tests or CI run as they are
@@ -37,6 +37,8 @@ class DocsTest(CliTest):
             if "--ranks" in words:
                 at = words.index("--ranks")
                 words[at] = "--world"
+        if words[0] == "upsample":
+            return self.gigacat("upsample", data + "/class0/000.png", "-o", self.path("large.png"), "--weights", self.upsampler)
         if words[:2] == ["data", "encode"]:
             words = words[:2] + [data, self.path("latents"), "data.resolution=32", "autoencoder.kind=taesd",
                                  "autoencoder.weights=" + taesd_weights(self.path("taesd.safetensors"))]
@@ -62,6 +64,7 @@ class DocsTest(CliTest):
         return self.gigacat(*words)
 
     def test_every_command_of_the_docs(self):
+        self.upsampler = aura_sr(self.path("aura"))
         self.images = image_folder(self.path("images"), size=32)
         self.gigacat("train", self.tiny(self.dir), "train.steps=2")
         self.the_run = self.run_folder(self.dir)

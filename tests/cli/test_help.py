@@ -5,7 +5,7 @@ import time
 
 from harness import SOURCE, CliTest, main, read_text
 
-COMMANDS = ["", "train", "sample", "data", "data emoji", "data encode", "data inspect", "config", "config show", "config check",
+COMMANDS = ["", "train", "sample", "upsample", "data", "data emoji", "data encode", "data inspect", "config", "config show", "config check",
             "config schema", "config docs", "weights", "weights list", "weights get", "weights verify",
             "weights where", "import", "export", "info", "doctor", "version"]
 

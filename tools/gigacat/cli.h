@@ -18,6 +18,7 @@ void add_train(CLI::App& app, Chosen& chosen);
 void add_sample(CLI::App& app, Chosen& chosen);
 void add_data(CLI::App& app, Chosen& chosen);
 void add_data_encode(CLI::App& data, Chosen& chosen);  // on `data`
+void add_upsample(CLI::App& app, Chosen& chosen);
 void add_config(CLI::App& app, Chosen& chosen);
 void add_weights(CLI::App& app, Chosen& chosen);
 void add_import(CLI::App& app, Chosen& chosen);

@@ -64,7 +64,7 @@ void add_data_encode(CLI::App& group, Chosen& chosen) {
   CLI::App* command = add_command(
       group, "encode", "turn images into latents of an autoencoder, as shards or in the layout of REPA",
       "gigacat data encode data/photos data/latents data.resolution=256 autoencoder.kind=taesd "
-      "autoencoder.weights=taef2\n\n"
+      "autoencoder.weights=taef2-encoder,taef2-decoder\n\n"
       "Keys: data.*, autoencoder.* as in a config, encode.layout (shards, repa), encode.piece, encode.flip, "
       "encode.keep_images.");
   auto flags = std::make_shared<Flags>();

@@ -12,6 +12,7 @@ int run(int argc, char** argv) {
   Chosen chosen;
   add_train(app, chosen);
   add_sample(app, chosen);
+  add_upsample(app, chosen);
   add_data(app, chosen);
   add_config(app, chosen);
   add_weights(app, chosen);

@@ -22,6 +22,7 @@ struct Image {
 struct DecodeOptions {
   uint8_t background = 255;            // what transparent pixels are composited on: 255 white, 0 black
   uint64_t most_pixels = 100'000'000;  // refused before decoding by the header's size
+  bool keep_alpha = false;             // RGBA where the file has an alpha channel
   bool as_stored =
       false;  // alpha dropped and no EXIF orientation, as PIL's open().convert("RGB"), which evaluators use
 };
@@ -44,6 +45,8 @@ Image decode_image(std::span<const std::byte> bytes, std::string_view name, cons
 // PNG of a grey (1), RGB (3) or RGBA (4) image.
 std::string encode_png(const Image& image, int compression = 3);
 std::string encode_jpeg(const Image& image, int quality = 95);
+// WebP of an RGB or RGBA image; quality over 100 is lossless.
+std::string encode_webp(const Image& image, int quality = 95);
 
 // Resampling as guided-diffusion's centre crop does it: box halvings while the short side is at least twice `size`,
 // then PIL's bicubic, then the middle size x size cut. Source: guided-diffusion image_datasets.center_crop_arr.
