@@ -84,9 +84,13 @@ bool continues(TextView text, TextView word) {
   return true;
 }
 
+// What parts words and belongs to none: spaces, and the one mark that the pattern takes for no letter and for no other
+// character either, because it ignores case and the mark's capital is a letter.
+bool parts_words(char32_t c) { return text::is_space(c) || c == 0x0345; }
+
 constexpr TextView kSpecial[] = {U"<start_of_text>", U"<end_of_text>"};
 
-// Length of the word at the front of `text`, which is no space: special words, contractions, letters, one number,
+// Length of the word at the front of `text`: special words, contractions, letters, one number,
 // others.
 size_t word_length(TextView text) {
   for (const TextView word : kSpecial)
@@ -97,7 +101,7 @@ size_t word_length(TextView text) {
   if (text::is_number(text[0])) return 1;
   const bool letters = text::is_letter(text[0]);
   size_t length = 1;
-  while (length < text.size() && text::is_letter(text[length]) == letters && !text::is_space(text[length]) &&
+  while (length < text.size() && text::is_letter(text[length]) == letters && !parts_words(text[length]) &&
          !text::is_number(text[length]))
     ++length;
   return length;
@@ -168,7 +172,7 @@ std::vector<int64_t> Tokenizer::encode(std::string_view utf8) const {
   const Text all = cleaned(utf8);
   std::vector<int64_t> ids;
   for (TextView rest = all; !rest.empty();) {
-    if (text::is_space(rest[0])) {
+    if (parts_words(rest[0])) {
       rest.remove_prefix(1);
       continue;
     }

@@ -48,6 +48,7 @@ namespace clip_parts {
 class Tower;
 }  // namespace clip_parts
 
+// A text and an image tower, or one of them. B images or texts, T tokens, D width, E embedding.
 class ClipImpl : public torch::nn::Module {
  public:
   explicit ClipImpl(const ClipConfig& config);
