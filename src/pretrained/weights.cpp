@@ -3,10 +3,15 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
+#include <utility>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/pretrained/known_weights.h"
+#include "gigacat/pretrained/recognise.h"
+#include "gigacat/pretrained/torch_file.h"
 
 namespace gigacat::pretrained {
 namespace {
@@ -36,11 +41,6 @@ constexpr Sign kSigns[] = {
     {"lin0.model.1.weight", "LPIPS heads"},
 };
 
-bool ends_as_pickle(const std::filesystem::path& file) {
-  const std::string end = file.extension().string();
-  return end == ".pt" || end == ".pth" || end == ".bin" || end == ".ckpt";
-}
-
 }  // namespace
 
 const at::Tensor& Weights::at(const std::string& name, const std::string& wanted) const {
@@ -50,11 +50,14 @@ const at::Tensor& Weights::at(const std::string& name, const std::string& wanted
 }
 
 Weights read_weights(const std::filesystem::path& file) {
-  if (ends_as_pickle(file)) fail(file.string(), " is a PyTorch file; turn it into safetensors first: gigacat import");
-  return {nn::read_tensors(file), file.string()};
+  if (!is_torch_file(file)) return {nn::read_tensors(file), file.string()};
+  nn::TensorMap tensors = TorchFile(file).tensors();
+  std::optional<Recognised> known = recognise(tensors);  // takes wrappers off the names
+  return {known ? std::move(known->tensors) : std::move(tensors), file.string()};
 }
 
-std::vector<std::filesystem::path> weight_files(const std::filesystem::path& path) {
+std::vector<std::filesystem::path> weight_files(const std::filesystem::path& given) {
+  const std::filesystem::path path = locate(given.string());
   if (!std::filesystem::is_directory(path)) return {path};
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(path))

@@ -9,6 +9,7 @@
 #include "gigacat/pretrained/features.h"
 #include "gigacat/pretrained/inception.h"
 #include "gigacat/pretrained/lpips.h"
+#include "gigacat/pretrained/torch_file.h"
 #include "pretrained/helpers.h"
 
 namespace gigacat::pretrained {
@@ -149,6 +150,18 @@ TEST(Dinov2, WeightsStayInTheFile) {
   EXPECT_FALSE(network->named_parameters()["norm.bias"].requires_grad());
 }
 
+TEST(Dinov2, FilesOfTorchAreRead) {
+  const TemporaryFolder folder;
+  const nn::TensorMap state = random_state(*Dinov2(kSmallDino));
+  std::vector<std::string> names;
+  for (const auto& item : state) names.push_back(item.first);
+  TorchWriter writer;
+  writer.write(folder / "d.pth", *writer.tensors(state, names));
+  const at::Tensor images = at::rand({1, 3, 28, 28});
+  EXPECT_TRUE(at::equal(load_dinov2(read_weights(folder / "d.pth"))->forward(images).cls,
+                        load_dinov2({state, "state"})->forward(images).cls));
+}
+
 TEST(Dinov2, HalfPrecision) {
   const Weights weights{random_state(*Dinov2(kSmallDino)), "state"};
   const at::Tensor images = at::rand({1, 3, 28, 28});
@@ -206,7 +219,7 @@ TEST(WrongFiles, AreNamed) {
   const std::string fault = error_of([&] { load_dinov2(cut); });
   EXPECT_THAT(fault, HasSubstr("missing: blocks.1.ls2.gamma"));
   EXPECT_THAT(fault, HasSubstr("norm.bias [3] for [64]"));
-  EXPECT_THAT(error_of([&] { read_weights("model.pth"); }), HasSubstr("gigacat import"));
+  EXPECT_THAT(error_of([&] { read_weights("absent.pth"); }), HasSubstr("absent.pth"));
 }
 
 TEST(Inception, FoldsBatchNorm) {

@@ -23,8 +23,8 @@ class FeatureEncoder {
 std::vector<std::string> feature_encoders();
 // Width F of an encoder's features. Errors: UsageError with the known names.
 int64_t feature_width(const std::string& name);
-// `weights`: the safetensors file of an encoder that needs one. The position grid is resampled as GAT does it.
-// Errors: UsageError with the known names or without weights; Error when the file holds another network.
+// `weights`: file or known name of an encoder's weights, where it needs them. The position grid is resampled as GAT
+// does it. Errors: UsageError with the known names or without weights; Error when the file holds another network.
 std::unique_ptr<FeatureEncoder> make_feature_encoder(const std::string& name, const std::string& weights,
                                                      at::Device device);
 

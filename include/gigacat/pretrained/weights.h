@@ -28,10 +28,11 @@ struct Weights {
   const at::Tensor& at(const std::string& name, const std::string& wanted) const;
 };
 
-// Tensors of a safetensors file, memory-mapped. Errors: Error, also for other formats, with what to do.
+// Tensors of a safetensors file or of one of torch.save, memory-mapped. Errors: Error naming the file and the fault.
 Weights read_weights(const std::filesystem::path& file);
-// The file itself, or the safetensors files of a folder by name. Errors: Error when there is none.
-std::vector<std::filesystem::path> weight_files(const std::filesystem::path& path);
+// The file that a path or a known name stands for (locate() of known_weights.h), or the safetensors files of a folder
+// in the order of their names. Errors: Error when there is none.
+std::vector<std::filesystem::path> weight_files(const std::filesystem::path& given);
 // First eight digits of the SHA-256 of one file, or of the digests of several.
 std::string short_hash(const std::vector<std::filesystem::path>& files);
 
