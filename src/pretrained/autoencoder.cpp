@@ -108,8 +108,8 @@ LoadOptions load_options(const AutoencoderConfig& config, at::Device device) {
 using Files = std::vector<std::filesystem::path>;
 
 // An encoder's and a decoder's file, or one with both. Of a folder: those that hold them, the whole before its halves.
-std::pair<Weights, Files> read_taesd(const std::filesystem::path& path) {
-  Weights all{{}, path.string()};
+std::pair<Weights, Files> read_taesd(const std::string& path) {
+  Weights all{{}, path};
   Files used;
   for (const auto& file : weight_files(path)) {
     Weights part = taesd_names(read_weights(file));
@@ -117,8 +117,8 @@ std::pair<Weights, Files> read_taesd(const std::filesystem::path& path) {
     if (encoder && decoder) return {std::move(part), {file}};
     if (!encoder && !decoder && std::filesystem::is_directory(path)) continue;
     if (all.has(encoder ? "encoder.0.weight" : "decoder.1.weight"))
-      fail(path.string(), " holds more than one TAESD ", encoder ? "encoder" : "decoder", ": ",
-           file.filename().string(), " is one too many");
+      fail(path, " holds more than one TAESD ", encoder ? "encoder" : "decoder", ": ", file.filename().string(),
+           " is one too many");
     all.tensors.merge(part.tensors);
     used.push_back(file);
   }
@@ -130,7 +130,8 @@ std::pair<Weights, Files> read_taesd(const std::filesystem::path& path) {
 void AutoencoderConfig::bind(config::Binder& b) {
   b.field("kind", kind, "identity", "identity: pixels; taesd: TAESD and its kin; kl: Stable Diffusion's and its kin",
           {.choices = {"identity", "taesd", "kl"}});
-  b.field("weights", weights, "", "safetensors file, or a folder that holds it", {.free_on_resume = true});
+  b.field("weights", weights, "", "file, folder or name of `gigacat weights list`; two halves with a comma between",
+          {.free_on_resume = true});
   b.field("precision", precision, "fp32", "of the autoencoder's arithmetic",
           {.choices = {"fp32", "bf16", "fp16"}, .free_on_resume = true});
   b.field("batch", batch, 8, "images that it takes at once", {.min = 1, .unit = "images", .free_on_resume = true});

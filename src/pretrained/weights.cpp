@@ -9,6 +9,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/text.h"
 #include "gigacat/pretrained/known_weights.h"
 #include "gigacat/pretrained/recognise.h"
 #include "gigacat/pretrained/torch_file.h"
@@ -56,13 +57,19 @@ Weights read_weights(const std::filesystem::path& file) {
   return {known ? std::move(known->tensors) : std::move(tensors), file.string()};
 }
 
-std::vector<std::filesystem::path> weight_files(const std::filesystem::path& given) {
-  const std::filesystem::path path = locate(given.string());
-  if (!std::filesystem::is_directory(path)) return {path};
+std::vector<std::filesystem::path> weight_files(const std::string& given) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(path))
-    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
-  if (files.empty()) fail(path.string(), " holds no .safetensors file");
+  for (const std::string& part : split(given, ',')) {
+    const std::filesystem::path path = locate(trim(part));
+    if (!std::filesystem::is_directory(path)) {
+      files.push_back(path);
+      continue;
+    }
+    const size_t before = files.size();
+    for (const auto& entry : std::filesystem::directory_iterator(path))
+      if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
+    if (files.size() == before) fail(path.string(), " holds no .safetensors file");
+  }
   std::sort(files.begin(), files.end());
   return files;
 }

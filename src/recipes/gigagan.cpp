@@ -75,8 +75,8 @@ class GigaGan : public Recipe {
     at::AutoGradMode grad(with_graph);
     const at::Tensor z = batch.draws->normal("z", {}, {generator_config_.z_dim});
     const gigagan::Text text = generator_->read(read(batch).captions);
-    const gigagan::Styles styles{generator_->style(z, text), {text}};
-    if (with_graph) styles_.push_back(styles.w.detach());
+    const Style styles = Style::of(generator_->style(z, text), text.local, text.mask);
+    if (with_graph) styles_.push_back(styles.w_of(0).detach());
     watch(styles);
     std::vector<at::Tensor> rows;
     for (const at::Tensor& level : generator_->synthesize(styles)) rows.push_back(level.flatten(1));
@@ -152,22 +152,26 @@ class GigaGan : public Recipe {
     return StreamDraws(seed, 0, indices, device).normal("sample.z", {}, {generator_config_.z_dim});
   }
 
-  at::Tensor sample(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
-                    const SampleOptions& options) override {
+  Style style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
+              const SampleOptions& options) override {
     at::NoGradGuard no_grad;
     auto& g = *generator.as<gigagan::Generator>();
     std::vector<std::string> captions = options.captions;
     captions.resize(static_cast<size_t>(labels.size(0)));
     const gigagan::Text text = g.read(reader_.read(captions, z.device()));
-    const at::Tensor w = g.style(z, text);
-    const gigagan::Styles styles{
-        options.truncation == 1 ? w : gigagan::truncate(w, g.w_avg, mean_styles(g, text, captions), options.truncation),
-        {text}};
-    std::vector<at::Tensor> images = g.synthesize(styles);  // coarse first
-    if (!options.all_stages) return images.back().unsqueeze(0);
+    at::Tensor w = g.style(z, text);
+    if (options.truncation != 1) w = models::truncate(w, g.w_avg, mean_styles(g, text, captions), options.truncation);
+    return Style::of(w, text.local, text.mask);
+  }
+
+  at::Tensor draw(torch::nn::Module& generator, const Style& style, bool all_stages) override {
+    at::NoGradGuard no_grad;
+    std::vector<at::Tensor> images = generator.as<gigagan::Generator>()->synthesize(style);  // coarse first
+    if (!all_stages) return images.back().unsqueeze(0);
     for (at::Tensor& image : images) image = at::upsample_nearest2d(image, {shape_.height, shape_.width});
     return at::stack(images);
   }
+  int64_t style_layers() const override { return generator_->layers(); }
 
   Cost cost() const override {
     const double g = generator_->flops(), d = discriminator_->flops();
@@ -300,11 +304,10 @@ class GigaGan : public Recipe {
     return at::stack(rows);
   }
 
-  void watch(const gigagan::Styles& styles) {
-    const int64_t count = std::min(kWatched, styles.w.size(0));
-    const auto some = [count](const at::Tensor& rows) { return rows.narrow(0, 0, count).detach(); };
-    const gigagan::Text& text = styles.texts[0];
-    watched_ = {some(styles.w), {{some(text.local), some(text.mask), some(text.global)}}};
+  void watch(const Style& styles) {
+    const int64_t count = std::min(kWatched, styles.size());
+    watched_ = styles.at(at::arange(count, styles.w.options().dtype(at::kLong)));
+    for (at::Tensor* rows : {&watched_.w, &watched_.text}) *rows = rows->detach();
   }
 
   int64_t vision_layers() { return std::ssize(pretrained::text_image_sizes(loss_.encoder).layer_widths); }
@@ -327,7 +330,7 @@ class GigaGan : public Recipe {
   gigagan::Discriminator discriminator_{nullptr};
   std::unique_ptr<pretrained::TextImageEncoder> encoder_;
   std::vector<at::Tensor> styles_;  // of this step's generator passes
-  gigagan::Styles watched_;
+  Style watched_;
 };
 
 }  // namespace

@@ -255,14 +255,19 @@ at::Tensor TransformerGan::latent(uint64_t seed, const std::vector<int64_t>& ind
   return draws.normal("sample.z", {}, {generator_config_.z_dim});
 }
 
-at::Tensor TransformerGan::sample(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
-                                  const SampleOptions& options) {
+Style TransformerGan::style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
+                            const SampleOptions& options) {
   at::NoGradGuard no_grad;
   auto& g = *generator.as<models::gat::Generator>();
   at::Tensor w = g.truncate(g.style(z, labels), labels, options.truncation);
   if (options.guidance != 1) w = g.guide(w, z, at::full({1}, options.guidance, w.options()));
-  const at::Tensor images = g.synthesize(w);
-  return options.all_stages ? images : images.narrow(0, images.size(0) - 1, 1);
+  return Style::of(w);
+}
+
+at::Tensor TransformerGan::draw(torch::nn::Module& generator, const Style& style, bool all_stages) {
+  at::NoGradGuard no_grad;
+  const at::Tensor images = generator.as<models::gat::Generator>()->synthesize(style.w_of(0));
+  return all_stages ? images : images.narrow(0, images.size(0) - 1, 1);
 }
 
 Cost TransformerGan::cost() const {

@@ -18,11 +18,12 @@ struct Kind {
   std::string name;
   Check check;
 };
-std::vector<Kind> network_kinds();     // single networks and functions
-std::vector<Kind> step_kinds();        // whole training steps
-std::vector<Kind> pretrained_kinds();  // frozen networks and what stands before them
-std::vector<Kind> metric_kinds();      // evaluation: metrics and what comes before the networks
-std::vector<Kind> gigagan_kinds();     // GigaGAN's blocks, losses and sizes
-std::vector<Kind> upsampler_kinds();   // AuraSR and tiling
+std::vector<Kind> network_kinds();        // single networks and functions
+std::vector<Kind> step_kinds();           // whole training steps
+std::vector<Kind> pretrained_kinds();     // frozen networks and what stands before them
+std::vector<Kind> metric_kinds();         // evaluation: metrics and what comes before the networks
+std::vector<Kind> gigagan_kinds();        // GigaGAN's blocks
+std::vector<Kind> gigagan_model_kinds();  // its networks, losses, sizes and edits
+std::vector<Kind> upsampler_kinds();      // AuraSR and tiling
 
 }  // namespace gigacat::golden

@@ -186,8 +186,8 @@ std::vector<Kind> step_kinds() { return {{"gat/step", check_gat_step}, {"cat/ste
 Check find_check(const std::string& case_name) {
   Kind best{"", nullptr};
   std::vector<std::string> known;
-  for (const auto& kinds :
-       {network_kinds(), step_kinds(), pretrained_kinds(), metric_kinds(), gigagan_kinds(), upsampler_kinds()})
+  for (const auto& kinds : {network_kinds(), step_kinds(), pretrained_kinds(), metric_kinds(), gigagan_kinds(),
+                            gigagan_model_kinds(), upsampler_kinds()})
     for (const Kind& kind : kinds) {
       known.push_back(kind.name);
       const bool fits = case_name.rfind(kind.name, 0) == 0 &&

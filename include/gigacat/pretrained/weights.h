@@ -30,9 +30,9 @@ struct Weights {
 
 // Tensors of a safetensors file or of one of torch.save, memory-mapped. Errors: Error naming the file and the fault.
 Weights read_weights(const std::filesystem::path& file);
-// The file that a path or a known name stands for (locate() of known_weights.h), or the safetensors files of a folder
-// in the order of their names. Errors: Error when there is none.
-std::vector<std::filesystem::path> weight_files(const std::filesystem::path& given);
+// Weights as a config names them: files, known names (locate() of known_weights.h) and folders of safetensors files,
+// with commas between; in the order of their paths. Errors: Error when one is not there or a folder holds none.
+std::vector<std::filesystem::path> weight_files(const std::string& given);
 // First eight digits of the SHA-256 of one file, or of the digests of several.
 std::string short_hash(const std::vector<std::filesystem::path>& files);
 

@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "gigacat/core/config.h"
+#include "gigacat/core/error.h"
 #include "gigacat/dist/group.h"
 #include "gigacat/models/shape.h"
+#include "gigacat/models/style.h"
 #include "gigacat/recipes/draws.h"
 
 namespace gigacat::recipes {
@@ -44,6 +46,7 @@ struct SampleOptions {
 };
 
 using models::ImageShape;
+using models::Style;
 
 // Sizes that `info` and the MFU figure need.
 struct Cost {
@@ -91,9 +94,23 @@ class Recipe {
 
   // Latent of sample i of a seed: [B, z].
   virtual at::Tensor latent(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) = 0;
-  // Images of `generator` (usually the EMA): [K, B, C, H, W] with all_stages, else [1, B, C, H, W].
+  // What the layers of `generator` (usually the EMA) are told of samples, truncated and guided: what edits are made of.
+  // Errors: UsageError when the recipe's networks have no styles.
+  virtual Style style(torch::nn::Module& /*generator*/, const at::Tensor& /*z*/, const at::Tensor& /*labels*/,
+                      const SampleOptions& /*options*/) {
+    fail<UsageError>("recipe ", name(), " has no styles to edit");
+  }
+  // Images of styles: [K, B, C, H, W] with all_stages, else [1, B, C, H, W]. Errors: as above.
+  virtual at::Tensor draw(torch::nn::Module& /*generator*/, const Style& /*style*/, bool /*all_stages*/) {
+    fail<UsageError>("recipe ", name(), " has no styles to edit");
+  }
+  // Layers that can be told different things; 1: all are told the same.
+  virtual int64_t style_layers() const { return 1; }
+  // Images of samples, as draw() gives them.
   virtual at::Tensor sample(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
-                            const SampleOptions& options) = 0;
+                            const SampleOptions& options) {
+    return draw(generator, style(generator, z, labels, options), options.all_stages);
+  }
 
   // Arithmetic and memory of one sample. Called after build().
   virtual Cost cost() const = 0;

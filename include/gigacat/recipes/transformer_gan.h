@@ -36,8 +36,9 @@ class TransformerGan : public Recipe {
   std::vector<std::pair<std::string, double>> diagnostics(const at::Tensor& fakes) override;
 
   at::Tensor latent(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) override;
-  at::Tensor sample(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
-                    const SampleOptions& options) override;
+  Style style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
+              const SampleOptions& options) override;
+  at::Tensor draw(torch::nn::Module& generator, const Style& style, bool all_stages) override;
   Cost cost() const override;
 
  protected:

@@ -10,14 +10,13 @@
 // Letters: B batch, C channels, r resolution, V style width, L resolutions, Z latent width.
 namespace gigacat::models::gigagan {
 
-at::Tensor truncate(const at::Tensor& w, const at::Tensor& w_mean, const at::Tensor& w_mean_c, double psi) {
-  if (psi == 1) return w;
-  const at::Tensor global = w_mean + (w - w_mean) * psi;
-  return w_mean_c + (global - w_mean_c) * psi;
-}
-
 at::Tensor add_level(const at::Tensor& rgb, const at::Tensor& before) {
   return before.defined() ? rgb + nn::upsample2d(before) : rgb;
+}
+
+at::Tensor moved_mean(const at::Tensor& before, const at::Tensor& w, double beta) {
+  const at::Tensor mean = w.to(before.scalar_type()).mean(0);
+  return mean + beta * (before - mean);
 }
 
 GeneratorImpl::GeneratorImpl(const GeneratorConfig& config, const TextConfig& text, const ImageShape& shape,
@@ -69,14 +68,13 @@ GeneratorImpl::Level GeneratorImpl::make_level(size_t place, int64_t in, const n
 
 // f <- xattn(attn(adaconv(f, w), w), t_local). The units of a resolution stand behind its last blocks.
 at::Tensor GeneratorImpl::layer(const Level& level, int64_t block, int64_t index, const at::Tensor& f,
-                                const Styles& styles) {
-  const Text& text = styles.text_of(index);
+                                const Style& style) {
   const int64_t r = level.resolution;
   // Unit u stands behind block blocks - units + u; with more units than blocks the first block has none of them less.
   int64_t first = block - (level.blocks - level.units), last = first + 1;
   if (block == 0 && level.units > level.blocks) first = 0;
   const auto run = [&, first, last](const std::vector<at::Tensor>& in) {
-    const Text seen{in[2], text.mask, {}};
+    const Text seen{in[2], style.mask_of(index), {}};
     SynthesisBlock convolve = level.block[static_cast<size_t>(block)];
     at::Tensor y = convolve(in[0], in[1]);
     for (int64_t u = std::max<int64_t>(0, first); u < last; ++u) {
@@ -86,40 +84,39 @@ at::Tensor GeneratorImpl::layer(const Level& level, int64_t block, int64_t index
     }
     return y;
   };
-  return nn::run_block(index, run, {f, styles.w_of(index), text.local});
+  return nn::run_block(index, run, {f, style.w_of(index), style.text_of(index)});
 }
 
-std::vector<at::Tensor> GeneratorImpl::synthesize(const Styles& styles) {
-  at::Tensor f = constant_.expand({styles.w.size(0), -1, -1, -1});  // [B, C, 4, 4]
+std::vector<at::Tensor> GeneratorImpl::synthesize(const Style& style) {
+  at::Tensor f = constant_.expand({style.size(), -1, -1, -1});  // [B, C, 4, 4]
   at::Tensor image;
   std::vector<at::Tensor> images;
   int64_t index = 0;
   for (Level& level : levels_) {
     for (int64_t i = 0; i < level.blocks; ++i) {
-      f = layer(level, i, index, f, styles);
+      f = layer(level, i, index, f, style);
       if (scales_)
         scales_->emplace_back(gigacat::cat("layer ", index), f.to(at::kFloat).square().mean().sqrt().item<double>());
       ++index;
     }
-    image = add_level(level.rgb(f, styles.w_of(index - 1)).to(at::kFloat), image);  // [B, C, r, r]
+    image = add_level(level.rgb(f, style.w_of(index - 1)).to(at::kFloat), image);  // [B, C, r, r]
     images.push_back(image);
   }
   return images;
 }
 
-std::vector<std::pair<std::string, double>> GeneratorImpl::activation_scales(const Styles& styles) {
+std::vector<std::pair<std::string, double>> GeneratorImpl::activation_scales(const Style& style) {
   at::NoGradGuard no_grad;
   std::vector<std::pair<std::string, double>> scales;
   scales_ = &scales;
-  synthesize(styles);
+  synthesize(style);
   scales_ = nullptr;
   return scales;
 }
 
 void GeneratorImpl::update_style_mean(const at::Tensor& w) {
   at::NoGradGuard no_grad;
-  const at::Tensor mean = w.to(at::kFloat).mean(0);
-  w_avg.copy_(mean + config_.w_avg_beta * (w_avg - mean));
+  w_avg.copy_(moved_mean(w_avg, w, config_.w_avg_beta));
 }
 
 double GeneratorImpl::flops() const {

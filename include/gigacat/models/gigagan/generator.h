@@ -12,28 +12,19 @@
 #include "gigacat/models/gigagan/blocks.h"
 #include "gigacat/models/gigagan/config.h"
 #include "gigacat/models/gigagan/text.h"
+#include "gigacat/models/style.h"
 
 namespace gigacat::models::gigagan {
-
-// What a generator's layers are told. A layer is a residual block with the attention and the to-RGB behind it, coarse
-// first. One w and one text for all layers, or one for each.
-struct Styles {
-  at::Tensor w;             // [B, V], or [B, layers, V]
-  std::vector<Text> texts;  // 1, or one for each layer
-  at::Tensor w_of(int64_t layer) const { return w.dim() == 2 ? w : w.select(1, layer); }
-  const Text& text_of(int64_t layer) const { return texts.size() == 1 ? texts[0] : texts[static_cast<size_t>(layer)]; }
-};
-
-// w' = lerp(w_mean_c, lerp(w_mean, w, psi), psi): toward the prompt's own mean w_mean_c [B, V] by way of the mean of
-// all w_mean [V]; psi 1 gives w, psi 0 gives w_mean_c. w [B, V].
-at::Tensor truncate(const at::Tensor& w, const at::Tensor& w_mean, const at::Tensor& w_mean_c, double psi);
 
 // The image of a resolution: to-RGB of the features, added to the one before, upsampled; undefined: none before.
 // rgb [B, 3, H, W], before [B, 3, H / 2, W / 2].
 at::Tensor add_level(const at::Tensor& rgb, const at::Tensor& before);
 
-// Children text, mapping, b4, b8, ... by resolution, each with block0, block1, ..., self0, cross0, ..., rgb; parameter
-// b4's constant; buffer w_avg.
+// The running mean of styles after a batch: mean(w) + beta * (before - mean(w)). before [V], w [N, V].
+at::Tensor moved_mean(const at::Tensor& before, const at::Tensor& w, double beta);
+
+// A layer is a residual block with the attention and the to-RGB behind it. Children text, mapping, b4, b8, ... by
+// resolution, each with block0, block1, ..., self0, cross0, ..., rgb; parameter b4's constant; buffer w_avg.
 class GeneratorImpl : public torch::nn::Module {
  public:
   // Errors: UsageError when the image's size or the config's lists do not fit.
@@ -43,9 +34,9 @@ class GeneratorImpl : public torch::nn::Module {
   // z [B, Z] -> w [B, V].
   at::Tensor style(const at::Tensor& z, const Text& text) { return mapping_(z, text.global); }
   // Images of every resolution, coarse first: L tensors [B, C, r, r], float32.
-  std::vector<at::Tensor> synthesize(const Styles& styles);
+  std::vector<at::Tensor> synthesize(const Style& style);
   // Root mean square of the features behind every layer, for the monitor: "layer 0" and so on.
-  std::vector<std::pair<std::string, double>> activation_scales(const Styles& styles);
+  std::vector<std::pair<std::string, double>> activation_scales(const Style& style);
 
   // Moves w_avg toward the mean of w [N, V].
   void update_style_mean(const at::Tensor& w);
@@ -67,7 +58,7 @@ class GeneratorImpl : public torch::nn::Module {
     nn::ModulatedLinear rgb{nullptr};
   };
   Level make_level(size_t place, int64_t in, const nn::Init& init);
-  at::Tensor layer(const Level& level, int64_t block, int64_t index, const at::Tensor& f, const Styles& styles);
+  at::Tensor layer(const Level& level, int64_t block, int64_t index, const at::Tensor& f, const Style& style);
 
   GeneratorConfig config_;
   TextConfig text_config_;
