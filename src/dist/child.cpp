@@ -1,10 +1,12 @@
 #include "dist/child.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -12,6 +14,8 @@
 #include <utility>
 
 #include "gigacat/core/error.h"
+
+extern char** environ;
 
 namespace gigacat::dist {
 namespace {
@@ -142,17 +146,34 @@ bool Child::has_ended() {
   return true;
 }
 
-Child start_child(int rank, const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
-                  int inherited) {
+int usable_cores() {
+  cpu_set_t set;
+  return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+// This process' environment with some variables set anew.
+std::vector<std::string> with_variables(const std::vector<std::pair<std::string, std::string>>& variables) {
+  std::vector<std::string> out;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry, name = text.substr(0, text.find('='));
+    const auto same = [&](const auto& variable) { return variable.first == name; };
+    if (std::none_of(variables.begin(), variables.end(), same)) out.emplace_back(text);
+  }
+  for (const auto& [name, value] : variables) out.push_back(name + "=" + value);
+  return out;
+}
+
+Child start_child(const ChildStreams& streams, const std::vector<std::string>& arguments,
+                  const std::vector<std::string>& environment, int inherited) {
   const Pipe out = make_pipe(), error = make_pipe();
-  const std::string prefix = cat("[", rank, "] ");
-  Child child{rank, 0, LineStream(out.read, STDOUT_FILENO, prefix), LineStream(error.read, STDERR_FILENO, prefix)};
+  Child child{streams.rank, 0, LineStream(out.read, streams.out, streams.prefix),
+              LineStream(error.read, streams.error, streams.prefix)};
   const SpawnSetup setup(out, error, inherited);
   const int code = ::posix_spawn(&child.process, "/proc/self/exe", &setup.actions_, &setup.attributes_,
                                  pointers(arguments).data(), pointers(environment).data());
   ::close(out.write);
   ::close(error.write);
-  if (code != 0) fail("cannot start rank ", rank, ": ", std::strerror(code));
+  if (code != 0) fail("cannot start process ", streams.rank, ": ", std::strerror(code));
   return child;
 }
 

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace gigacat::dist {
@@ -48,9 +49,23 @@ struct Child {
   bool has_ended();
 };
 
+// Names the process that end_with_launcher() of its children watches.
+inline constexpr const char* kLauncherVariable = "GIGACAT_LAUNCHER_PID";
+
+int usable_cores();
+// This process' environment with some variables set anew.
+std::vector<std::string> with_variables(const std::vector<std::pair<std::string, std::string>>& variables);
+
+// Where a child's lines go.
+struct ChildStreams {
+  int rank;        // or number of the job
+  int out, error;  // descriptors
+  std::string prefix;
+};
+
 // Starts /proc/self/exe with these arguments and this environment in a process group of its own. `inherited`: a
 // descriptor that the child gets as number 3, or -1. Errors: Error with the system's reason.
-Child start_child(int rank, const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
-                  int inherited);
+Child start_child(const ChildStreams& streams, const std::vector<std::string>& arguments,
+                  const std::vector<std::string>& environment, int inherited);
 
 }  // namespace gigacat::dist

@@ -1,9 +1,7 @@
 #include "gigacat/dist/launcher.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/prctl.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,35 +15,16 @@
 #include <optional>
 
 #include "dist/child.h"
+#include "dist/signal_queue.h"
 #include "dist/sockets.h"
 #include "gigacat/core/error.h"
-
-extern char** environ;
 
 namespace gigacat::dist {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* kLauncherVariable = "GIGACAT_LAUNCHER_PID";
 constexpr const char* kStoreVariable = "GIGACAT_STORE_FD";
-
-int usable_cores() {
-  cpu_set_t set;
-  return ::sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
-// This process' environment with some variables set anew.
-std::vector<std::string> with_variables(const std::vector<std::pair<std::string, std::string>>& variables) {
-  std::vector<std::string> out;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    const std::string_view text = *entry, name = text.substr(0, text.find('='));
-    const auto same = [&](const auto& variable) { return variable.first == name; };
-    if (std::none_of(variables.begin(), variables.end(), same)) out.emplace_back(text);
-  }
-  for (const auto& [name, value] : variables) out.push_back(name + "=" + value);
-  return out;
-}
 
 std::vector<std::string> environment_of(int rank, int port, const LaunchOptions& options) {
   const std::string ranks = std::to_string(options.ranks);
@@ -64,36 +43,6 @@ std::vector<std::string> environment_of(int rank, int port, const LaunchOptions&
   }
   return with_variables(variables);
 }
-
-// Signals as readable events for as long as it lives; the launcher's thread gets them in no other way.
-class SignalQueue {
- public:
-  SignalQueue() {
-    ::sigemptyset(&set_);
-    for (const int number : {SIGINT, SIGTERM, SIGUSR1, SIGCHLD}) ::sigaddset(&set_, number);
-    if (const int code = ::pthread_sigmask(SIG_BLOCK, &set_, &before_))
-      fail("cannot block signals: ", std::strerror(code));
-    descriptor_ = ::signalfd(-1, &set_, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (descriptor_ < 0) fail("cannot receive signals: ", std::strerror(errno));
-  }
-  ~SignalQueue() {
-    ::close(descriptor_);
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-  SignalQueue(const SignalQueue&) = delete;
-  SignalQueue& operator=(const SignalQueue&) = delete;
-
-  int descriptor() const { return descriptor_; }
-  std::optional<int> next() {
-    signalfd_siginfo info{};
-    if (::read(descriptor_, &info, sizeof(info)) != static_cast<ssize_t>(sizeof(info))) return std::nullopt;
-    return static_cast<int>(info.ssi_signo);
-  }
-
- private:
-  sigset_t set_, before_;
-  int descriptor_ = -1;
-};
 
 // The children of one launch until the last has ended.
 class Launch {
@@ -132,8 +81,8 @@ void Launch::start(const std::vector<std::string>& arguments) {
   command.insert(command.end(), arguments.begin(), arguments.end());
   children_.reserve(static_cast<size_t>(options_.ranks));
   for (int rank = 0; rank < options_.ranks; ++rank)
-    children_.push_back(
-        start_child(rank, command, environment_of(rank, port_of(socket), options_), rank == 0 ? socket : -1));
+    children_.push_back(start_child({rank, STDOUT_FILENO, STDERR_FILENO, cat("[", rank, "] ")}, command,
+                                    environment_of(rank, port_of(socket), options_), rank == 0 ? socket : -1));
   ::close(socket);
 }
 

@@ -111,8 +111,8 @@ std::vector<fs::path> list_runs(const fs::path& out) {
   return runs;
 }
 
-RunLock::RunLock(const RunFolder& folder) {
-  const fs::path path = folder.path() / ".lock";
+RunLock::RunLock(const fs::path& folder) {
+  const fs::path path = folder / ".lock";
   fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd_ < 0) fail("cannot open ", path.string(), ": ", std::strerror(errno));
   if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) {
@@ -127,7 +127,7 @@ RunLock::RunLock(const RunFolder& folder) {
     return;
   }
   ::close(fd_);
-  fail<UsageError>(folder.path().string(), " is in use by ", trim(read_file(path)),
+  fail<UsageError>(folder.string(), " is in use by ", trim(read_file(path)),
                    ": wait for it, or start a run of its own");
 }
 

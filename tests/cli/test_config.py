@@ -19,9 +19,15 @@ class PresetTest(CliTest):
             self.assertIn("cat/imagenet256-%s-2.yaml" % size, names)
         for path in PRESETS:
             with self.subTest(path=path):
-                if os.path.basename(path).startswith("base") or os.path.dirname(path).endswith("/data"):
-                    continue  # what others include
+                if os.path.basename(path).startswith("base") or os.path.dirname(path).endswith(("/data", "/sweeps")):
+                    continue  # what others include; sweeps are checked below
                 self.assertIn("ok", self.gigacat("config", "check", path).stdout)
+
+    def test_every_sweep_of_small_runs_plans(self):
+        sweeps = [path for path in PRESETS if path.endswith("-small.yaml") and os.path.dirname(path).endswith("/sweeps")]
+        self.assertGreaterEqual(len(sweeps), 2)
+        for path in sweeps:
+            self.assertIn("all runs:", self.gigacat("sweep", "plan", path).stdout)
 
     def test_presets_are_the_papers(self):
         def values(name):

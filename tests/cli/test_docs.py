@@ -57,6 +57,8 @@ class DocsTest(CliTest):
             if "official" in words:
                 return None  # of a GAT run: tests/cli/test_import.py
             words[words.index("-o") + 1] = self.path("export")
+        if words[0] == "sweep":
+            words += ["-o", self.path("sweeps")]
         if words[0] == "sample":
             words[words.index("-o") + 1] = self.path("samples.npz")
             if "--count" in words:

@@ -15,6 +15,7 @@ int run(int argc, char** argv) {
   add_upsample(app, chosen);
   add_data(app, chosen);
   add_config(app, chosen);
+  add_sweep(app, chosen);
   add_weights(app, chosen);
   add_import(app, chosen);
   add_export(app, chosen);

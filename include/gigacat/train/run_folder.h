@@ -44,7 +44,9 @@ std::vector<std::filesystem::path> list_runs(const std::filesystem::path& out);
 class RunLock {
  public:
   // Errors: UsageError when another process holds the run, naming it.
-  explicit RunLock(const RunFolder& folder);
+  explicit RunLock(const RunFolder& folder) : RunLock(folder.path()) {}
+  // Of any folder that one process alone may write into.
+  explicit RunLock(const std::filesystem::path& folder);
   ~RunLock();
   RunLock(const RunLock&) = delete;
   RunLock& operator=(const RunLock&) = delete;

@@ -1,0 +1,56 @@
+// The results of a sweep as tables and one page.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gigacat/sweep/plan.h"
+#include "gigacat/sweep/runner.h"
+
+namespace gigacat::sweep {
+
+using Curve = std::vector<std::pair<int64_t, double>>;  // step, value
+
+// What one run has written.
+struct RunResult {
+  RunState state;
+  std::map<std::string, Curve> curves;    // metric -> all records
+  std::map<std::string, double> figures;  // metric -> mean over the last records
+  std::filesystem::path picture;          // its last grid of samples; empty when there is none
+};
+
+// Runs of one label.
+struct LabelResult {
+  std::string label;
+  std::vector<const Run*> runs;
+  std::vector<RunResult> results;  // of those runs
+  int64_t done = 0;
+};
+
+// Mean and deviation (n - 1; 0 for one) of a metric over the runs of a label that are done.
+struct Spread {
+  double mean = 0, deviation = 0;
+  int64_t count = 0;
+};
+Spread spread_of(const LabelResult& label, const std::string& metric);
+
+// Reads all runs, by label in the plan's order. Errors: Error when a file cannot be read.
+std::vector<LabelResult> read_results(const Plan& plan);
+
+// A table for each: label, seeds, mean and deviation of each metric, the paper's figure where the plan has one; failed
+// runs with their errors.
+std::string to_markdown(const Plan& plan, const std::vector<LabelResult>& results);
+// A line for each run: label, seed, id, status, steps, seconds, metrics; RFC 4180.
+std::string to_csv(const Plan& plan, const std::vector<LabelResult>& results);
+// One page that needs no other file: the table, a curve of each metric, the samples of the first seed of each label
+// side by side (equal latents where seeds are equal).
+std::string to_html(const Plan& plan, const std::vector<LabelResult>& results);
+
+// Writes report.md, report.csv, report.html into the sweep's folder; returns that.
+std::filesystem::path write_report(const Plan& plan);
+
+}  // namespace gigacat::sweep

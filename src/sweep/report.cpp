@@ -1,0 +1,119 @@
+#include "gigacat/sweep/report.h"
+
+#include <cstdio>
+#include <utility>
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "sweep/report_text.h"
+
+namespace gigacat::sweep {
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
+std::string spread_text(const Spread& spread) {
+  if (spread.count == 0) return "";
+  return number(spread.mean) + (spread.count > 1 ? " ± " + number(spread.deviation) : "");
+}
+
+std::optional<double> paper_figure(const Plan& plan, const std::string& label, const std::string& metric) {
+  const auto row = plan.paper.find(label);
+  if (row == plan.paper.end()) return std::nullopt;
+  const auto figure = row->second.find(metric);
+  return figure == row->second.end() ? std::nullopt : std::optional(figure->second);
+}
+
+std::vector<Column> columns_of(const Plan& plan) {
+  std::vector<Column> columns;
+  std::vector<std::string> extra;
+  for (const auto& [label, figures] : plan.paper)
+    for (const auto& [metric, figure] : figures)
+      if (std::find(plan.metrics.begin(), plan.metrics.end(), metric) == plan.metrics.end() &&
+          std::find(extra.begin(), extra.end(), metric) == extra.end())
+        extra.push_back(metric);
+  const auto better = [&plan](const std::string& metric) {
+    const auto& list = plan.higher_is_better;
+    return std::find(list.begin(), list.end(), metric) != list.end() ? " ↑" : " ↓";
+  };
+  for (const std::vector<std::string>* names : {&plan.metrics, &std::as_const(extra)})
+    for (const std::string& metric : *names) {
+      if (names == &plan.metrics) columns.push_back({metric, false, metric + better(metric)});
+      bool known = false;
+      for (const auto& item : plan.paper) known = known || item.second.contains(metric);
+      if (known) columns.push_back({metric, true, metric + " (paper)"});
+    }
+  return columns;
+}
+
+std::string cell_of(const Plan& plan, const LabelResult& label, const Column& column) {
+  if (!column.paper) return spread_text(spread_of(label, column.metric));
+  const auto figure = paper_figure(plan, label.label, column.metric);
+  return figure ? number(*figure) : "";
+}
+
+std::string to_markdown(const Plan& plan, const std::vector<LabelResult>& results) {
+  const auto columns = columns_of(plan);
+  std::string text = cat("# ", plan.title, "\n\n| run | seeds |"), rule = "| --- | --- |";
+  for (const Column& column : columns) {
+    text += " " + column.title + " |";
+    rule += " --- |";
+  }
+  text += "\n" + rule + "\n";
+  for (const LabelResult& label : results) {
+    text += cat("| ", label.label, " | ", label.done, " of ", label.runs.size(), " |");
+    for (const Column& column : columns) text += " " + cell_of(plan, label, column) + " |";
+    text += "\n";
+  }
+  text += cat("\nMean ± deviation over seeds of the mean of the last ", plan.average,
+              " records of each run. Base config: ", plan.base.generic_string(), ".\n");
+  for (const LabelResult& label : results)
+    for (size_t i = 0; i < label.runs.size(); ++i)
+      if (label.results[i].state.status == "failed")
+        text += cat("\nFailed: ", label.label, ", seed ", label.runs[i]->seed, " (", label.runs[i]->id,
+                    "): ", label.results[i].state.error, "\n");
+  return text;
+}
+
+namespace {
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + "\"";
+}
+
+}  // namespace
+
+std::string to_csv(const Plan& plan, const std::vector<LabelResult>& results) {
+  std::string text = "label,seed,id,status,step,seconds,error";
+  for (const std::string& metric : plan.metrics) text += "," + quoted(metric);
+  text += "\r\n";
+  for (const LabelResult& label : results)
+    for (size_t i = 0; i < label.runs.size(); ++i) {
+      const RunResult& result = label.results[i];
+      text += cat(quoted(label.label), ",", label.runs[i]->seed, ",", label.runs[i]->id, ",", result.state.status, ",",
+                  result.state.step, ",", number(result.state.seconds), ",", quoted(result.state.error));
+      for (const std::string& metric : plan.metrics) {
+        const auto found = result.figures.find(metric);
+        text += "," + (found == result.figures.end() ? std::string() : cat(found->second));
+      }
+      text += "\r\n";
+    }
+  return text;
+}
+
+fs::path write_report(const Plan& plan) {
+  const auto results = read_results(plan);
+  fs::create_directories(plan.folder);
+  write_atomically(plan.folder / "report.md", to_markdown(plan, results));
+  write_atomically(plan.folder / "report.csv", to_csv(plan, results));
+  write_atomically(plan.folder / "report.html", to_html(plan, results));
+  return plan.folder;
+}
+
+}  // namespace gigacat::sweep

@@ -1,0 +1,84 @@
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/sweep/report.h"
+#include "gigacat/train/run_folder.h"
+
+namespace gigacat::sweep {
+namespace {
+
+std::map<std::string, Curve> read_curves(const fs::path& metrics) {
+  std::map<std::string, Curve> curves;
+  if (!fs::exists(metrics)) return curves;
+  std::istringstream lines(read_file(metrics));
+  for (std::string line; std::getline(lines, line);) {
+    const auto figures = nlohmann::json::parse(line, nullptr, false);
+    if (!figures.is_object() || !figures.contains("step")) continue;  // a line that is being written
+    for (const auto& [name, value] : figures.items())
+      if (name != "step" && value.is_number())
+        curves[name].emplace_back(figures["step"].get<int64_t>(), value.get<double>());
+  }
+  return curves;
+}
+
+fs::path last_picture(const fs::path& samples) {
+  fs::path last;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(samples, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("fakes-") && entry.path().extension() == ".png" && entry.path() > last) last = entry.path();
+  }
+  return last;
+}
+
+RunResult read_result(const Plan& plan, const Run& run) {
+  RunResult result;
+  result.state = state_of(plan, run);
+  if (result.state.run.empty()) return result;
+  const auto folder = train::RunFolder::open(result.state.run);
+  result.curves = read_curves(folder.metrics());
+  result.picture = last_picture(folder.samples());
+  for (const auto& [name, curve] : result.curves) {
+    const auto count = std::min<int64_t>(plan.average, std::ssize(curve));
+    double sum = 0;
+    for (int64_t i = std::ssize(curve) - count; i < std::ssize(curve); ++i) sum += curve[static_cast<size_t>(i)].second;
+    result.figures[name] = sum / static_cast<double>(count);
+  }
+  return result;
+}
+
+}  // namespace
+
+Spread spread_of(const LabelResult& label, const std::string& metric) {
+  std::vector<double> values;
+  for (const RunResult& result : label.results) {
+    const auto found = result.figures.find(metric);
+    if (result.state.status == "done" && found != result.figures.end()) values.push_back(found->second);
+  }
+  Spread spread;
+  spread.count = std::ssize(values);
+  if (values.empty()) return spread;
+  for (const double value : values) spread.mean += value / static_cast<double>(values.size());
+  double squares = 0;
+  for (const double value : values) squares += (value - spread.mean) * (value - spread.mean);
+  if (values.size() > 1) spread.deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
+  return spread;
+}
+
+std::vector<LabelResult> read_results(const Plan& plan) {
+  std::vector<LabelResult> labels;
+  for (const Run& run : plan.runs) {
+    auto label = std::find_if(labels.begin(), labels.end(), [&](const auto& item) { return item.label == run.label; });
+    if (label == labels.end()) label = labels.insert(labels.end(), LabelResult{.label = run.label});
+    label->runs.push_back(&run);
+    label->results.push_back(read_result(plan, run));
+    if (label->results.back().state.status == "done") ++label->done;
+  }
+  return labels;
+}
+
+}  // namespace gigacat::sweep
