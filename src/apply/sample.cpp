@@ -18,6 +18,7 @@
 namespace gigacat::apply {
 namespace {
 
+using dist::on_first;
 using nlohmann::json;
 
 // A resumed call may leave one rank with all of the work.

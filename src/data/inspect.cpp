@@ -5,9 +5,9 @@
 #include <cmath>
 #include <span>
 
-#include "data/parallel.h"
 #include "data/prepare.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/parallel.h"
 #include "gigacat/data/loader.h"
 #include "gigacat/io/npy.h"
 

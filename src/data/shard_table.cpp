@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "data/parallel.h"
 #include "data/sidecar.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
+#include "gigacat/core/parallel.h"
 
 namespace gigacat::data {
 

@@ -108,4 +108,24 @@ void check_root(int root, int size, const char* what) {
   GIGACAT_CHECK(root >= 0 && root < size, what, ": rank ", root, " of ", size);
 }
 
+std::string on_first(Group& group, const char* what, const std::function<std::string()>& make,
+                     std::chrono::seconds timeout) {
+  if (group.size() == 1) return make();
+  std::string message;
+  if (group.is_first()) {
+    try {
+      message = "+" + make();
+    } catch (const UsageError& error) {
+      message = cat("?", error.what());
+    } catch (const std::exception& error) {
+      message = cat("!", error.what());
+    }
+  }
+  if (timeout.count() > 0) group.barrier(what, timeout);
+  message = group.broadcast_text(message, what);
+  if (message.at(0) == '?') throw UsageError(message.substr(1));
+  if (message.at(0) == '!') throw Error(message.substr(1));
+  return message.substr(1);
+}
+
 }  // namespace gigacat::dist

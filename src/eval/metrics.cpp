@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -81,41 +82,57 @@ Score kernel_distance(const at::Tensor& real, const at::Tensor& fake, const KidO
   return score_of(std::move(each));
 }
 
-InceptionScore::InceptionScore(int64_t total, int64_t pieces) : total_(total), pieces_(pieces) {
-  GIGACAT_CHECK(pieces > 0 && total >= pieces, total, " images in ", pieces, " pieces");
+std::vector<int64_t> equal_pieces(int64_t total, int64_t pieces) {
+  std::vector<int64_t> ends;
+  pieces = std::min(pieces, total);
+  for (int64_t i = 1; i <= pieces; ++i) ends.push_back(i * total / pieces);
+  return ends;
 }
 
-void InceptionScore::set_classes(int64_t classes) {
-  if (!sums_.defined()) sums_ = at::zeros({pieces_, classes + 2}, at::kDouble);
+std::vector<int64_t> pieces_of(int64_t total, int64_t length) {
+  std::vector<int64_t> ends;
+  for (int64_t end = length; end < total; end += length) ends.push_back(end);
+  ends.push_back(total);
+  return ends;
+}
+
+InceptionScore::InceptionScore(std::vector<int64_t> ends, int64_t classes)
+    : ends_(std::move(ends)),
+      classes_(classes),
+      sums_(at::zeros({static_cast<int64_t>(ends_.size()), classes + 2}, at::kDouble)) {
+  GIGACAT_CHECK(!ends_.empty() && ends_.front() > 0 && std::is_sorted(ends_.begin(), ends_.end()));
 }
 
 void InceptionScore::add(const at::Tensor& logits, int64_t first) {
   const at::NoGradGuard no_grad;
-  const int64_t classes = logits.size(1), last = first + logits.size(0);
-  GIGACAT_CHECK(first >= 0 && last <= total_, first, " to ", last, " of ", total_);
-  set_classes(classes);
+  const int64_t last = first + logits.size(0);
+  GIGACAT_CHECK(first >= 0 && last <= ends_.back() && logits.size(1) == classes_, first, " ", logits.sizes());
   const at::Tensor log_p = logits.detach().to(at::kCPU).to(at::kDouble).log_softmax(1), p = log_p.exp();
-  const at::Tensor entropy = (p * log_p).sum(1);
-  for (int64_t piece = 0; piece < pieces_; ++piece) {
-    const int64_t begin = std::max(first, piece * total_ / pieces_);
-    const int64_t end = std::min(last, (piece + 1) * total_ / pieces_);
+  const at::Tensor entropy = at::xlogy(p, p).sum(1);
+  int64_t begin_of_piece = 0;
+  for (size_t i = 0; i < ends_.size(); begin_of_piece = ends_[i++]) {
+    const int64_t begin = std::max(first, begin_of_piece), end = std::min(last, ends_[i]);
     if (begin >= end) continue;
-    sums_[piece].narrow(0, 0, classes) += p.slice(0, begin - first, end - first).sum(0);
-    sums_[piece][classes] += entropy.slice(0, begin - first, end - first).sum();
-    sums_[piece][classes + 1] += static_cast<double>(end - begin);
+    const at::Tensor sums = sums_[static_cast<int64_t>(i)];
+    sums.narrow(0, 0, classes_).add_(p.slice(0, begin - first, end - first).sum(0));
+    sums.select(0, classes_).add_(entropy.slice(0, begin - first, end - first).sum());
+    sums.select(0, classes_ + 1).add_(static_cast<double>(end - begin));
   }
 }
 
+void InceptionScore::merge(dist::Group& group) {
+  if (group.size() > 1) group.all_reduce(sums_, dist::Reduce::sum, "inception score");
+}
+
 Score InceptionScore::score() const {
-  GIGACAT_CHECK(sums_.defined());
-  const int64_t classes = sums_.size(1) - 2;
   std::vector<double> each;
-  for (int64_t piece = 0; piece < pieces_; ++piece) {
-    const double count = sums_[piece][classes + 1].item<double>();
+  for (int64_t piece = 0; piece < sums_.size(0); ++piece) {
+    const at::Tensor sums = sums_[piece];
+    const double count = sums[classes_ + 1].item<double>();
     GIGACAT_CHECK(count > 0, "piece ", piece);
-    const at::Tensor mean = sums_[piece].narrow(0, 0, classes) / count;
+    const at::Tensor mean = sums.narrow(0, 0, classes_) / count;
     const double cross = at::xlogy(mean, mean).sum().item<double>();
-    each.push_back(std::exp(sums_[piece][classes].item<double>() / count - cross));
+    each.push_back(std::exp(sums[classes_].item<double>() / count - cross));
   }
   return score_of(std::move(each));
 }

@@ -12,9 +12,10 @@ ELSEWHERE = {  # commands that other tests or CI run as they are
     "scripts/quickstart": "tests/style/quickstart_test.sh",
     "scripts/test": ".ci/run",
     "scripts/compare_gat.py": "needs the reference's checkout",
+    "scripts/compare_eval.py": "needs the reference's packages",
     "scripts/compare_loader.py": "needs the reference's packages",
 }
-MARKS = ("needs a GPU", "needs a cluster", "eight GPUs")
+MARKS = ("needs a GPU", "needs weights", "needs a cluster", "eight GPUs")
 
 
 def commands():

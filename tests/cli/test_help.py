@@ -5,7 +5,7 @@ import time
 
 from harness import SOURCE, CliTest, main, read_text
 
-COMMANDS = ["", "train", "sample", "upsample", "data", "data emoji", "data encode", "data inspect", "config", "config show",
+COMMANDS = ["", "train", "sample", "eval", "upsample", "data", "data emoji", "data encode", "data inspect", "data stats", "config", "config show",
             "config check", "config schema", "config docs", "sweep", "sweep plan", "sweep run", "sweep status", "sweep report",
             "weights", "weights list", "weights get", "weights verify", "weights where", "import", "export", "info", "doctor",
             "version"]

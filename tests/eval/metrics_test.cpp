@@ -28,7 +28,7 @@ TEST(KernelDistance, DrawsEachSubsetWithoutRepetition) {
 TEST(InceptionScore, KnownScores) {
   // Every image sure of a class of its own: the score is the number of classes. All alike: 1.
   const at::Tensor sure = at::eye(8, at::kDouble) * 1000;
-  InceptionScore separate(8, 1), alike(8, 2);
+  InceptionScore separate({8}, 8), alike(equal_pieces(8, 2), 8);
   separate.add(sure, 0);
   alike.add(sure[3].expand({8, 8}), 0);
   EXPECT_NEAR(separate.score().mean, 8, 1e-9);
@@ -37,10 +37,18 @@ TEST(InceptionScore, KnownScores) {
   EXPECT_THROW(separate.add(sure, 1), InternalError);
 }
 
+TEST(InceptionScore, Pieces) {
+  EXPECT_THAT(equal_pieces(10, 4), ElementsAre(2, 5, 7, 10));
+  EXPECT_THAT(equal_pieces(2, 10), ElementsAre(1, 2));
+  EXPECT_THAT(pieces_of(11, 5), ElementsAre(5, 10, 11));
+  EXPECT_THAT(pieces_of(10, 5), ElementsAre(5, 10));
+  EXPECT_THAT(pieces_of(3, 5), ElementsAre(3));
+}
+
 TEST(InceptionScore, PiecesAreConsecutiveWhateverTheBatches) {
   torch::manual_seed(1);
   const at::Tensor logits = at::randn({37, 5}, at::kDouble);
-  InceptionScore whole(37, 4), parts(37, 4);
+  InceptionScore whole(equal_pieces(37, 4), 5), parts(equal_pieces(37, 4), 5);
   whole.add(logits, 0);
   parts.add(logits.narrow(0, 20, 17), 20);  // ranks come in any order
   parts.add(logits.narrow(0, 0, 20), 0);

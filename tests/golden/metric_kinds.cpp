@@ -59,7 +59,7 @@ void check_kernel_distance(Case& c) {
 
 void check_inception_score(Case& c) {
   const at::Tensor logits = c.stored("input.logits");
-  eval::InceptionScore inception(logits.size(0), c.config().at("splits"));
+  eval::InceptionScore inception(eval::equal_pieces(logits.size(0), c.config().at("splits")), logits.size(1));
   int64_t first = 0;
   for (const at::Tensor& block : logits.split(29)) {
     inception.add(block, first);

@@ -16,6 +16,7 @@ using Chosen = std::function<int()>;
 // Each declares one command on `app`; when it is given, `chosen` is set.
 void add_train(CLI::App& app, Chosen& chosen);
 void add_sample(CLI::App& app, Chosen& chosen);
+void add_eval(CLI::App& app, Chosen& chosen);
 void add_data(CLI::App& app, Chosen& chosen);
 void add_data_encode(CLI::App& data, Chosen& chosen);  // on `data`
 void add_upsample(CLI::App& app, Chosen& chosen);

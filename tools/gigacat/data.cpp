@@ -1,15 +1,19 @@
-// gigacat data emoji|inspect, and data encode of data_encode.cpp
+// gigacat data emoji|inspect|stats, and data encode of data_encode.cpp
 #include <algorithm>
 #include <cstdio>
 
 #include "cli.h"
+#include "eval_flags.h"
 #include "gigacat/core/config.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
 #include "gigacat/data/emoji.h"
 #include "gigacat/data/inspect.h"
+#include "gigacat/dist/device.h"
+#include "gigacat/eval/evaluate.h"
 #include "gigacat/train/config.h"
+#include "launch.h"
 
 namespace gigacat::cli {
 namespace {
@@ -114,6 +118,48 @@ int inspect(const InspectFlags& flags) {
   return kOk;
 }
 
+struct StatsFlags {
+  std::string what, out;
+  eval::Request request;
+  NetworkFlags networks;
+  int ranks = 1;
+};
+
+int stats(const StatsFlags& flags) {
+  const dist::Environment environment = dist::Environment::detect();
+  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
+  const at::Device device = dist::choose_device("auto", environment.local_rank);
+  const auto ranks = dist::Group::create(environment, device);
+  eval::NetworkShelf shelf = make_shelf(flags.networks, device);
+  const auto images = eval::open_images(flags.what);
+  const eval::StatisticsFile file = eval::measure(*images, flags.request, shelf, *ranks);
+  if (!ranks->is_first()) return kOk;
+  eval::write_statistics(flags.out, file);
+  std::printf("%s: mu, sigma, mu_s and sigma_s of %s images of %s, protocol %s\n", flags.out.c_str(),
+              file.description.at("images").c_str(), flags.what.c_str(), flags.networks.protocol.c_str());
+  return kOk;
+}
+
+void add_stats(CLI::App& group, Chosen& chosen) {
+  CLI::App* command = add_command(group, "stats", "reference statistics of a data set, for `eval --real`",
+                                  "gigacat data stats data/imagenet -o imagenet.npz --protocol adm");
+  auto flags = std::make_shared<StatsFlags>();
+  command->add_option("WHAT", flags->what, "images: a folder, .tar shards, a .zip or an .npz")
+      ->type_name("")
+      ->required();
+  command->add_option("-o,--out", flags->out, "file to write")->type_name("FILE.npz")->required();
+  command->add_option("--num", flags->request.real_count, "the first N images; 0: all")
+      ->type_name("N")
+      ->capture_default_str();
+  add_network_flags(*command, flags->networks);
+  command->add_option("--batch", flags->request.batch, "images at once; 0: 16 on a CPU, 64 on a GPU")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group("Processes");
+  add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
+  command->callback([flags, &chosen] { chosen = [flags] { return stats(*flags); }; });
+}
+
 void add_emoji(CLI::App& group, Chosen& chosen) {
   CLI::App* command = add_command(
       group, "emoji", "make the built-in data set: every emoji with its name, as WebDataset shards",
@@ -148,6 +194,7 @@ void add_data(CLI::App& app, Chosen& chosen) {
   add_emoji(*group, chosen);
   add_inspect(*group, chosen);
   add_data_encode(*group, chosen);
+  add_stats(*group, chosen);
 }
 
 }  // namespace gigacat::cli

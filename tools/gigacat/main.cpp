@@ -13,6 +13,7 @@ int run(int argc, char** argv) {
   add_train(app, chosen);
   add_sample(app, chosen);
   add_upsample(app, chosen);
+  add_eval(app, chosen);
   add_data(app, chosen);
   add_config(app, chosen);
   add_sweep(app, chosen);

@@ -69,6 +69,11 @@ class Group {
   at::Device device_;
 };
 
+// Runs `make` on rank 0 and gives its text to all, its error to all alike. `timeout`: how long the others wait for it
+// (0: the group's). A collective. Errors: what `make` throws, as UsageError or Error; as Group.
+std::string on_first(Group& group, const char* what, const std::function<std::string()>& make,
+                     std::chrono::seconds timeout = std::chrono::seconds(0));
+
 // Gradients averaged over ranks in buckets while backward still runs (c10d::Reducer). With one rank it does nothing.
 //
 //   for each micro-batch but the last: reducer.no_sync(); loss.backward();

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "gigacat/dist/group.h"
+
 namespace gigacat::eval {
 
 // A figure made of several parts: subsets, splits, pairs.
@@ -23,6 +25,7 @@ Score score_of(std::vector<double> each);
 // diagonal of the kernel matrices. Source: torch-fidelity metric_kid.
 double polynomial_mmd(const at::Tensor& x, const at::Tensor& y, bool unbiased);
 
+// How many subsets of how many images are drawn, and the seed of the draws.
 struct KidOptions {
   int64_t subsets = 100, subset_size = 1000;
   uint32_t seed = 2020;
@@ -34,23 +37,28 @@ Score kernel_distance(const at::Tensor& real, const at::Tensor& fake, const KidO
 // draws them without replacement. Errors: as kernel_distance.
 std::pair<at::Tensor, at::Tensor> kernel_distance_rows(int64_t real, int64_t fake, const KidOptions& options);
 
+// Ends of `pieces` equal runs of images, i * total / pieces; and of runs of `length` with a shorter last one, as
+// guided-diffusion cuts them (5,000).
+std::vector<int64_t> equal_pieces(int64_t total, int64_t pieces);
+std::vector<int64_t> pieces_of(int64_t total, int64_t length);
+
 // Inception score of one stream of logits: exp(mean KL(p(y|x) || p(y))) of consecutive pieces. Memory does not depend
-// on N.
+// on the number of images.
 class InceptionScore {
  public:
-  // `total` images in `pieces` pieces of images [i * total / pieces, (i + 1) * total / pieces).
-  InceptionScore(int64_t total, int64_t pieces);
-  // logits [B, classes] of the images first, first + 1, ... Errors: InternalError past the total.
+  // `ends`: of each piece, ascending; the last is the number of images. `classes`: of the logits.
+  InceptionScore(std::vector<int64_t> ends, int64_t classes);
+  // logits [B, classes] of the images first, first + 1, ... in any order. Errors: InternalError past the end.
   void add(const at::Tensor& logits, int64_t first);
-  // Sums of all pieces, for an exchange between ranks: [pieces, classes + 2] double; undefined before the first add().
-  at::Tensor& sums() { return sums_; }
-  // Makes the sums when this rank has added nothing.
-  void set_classes(int64_t classes);
+  // Adds what all ranks have. A collective. Errors: as Group.
+  void merge(dist::Group& group);
+  // Errors: InternalError when a piece has seen no image.
   Score score() const;
 
  private:
-  int64_t total_, pieces_;
-  at::Tensor sums_;  // of p, of sum p log p, and the count
+  std::vector<int64_t> ends_;
+  int64_t classes_;
+  at::Tensor sums_;  // [pieces, classes + 2] double: of p, of sum p log p, and the count
 };
 
 // Squared distance of each row of x [N, D] to its k-th nearest other row: [N]. Errors: Error when N <= k.

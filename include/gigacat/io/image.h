@@ -76,6 +76,7 @@ enum class Resampling {
 // channel counts or sizes that do not fit.
 void resize_planes(const Image& image, Resampling method, int64_t height, int64_t width, std::span<float> planes);
 
+// A window; the image mirrored left to right.
 Image crop(const Image& image, int64_t y, int64_t x, int64_t height, int64_t width);
 Image flip_horizontal(const Image& image);
 

@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace gigacat::data {
+namespace gigacat {
 
 // Calls run(i) for 0 <= i < count. After an error no new item is begun, and the error is rethrown once all threads are
 // done.
@@ -37,4 +37,4 @@ inline void parallel_for(int64_t count, int64_t threads, const std::function<voi
   if (first) std::rethrow_exception(first);
 }
 
-}  // namespace gigacat::data
+}  // namespace gigacat

@@ -1,0 +1,95 @@
+// What a network sees of an image, and the features that it gives. Letters: B images, S side, F features.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gigacat/io/image.h"
+
+namespace gigacat::eval {
+
+// Features of a batch by name: [B, F].
+using FeatureMap = std::map<std::string, at::Tensor>;
+
+class FeatureNetwork {
+ public:
+  virtual ~FeatureNetwork() = default;
+  // First digits of the weights' SHA-256.
+  virtual std::string weights() const = 0;
+  // S: an image is given as planes [3, S, S].
+  virtual int64_t side() const = 0;
+  // Planes of image number `index`. Thread-safe. Errors: Error when the image does not suit.
+  virtual void prepare(const io::Image& image, int64_t index, float* planes) const = 0;
+  // planes [B, 3, S, S], float32, on the CPU -> features, float32.
+  virtual FeatureMap run(const at::Tensor& planes) = 0;
+  // Embeddings of texts in the space of the feature "embedding": [B, F]. Errors: UsageError when the network reads no
+  // text.
+  virtual at::Tensor read(const std::vector<std::string>& texts);
+};
+
+// A distance of two images.
+class PairNetwork {
+ public:
+  virtual ~PairNetwork() = default;
+  virtual std::string weights() const = 0;
+  // Errors: Error when sizes differ or are too small.
+  virtual double distance(const io::Image& first, const io::Image& second) = 0;
+};
+
+// How an image becomes the 299 x 299 input of Inception.
+//   adm      TensorFlow-1 bilinear, (x - 128) / 128: guided-diffusion, StyleGAN, clean-fid's legacy_tensorflow
+//   legacy   bilinear with half-pixel centres, 2 x / 255 - 1: pytorch-fid, clean-fid's legacy_pytorch
+//   clean    PIL's bicubic on floats, (x - 128) / 128: clean-fid
+//   gigagan  middle square, PIL's Lanczos to 256, then as clean
+//   patch    a random 299 px crop at full resolution, (x - 128) / 128
+// Errors: InternalError for another name, Error when an image is smaller than a patch.
+void prepare_inception(const std::string& protocol, const io::Image& image, int64_t index, float* planes);
+
+// adm, legacy, clean, gigagan.
+const std::vector<std::string>& protocol_names();
+
+// $GIGACAT_CACHE, else $XDG_CACHE_HOME/gigacat, else ~/.cache/gigacat; "" when none of the variables is set.
+std::string cache_folder();
+
+// Where weight files are: given ones by network name, then the cache folder's weights/NAME.safetensors.
+class WeightFiles {
+ public:
+  // "NAME=FILE", or "FILE" for `standard`. Errors: UsageError for an unknown name.
+  void give(const std::string& text, const std::string& standard);
+  // Errors: UsageError saying where the file was looked for and how to get it.
+  std::filesystem::path find(const std::string& network) const;
+
+ private:
+  std::map<std::string, std::filesystem::path> given_;
+};
+
+// Networks by the names that metrics use: "inception" (pool [B, 2048], spatial [B, 2023], logits [B, 1008]), "patch"
+// (the same of crops), "clip" (embedding, projected and not normalised; reads texts with the file "vocabulary"),
+// "clip-l14" (the same of images prepared as for CMMD), "lpips" (backbone, with the heads "lpips-heads"). Those of one
+// weight file share it. Errors: as WeightFiles::find; Error when the weights do not fit.
+class NetworkShelf {
+ public:
+  NetworkShelf(WeightFiles files, std::string protocol, at::Device device);
+  ~NetworkShelf();
+  FeatureNetwork& get(const std::string& name);
+  PairNetwork& lpips();
+  // For tests and other networks: takes the place of a name.
+  void put(const std::string& name, std::unique_ptr<FeatureNetwork> network);
+  const std::string& protocol() const { return protocol_; }
+
+ private:
+  struct Loaded;
+  WeightFiles files_;
+  std::string protocol_;
+  at::Device device_;
+  std::map<std::string, std::unique_ptr<FeatureNetwork>> networks_;
+  std::unique_ptr<PairNetwork> lpips_;
+  std::unique_ptr<Loaded> loaded_;
+};
+
+}  // namespace gigacat::eval

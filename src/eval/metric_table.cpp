@@ -1,0 +1,180 @@
+#include "eval/metric_table.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/text.h"
+
+namespace gigacat::eval {
+namespace {
+
+const FeatureName kPool{"inception", "pool"}, kSpatial{"inception", "spatial"}, kLogits{"inception", "logits"},
+    kPatch{"patch", "pool"}, kClip{"clip", "embedding"}, kClipLarge{"clip-l14", "embedding"}, kPairs{};
+
+Values frechet(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature) {
+  return {{"", frechet_distance(real.gaussians.at(feature), fake.gaussians.at(feature))}};
+}
+
+Values inception_score(const SideFeatures& /*real*/, const SideFeatures& fake, const FeatureName& feature) {
+  const Score score = fake.collected.at(feature).inception.value().score();
+  return {{"", score.mean}, {"std", score.spread}};
+}
+
+Values kid(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature) {
+  const Score score = kernel_distance(real.collected.at(feature).rows, fake.collected.at(feature).rows, {});
+  return {{"", score.mean}, {"std", score.spread}};
+}
+
+Values manifold(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature) {
+  constexpr int64_t kNeighbours = 3;
+  const PrecisionRecall pr =
+      precision_recall(real.collected.at(feature).rows, fake.collected.at(feature).rows, kNeighbours);
+  return {{"precision", pr.precision}, {"recall", pr.recall}};
+}
+
+Values balls(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature) {
+  constexpr int64_t kNeighbours = 5;
+  const DensityCoverage dc =
+      density_coverage(real.collected.at(feature).rows, fake.collected.at(feature).rows, kNeighbours);
+  return {{"density", dc.density}, {"coverage", dc.coverage}};
+}
+
+Values clip_discrepancy(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature) {
+  return {{"", cmmd(real.collected.at(feature).rows, fake.collected.at(feature).rows)}};
+}
+
+Values clip_score(const SideFeatures& /*real*/, const SideFeatures& fake, const FeatureName& feature) {
+  const at::Tensor cosines = fake.collected.at(feature).cosines.contiguous();
+  const double* values = cosines.const_data_ptr<double>();
+  const Score score = score_of({values, values + cosines.numel()});
+  return {{"", score.mean}, {"std", score.spread}};
+}
+
+// Root mean square distance of two images' features: sqrt(2 tr S).
+double width_of(const Gaussian& g) { return std::sqrt(2 * g.covariance.trace().item<double>()); }
+
+Values diversity(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature) {
+  const double of_real = width_of(real.gaussians.at(feature)), of_fake = width_of(fake.gaussians.at(feature));
+  return {{"", of_fake / of_real}, {"real", of_real}, {"fake", of_fake}};
+}
+
+}  // namespace
+
+const std::vector<Metric>& metric_table() {
+  static const std::vector<Metric> table = {
+      {.name = "fid",
+       .help = "Frechet distance of Inception's pool features",
+       .feature = kPool,
+       .moments = true,
+       .usual = 50'000,
+       .stylegan = "fid",
+       .compute = frechet},
+      {.name = "sfid",
+       .help = "Frechet distance of Inception's spatial features (guided-diffusion)",
+       .feature = kSpatial,
+       .moments = true,
+       .usual = 50'000,
+       .compute = frechet},
+      {.name = "is",
+       .help = "inception score; needs no real side",
+       .feature = kLogits,
+       .inception = true,
+       .usual = 50'000,
+       .stylegan = "is",
+       .larger_is_better = true,
+       .compute = inception_score},
+      {.name = "kid",
+       .help = "kernel distance: 100 subsets of 1000 (torch-fidelity)",
+       .feature = kPool,
+       .rows = true,
+       .usual = 50'000,
+       .stylegan = "kid",
+       .compute = kid},
+      {.name = "pr",
+       .help = "precision and recall, 3 neighbours (guided-diffusion)",
+       .feature = kPool,
+       .rows = true,
+       .usual = 50'000,
+       .stylegan = "pr",
+       .larger_is_better = true,
+       .compute = manifold},
+      {.name = "dc",
+       .help = "density and coverage, 5 neighbours (prdc)",
+       .feature = kPool,
+       .rows = true,
+       .usual = 10'000,
+       .larger_is_better = true,
+       .compute = balls},
+      {.name = "fid-clip",
+       .help = "Frechet distance of CLIP ViT-B/32 embeddings (clean-fid's clip_vit_b_32)",
+       .feature = kClip,
+       .moments = true,
+       .usual = 50'000,
+       .compute = frechet},
+      {.name = "cmmd",
+       .help = "discrepancy of CLIP ViT-L/14@336 embeddings",
+       .feature = kClipLarge,
+       .rows = true,
+       .usual = 30'000,
+       .compute = clip_discrepancy},
+      {.name = "clip",
+       .help = "cosine of each image with its caption; needs no real side",
+       .feature = kClip,
+       .texts = true,
+       .usual = 30'000,
+       .larger_is_better = true,
+       .compute = clip_score},
+      {.name = "patch-fid",
+       .help = "fid of a random 299 px crop of each image",
+       .feature = kPatch,
+       .moments = true,
+       .usual = 50'000,
+       .compute = frechet},
+      {.name = "diversity",
+       .help = "root mean square distance of pool features, as a share of the real side's",
+       .feature = kPool,
+       .moments = true,
+       .larger_is_better = true,
+       .compute = diversity},
+      {.name = "psnr",
+       .help = "peak signal-to-noise ratio of pairs with one name, dB",
+       .feature = kPairs,
+       .larger_is_better = true},
+      {.name = "ssim",
+       .help = "structural similarity of pairs with one name",
+       .feature = kPairs,
+       .larger_is_better = true},
+      {.name = "lpips",
+       .help = "perceptual distance of pairs with one name, AlexNet or VGG16 by its weights",
+       .feature = kPairs},
+  };
+  return table;
+}
+
+const Metric& find_metric(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Metric& metric : metric_table()) {
+    if (metric.name == name) return metric;
+    names.push_back(metric.name);
+  }
+  const std::string near = nearest(name, names);
+  fail<UsageError>("there is no metric '", name, "'", near.empty() ? "" : ": did you mean " + near + "?",
+                   " (known: ", join(names), ")");
+}
+
+std::vector<std::pair<std::string, std::string>> metric_names() {
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const Metric& metric : metric_table()) names.emplace_back(metric.name, metric.help);
+  return names;
+}
+
+bool needs_captions(const std::vector<std::string>& metrics) {
+  return std::any_of(metrics.begin(), metrics.end(), [](const auto& name) { return find_metric(name).texts; });
+}
+
+bool is_larger_better(const std::string& metric) { return find_metric(metric).larger_is_better; }
+
+}  // namespace gigacat::eval

@@ -1,0 +1,116 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+#include <utility>
+
+#include "eval/networks.h"
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/eval/network.h"
+#include "gigacat/pretrained/inception.h"
+
+namespace gigacat::eval {
+namespace {
+
+const std::vector<std::string> kWeightNames = {"inception", "clip", "clip-l14", "vocabulary", "lpips", "lpips-heads"};
+
+// A network with what describes its file.
+template <class Network>
+struct WithHash {
+  Network network;
+  std::string hash;
+};
+using SharedInception = std::shared_ptr<WithHash<pretrained::Inception>>;
+
+class InceptionNetwork : public FeatureNetwork {
+ public:
+  InceptionNetwork(SharedInception inception, std::string protocol, at::Device device)
+      : inception_(std::move(inception)), protocol_(std::move(protocol)), device_(device) {}
+  std::string weights() const override { return inception_->hash; }
+  int64_t side() const override { return pretrained::InceptionImpl::kSize; }
+  void prepare(const io::Image& image, int64_t index, float* planes) const override {
+    prepare_inception(protocol_, image, index, planes);
+  }
+  FeatureMap run(const at::Tensor& planes) override {
+    const pretrained::InceptionOutput out = inception_->network->forward(planes.to(device_));
+    return {{"pool", out.pool}, {"spatial", out.spatial}, {"logits", out.logits_unbiased}};
+  }
+
+ private:
+  SharedInception inception_;
+  std::string protocol_;
+  at::Device device_;
+};
+
+}  // namespace
+
+std::string cache_folder() {
+  for (const auto& [variable, below] :
+       {std::pair("GIGACAT_CACHE", ""), std::pair("XDG_CACHE_HOME", "gigacat"), std::pair("HOME", ".cache/gigacat")})
+    if (const char* value = std::getenv(variable); value != nullptr && *value != '\0')
+      return (fs::path(value) / below).string();
+  return "";
+}
+
+void WeightFiles::give(const std::string& text, const std::string& standard) {
+  const size_t sign = text.find('=');
+  const std::string name = sign == std::string::npos ? standard : text.substr(0, sign);
+  if (std::find(kWeightNames.begin(), kWeightNames.end(), name) == kWeightNames.end())
+    fail<UsageError>("--weights: there is no network '", name, "' (known: ", join(kWeightNames), ")");
+  given_[name] = sign == std::string::npos ? text : text.substr(sign + 1);
+}
+
+fs::path WeightFiles::find(const std::string& network) const {
+  if (const auto given = given_.find(network); given != given_.end()) {
+    if (!fs::exists(given->second)) fail<UsageError>("--weights: there is no file ", given->second.string());
+    return given->second;
+  }
+  const fs::path file = fs::path(cache_folder()) / "weights" / (network + ".safetensors");
+  if (!fs::exists(file))
+    fail<UsageError>("no weights of ", network, ": nothing at ", file.string(), ". Put them there, or give --weights ",
+                     network, "=FILE.safetensors");
+  return file;
+}
+
+struct NetworkShelf::Loaded {
+  SharedInception inception;
+};
+
+NetworkShelf::NetworkShelf(WeightFiles files, std::string protocol, at::Device device)
+    : files_(std::move(files)), protocol_(std::move(protocol)), device_(device), loaded_(std::make_unique<Loaded>()) {
+  const std::vector<std::string>& known = protocol_names();
+  if (std::find(known.begin(), known.end(), protocol_) == known.end())
+    fail<UsageError>("there is no protocol '", protocol_, "' (known: ", join(known), ")");
+}
+
+NetworkShelf::~NetworkShelf() = default;
+
+PairNetwork& NetworkShelf::lpips() {
+  if (!lpips_) lpips_ = make_lpips_network(files_, device_);
+  return *lpips_;
+}
+
+void NetworkShelf::put(const std::string& name, std::unique_ptr<FeatureNetwork> network) {
+  networks_[name] = std::move(network);
+}
+
+FeatureNetwork& NetworkShelf::get(const std::string& name) {
+  if (const auto found = networks_.find(name); found != networks_.end()) return *found->second;
+  if (name.starts_with("clip")) {
+    put(name, make_clip_network(files_, name, device_));
+    return *networks_.at(name);
+  }
+  GIGACAT_CHECK(name == "inception" || name == "patch", name);
+  if (!loaded_->inception) {
+    const fs::path file = files_.find("inception");
+    const pretrained::Weights weights = pretrained::read_weights(file);
+    loaded_->inception = std::make_shared<WithHash<pretrained::Inception>>(WithHash<pretrained::Inception>{
+        pretrained::load_inception(weights, {.device = device_}), pretrained::short_hash({file})});
+  }
+  put(name, std::make_unique<InceptionNetwork>(loaded_->inception, name == "patch" ? "patch" : protocol_, device_));
+  return *networks_.at(name);
+}
+
+}  // namespace gigacat::eval

@@ -1,0 +1,152 @@
+// Letters: N images, B images of a batch, D features.
+#include "eval/pass.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "eval/prefetch.h"
+#include "gigacat/core/error.h"
+#include "gigacat/core/progress.h"
+
+namespace gigacat::eval {
+namespace {
+
+// The first image of a batch with a feature that is not finite.
+void check_finite(const at::Tensor& features, const FeatureName& name, const ImageSet& images, int64_t first) {
+  const at::Tensor finite = features.isfinite().all(1);
+  if (finite.all().item<bool>()) return;
+  const auto broken = finite.logical_not().nonzero()[0][0].item<int64_t>();
+  fail(name.network, " gives ", name.feature, " features that are not finite for ", images.name(), "/",
+       images.image_name(first + broken), ": the weights are damaged or belong to another network");
+}
+
+void collect(Collected& collected, const Wanted& wanted, const at::Tensor& features, int64_t first) {
+  collected.width = features.size(1);
+  if (wanted.moments) collected.moments.add(features);
+  if (wanted.rows) collected.waiting.push_back(features.to(at::kCPU, at::kFloat));
+  if (!wanted.pieces.empty()) {
+    if (!collected.inception) collected.inception.emplace(wanted.pieces, collected.width);
+    collected.inception->add(features, first);
+  }
+}
+
+void collect_cosines(Collected& collected, FeatureNetwork& network, const at::Tensor& embeddings,
+                     const ImageSet& images, int64_t first, const std::string& prefix) {
+  std::vector<std::string> texts;
+  for (int64_t i = first; i < first + embeddings.size(0); ++i) {
+    const std::string text = trim(images.caption(i));
+    if (text.empty()) fail<UsageError>(images.name(), "/", images.image_name(i), " has no caption to compare it with");
+    texts.push_back(prefix + text);
+  }
+  collected.waiting_cosines.push_back(clip_scores(embeddings, network.read(texts)).to(at::kCPU));
+}
+
+// What is known of the images of one rank.
+struct Facts {
+  std::vector<int64_t> hashes;
+  at::Tensor least = at::full({2}, INT64_MAX, at::kLong), most = at::zeros({2}, at::kLong);  // height, width
+
+  void add(const ImageFacts& image) {
+    hashes.push_back(static_cast<int64_t>(image.hash));
+    const at::Tensor size = at::tensor({image.height, image.width}, at::kLong);
+    least = at::minimum(least, size);
+    most = at::maximum(most, size);
+  }
+};
+
+void merge(Facts& facts, PassResult& result, dist::Group& group) {
+  group.all_reduce(facts.least, dist::Reduce::min, "image sizes");
+  group.all_reduce(facts.most, dist::Reduce::max, "image sizes");
+  result.least_height = facts.least[0].item<int64_t>();
+  result.least_width = facts.least[1].item<int64_t>();
+  result.most_height = facts.most[0].item<int64_t>();
+  result.most_width = facts.most[1].item<int64_t>();
+  const at::Tensor own = at::tensor(facts.hashes, at::kLong).unsqueeze(1);
+  const at::Tensor all = gather_rows(own, 1, at::kLong, group).flatten();
+  result.duplicates = all.numel() - std::get<0>(at::_unique(all)).numel();
+}
+
+void merge(Collected& collected, const Wanted& wanted, dist::Group& group) {
+  collected.width = static_cast<int64_t>([&] {
+    at::Tensor width = at::full({1}, collected.width, at::kLong);
+    group.all_reduce(width, dist::Reduce::max, "width of features");
+    return width.item<int64_t>();
+  }());
+  if (wanted.moments) collected.moments.merge(group, collected.width);
+  if (wanted.rows) {
+    const at::Tensor own = collected.waiting.empty() ? at::Tensor() : at::cat(std::exchange(collected.waiting, {}));
+    collected.rows = gather_rows(own, collected.width, at::kFloat, group);
+  }
+  if (wanted.texts) {
+    const at::Tensor own = collected.waiting_cosines.empty()
+                               ? at::Tensor()
+                               : at::cat(std::exchange(collected.waiting_cosines, {})).unsqueeze(1);
+    collected.cosines = gather_rows(own, 1, at::kDouble, group).squeeze(1);
+  }
+  if (!wanted.pieces.empty()) {
+    if (!collected.inception) collected.inception.emplace(wanted.pieces, collected.width);
+    collected.inception->merge(group);
+  }
+}
+
+}  // namespace
+
+std::pair<int64_t, int64_t> share_of(int64_t count, int64_t batch, int rank, int world) {
+  const int64_t batches = (count + batch - 1) / batch;
+  const auto end = [&](int64_t r) { return std::min(count, batches * r / world * batch); };
+  return {end(rank), end(rank + 1)};
+}
+
+at::Tensor gather_rows(const at::Tensor& rows, int64_t width, at::ScalarType type, dist::Group& group) {
+  const at::Tensor own = rows.defined() ? rows : at::empty({0, width}, type);
+  if (group.size() == 1) return own;
+  const at::Tensor counts = group.all_gather(at::full({1}, own.size(0), at::kLong), "number of rows");
+  const auto most = counts.max().item<int64_t>();
+  at::Tensor padded = at::zeros({most, width}, type);
+  padded.narrow(0, 0, own.size(0)).copy_(own);
+  const at::Tensor all = group.all_gather(padded, "features");
+  std::vector<at::Tensor> parts;
+  for (int64_t r = 0; r < group.size(); ++r) parts.push_back(all.narrow(0, r * most, counts[r].item<int64_t>()));
+  return at::cat(parts);
+}
+
+PassResult run_pass(const ImageSet& images, const Wishes& wishes, NetworkShelf& shelf, const PassOptions& options,
+                    dist::Group& group) {
+  const at::NoGradGuard no_grad;
+  std::vector<std::string> names;  // of the networks
+  for (const auto& [name, wanted] : wishes)
+    if (std::find(names.begin(), names.end(), name.network) == names.end()) names.push_back(name.network);
+  std::vector<const FeatureNetwork*> networks;
+  for (const std::string& name : names) networks.push_back(&shelf.get(name));
+
+  const auto [first, last] = share_of(options.count, options.batch, group.rank(), group.size());
+  PassResult result{.images = options.count};
+  Facts facts;
+  {
+    Prefetcher prefetcher(images, first, last, networks, options.batch, options.threads);
+    Progress progress(options.title, "image", last - first);
+    for (PreparedBatch batch; prefetcher.next(batch);) {
+      for (size_t n = 0; n < names.size(); ++n) {
+        const FeatureMap features = shelf.get(names[n]).run(batch.planes[n]);
+        for (const auto& [name, wanted] : wishes) {
+          if (name.network != names[n]) continue;
+          check_finite(features.at(name.feature), name, images, batch.first);
+          collect(result.features[name], wanted, features.at(name.feature), batch.first);
+          if (wanted.texts)
+            collect_cosines(result.features[name], shelf.get(names[n]), features.at(name.feature), images, batch.first,
+                            options.prompt_prefix);
+        }
+      }
+      for (const ImageFacts& image : batch.facts) facts.add(image);
+      progress.update(batch.first + batch.count - first);
+    }
+    progress.finish();
+  }
+  for (const auto& [name, wanted] : wishes) merge(result.features[name], wanted, group);
+  merge(facts, result, group);
+  return result;
+}
+
+}  // namespace gigacat::eval

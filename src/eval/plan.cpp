@@ -1,0 +1,84 @@
+#include "eval/plan.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/log.h"
+
+namespace gigacat::eval {
+namespace {
+
+constexpr int64_t kPieceOfGuidedDiffusion = 5000, kPieces = 10;
+
+int64_t count_of(const Side& side, int64_t wanted, const char* which) {
+  if (!side.images) return 0;
+  const int64_t size = side.images->size();
+  if (wanted > size) fail<UsageError>("the ", which, " side ", side.name, " has ", size, " images, not ", wanted);
+  return wanted > 0 ? wanted : size;
+}
+
+bool is_there(const Side& side) { return side.images || side.statistics; }
+
+// Whether a metric can be computed of a side, and if not, why.
+void check_side(const Metric& metric, const Side& side, const char* which) {
+  if (!is_there(side)) fail<UsageError>(metric.name, " needs a ", which, " side: give --", which);
+  if (side.images) return;
+  if (!metric.moments)
+    fail<UsageError>(metric.name, " needs the images of the ", which, " side; ", side.name, " holds statistics");
+  if (!side.statistics->gaussians.contains(key_of(metric.feature)))
+    fail<UsageError>(side.name, " holds no statistics for ", metric.name, " (", key_of(metric.feature), ")");
+}
+
+}  // namespace
+
+std::string key_of(const FeatureName& name) { return name.network == "inception" ? name.feature : name.network; }
+
+Plan make_plan(const Request& request, const Side& real, const Side& fake) {
+  if (request.metrics.empty()) fail<UsageError>("no metric is named");
+  Plan plan{.request = request,
+            .real_count = count_of(real, request.real_count, "real"),
+            .fake_count = count_of(fake, request.fake_count, "fake")};
+  for (const std::string& name : request.metrics) {
+    const Metric& metric = find_metric(name);
+    Metrics& list = metric.is_of_pairs() ? plan.pairs : plan.features;
+    if (std::find(list.begin(), list.end(), &metric) == list.end()) list.push_back(&metric);
+    check_side(metric, fake, "fake");
+    if (metric.needs_real()) check_side(metric, real, "real");
+  }
+  const int64_t threads = at::get_num_threads();
+  if (plan.request.threads == 0) plan.request.threads = std::max<int64_t>(1, threads / 2);
+  return plan;
+}
+
+Wishes wishes_of(const Metrics& metrics, bool fake, int64_t count, const std::string& protocol) {
+  Wishes wishes;
+  for (const Metric* metric : metrics) {
+    if (!fake && !metric->needs_real()) continue;
+    Wanted& wanted = wishes[metric->feature];
+    wanted.moments = wanted.moments || metric->moments;
+    wanted.rows = wanted.rows || metric->rows;
+    wanted.texts = wanted.texts || metric->texts;
+    if (metric->inception && fake)
+      wanted.pieces = protocol == "adm" ? pieces_of(count, kPieceOfGuidedDiffusion) : equal_pieces(count, kPieces);
+  }
+  return wishes;
+}
+
+void announce_memory(const Metrics& metrics, int64_t real, int64_t fake) {
+  std::vector<std::string> names;
+  bool distances = false;
+  for (const Metric* metric : metrics) {
+    if (!metric->rows) continue;
+    names.push_back(metric->name);
+    distances = distances || metric->name == "pr" || metric->name == "dc";
+  }
+  if (names.empty()) return;
+  constexpr int64_t kWidth = 2048;
+  log::info(
+      join(names), " keep the features of ", real + fake, " images: ", human_bytes(kept_bytes(real + fake, kWidth)),
+      distances ? cat(", and ", human_bytes(distance_bytes(real, fake, kWidth)), " while distances are computed") : "");
+}
+
+}  // namespace gigacat::eval

@@ -1,0 +1,127 @@
+#include "eval/prefetch.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "gigacat/core/error.h"
+
+namespace gigacat::eval {
+namespace {
+
+// Multiplies and mixes eight bytes at a time.
+uint64_t hash_of(const io::Image& image) {
+  constexpr uint64_t kFactor = 0x9FB21C651E98DF25ull;
+  uint64_t hash = static_cast<uint64_t>(image.height) * kFactor + static_cast<uint64_t>(image.width);
+  const size_t size = image.pixels.size();
+  for (size_t i = 0; i < size; i += 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, image.pixels.data() + i, std::min<size_t>(8, size - i));
+    hash = (hash ^ word) * kFactor;
+    hash ^= hash >> 32;
+  }
+  return hash;
+}
+
+}  // namespace
+
+Prefetcher::Prefetcher(const ImageSet& images, int64_t first, int64_t last, std::vector<const FeatureNetwork*> networks,
+                       int64_t batch, int64_t threads)
+    : images_(images),
+      first_(first),
+      last_(last),
+      batch_(batch),
+      unit_(images.is_concurrent() ? 1 : batch),
+      networks_(std::move(networks)),
+      slots_(kAhead),
+      begun_(first) {
+  GIGACAT_CHECK(first >= 0 && first <= last && batch > 0 && threads > 0, first, " ", last, " ", batch, " ", threads);
+  for (int64_t i = 0; i < kAhead; ++i) {
+    Slot& slot = slots_[static_cast<size_t>(i)];
+    for (const FeatureNetwork* network : networks_)
+      slot.planes.push_back(at::empty({batch, 3, network->side(), network->side()}, at::kFloat));
+    slot.facts.resize(static_cast<size_t>(batch));
+    slot.left = count_of(i);
+  }
+  if (!images.is_concurrent()) threads = 1;
+  for (int64_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+Prefetcher::~Prefetcher() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_all();
+}
+
+int64_t Prefetcher::count_of(int64_t batch) const {
+  return std::clamp<int64_t>(last_ - first_ - batch * batch_, 0, batch_);
+}
+
+void Prefetcher::work() {
+  std::unique_lock lock(mutex_);
+  while (begun_ < last_ && !stop_) {
+    // Another thread may take the image while this one waits.
+    const auto has_room = [this] { return (begun_ - first_) / batch_ < done_ + kAhead; };
+    if (!has_room()) {
+      changed_.wait(lock);
+      continue;
+    }
+    const int64_t begin = begun_, end = std::min(begin + unit_, last_);
+    begun_ = end;
+    lock.unlock();
+    std::exception_ptr fault;
+    try {
+      make(begin, end);
+    } catch (...) {
+      fault = std::current_exception();
+    }
+    lock.lock();
+    slot_of((begin - first_) / batch_).left -= end - begin;
+    if (fault) {
+      if (!fault_) fault_ = fault;
+      stop_ = true;
+    }
+    changed_.notify_all();
+  }
+}
+
+void Prefetcher::make(int64_t begin, int64_t end) {
+  const std::vector<io::Image> images = images_.read(begin, end);
+  GIGACAT_CHECK(std::ssize(images) == end - begin, images.size());
+  Slot& slot = slot_of((begin - first_) / batch_);
+  for (int64_t i = begin; i < end; ++i) {
+    const io::Image& image = images[static_cast<size_t>(i - begin)];
+    const int64_t place = (i - first_) % batch_;
+    slot.facts[static_cast<size_t>(place)] = {image.height, image.width, hash_of(image)};
+    for (size_t n = 0; n < networks_.size(); ++n) {
+      const int64_t side = networks_[n]->side();
+      networks_[n]->prepare(image, i, slot.planes[n].data_ptr<float>() + place * 3 * side * side);
+    }
+  }
+}
+
+bool Prefetcher::next(PreparedBatch& batch) {
+  std::unique_lock lock(mutex_);
+  if (given_ > done_) {  // the batch handed out before is done with: its slot takes the batch after those in memory
+    slot_of(done_).left = count_of(done_ + kAhead);
+    ++done_;
+    changed_.notify_all();
+  }
+  if (given_ == batches()) return false;
+  Slot& slot = slot_of(given_);
+  changed_.wait(lock, [&] { return slot.left == 0 || fault_; });
+  if (fault_) std::rethrow_exception(fault_);
+  batch.first = first_ + given_ * batch_;
+  batch.count = count_of(given_);
+  batch.planes.clear();
+  for (const at::Tensor& planes : slot.planes) batch.planes.push_back(planes.narrow(0, 0, batch.count));
+  batch.facts.assign(slot.facts.begin(), slot.facts.begin() + batch.count);
+  ++given_;
+  return true;
+}
+
+}  // namespace gigacat::eval

@@ -1,0 +1,68 @@
+// Images decoded and prepared by threads, batch after batch, ahead of the networks.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "gigacat/eval/images.h"
+#include "gigacat/eval/network.h"
+
+namespace gigacat::eval {
+
+struct ImageFacts {
+  int64_t height = 0, width = 0;
+  uint64_t hash = 0;  // of size and pixels
+};
+
+struct PreparedBatch {
+  int64_t first = 0, count = 0;    // images first .. first + count - 1 of the set
+  std::vector<at::Tensor> planes;  // for each network [count, 3, S, S]
+  std::vector<ImageFacts> facts;   // of each image
+};
+
+class Prefetcher {
+ public:
+  // Images [first, last) of `images` in batches of `batch`; `threads` for a set that several may read.
+  Prefetcher(const ImageSet& images, int64_t first, int64_t last, std::vector<const FeatureNetwork*> networks,
+             int64_t batch, int64_t threads);
+  ~Prefetcher();
+  Prefetcher(const Prefetcher&) = delete;
+  Prefetcher& operator=(const Prefetcher&) = delete;
+
+  // The next batch, valid until the next call; false at the end. Errors: what a thread threw.
+  bool next(PreparedBatch& batch);
+
+ private:
+  static constexpr int64_t kAhead = 3;  // batches in memory
+
+  struct Slot {
+    std::vector<at::Tensor> planes;
+    std::vector<ImageFacts> facts;
+    int64_t left = 0;  // images that are not ready
+  };
+
+  int64_t batches() const { return (last_ - first_ + batch_ - 1) / batch_; }
+  int64_t count_of(int64_t batch) const;
+  Slot& slot_of(int64_t batch) { return slots_[static_cast<size_t>(batch % kAhead)]; }
+  void work();
+  void make(int64_t begin, int64_t end);
+
+  const ImageSet& images_;
+  int64_t first_, last_, batch_, unit_;
+  std::vector<const FeatureNetwork*> networks_;
+  std::vector<Slot> slots_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int64_t begun_, done_ = 0, given_ = 0;  // next image to make; batches that are free again; batches handed out
+  bool stop_ = false;
+  std::exception_ptr fault_;
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace gigacat::eval

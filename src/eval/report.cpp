@@ -1,0 +1,60 @@
+// Results as text and as JSON.
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "gigacat/core/text.h"
+#include "gigacat/eval/evaluate.h"
+
+namespace gigacat::eval {
+namespace {
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
+  return text;
+}
+
+std::string side_text(const std::string& name, int64_t images) { return images > 0 ? cat(images, " of ", name) : name; }
+
+// JSON knows no infinity.
+nlohmann::json finite_or_text(double value) {
+  if (value - value == 0) return value;
+  return number(value);
+}
+
+}  // namespace
+
+std::string to_line(const Result& result) {
+  std::vector<std::string> values;
+  for (const auto& [name, value] : result.values) values.push_back(cat(name, " ", number(value)));
+  std::string line = join(values, "  ");
+  if (!result.protocol.empty()) line += cat("  protocol ", result.protocol);
+  if (!result.real.empty()) line += cat("  real ", side_text(result.real, result.real_images));
+  line += cat("  fake ", side_text(result.fake, result.fake_images));
+  for (const auto& [network, hash] : result.weights) line += cat("  ", network, " ", hash);
+  for (const auto& [key, value] : result.description)
+    if (key != "recipe") line += cat("  ", key, " ", value);
+  if (!result.stylegan.empty()) line += cat("  = ", result.stylegan);
+  return line;
+}
+
+nlohmann::json to_json(const Result& result) {
+  nlohmann::json json = {{"metric", result.metric},
+                         {"fake", result.fake},
+                         {"fake_images", result.fake_images},
+                         {"seconds", result.seconds},
+                         {"weights", nlohmann::json::object()}};
+  for (const auto& [name, value] : result.values) json["results"][name] = finite_or_text(value);
+  // StyleGAN's name stands for the first figure.
+  if (!result.stylegan.empty()) json["results"][result.stylegan] = finite_or_text(result.values.front().second);
+  if (!result.protocol.empty()) json["protocol"] = result.protocol;
+  if (!result.real.empty()) {
+    json["real"] = result.real;
+    json["real_images"] = result.real_images;
+  }
+  for (const auto& [network, hash] : result.weights) json["weights"][network] = hash;
+  for (const auto& [key, value] : result.description) json["description"][key] = value;
+  return json;
+}
+
+}  // namespace gigacat::eval

@@ -1,0 +1,162 @@
+// gigacat eval
+#include "gigacat/eval/evaluate.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli.h"
+#include "eval_flags.h"
+#include "gigacat/apply/generated.h"
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/core/text.h"
+#include "gigacat/dist/device.h"
+#include "gigacat/train/run_folder.h"
+#include "launch.h"
+
+namespace gigacat::cli {
+namespace {
+
+using nlohmann::json;
+
+struct Flags {
+  eval::Request request;
+  NetworkFlags networks;
+  apply::SampleRequest samples;
+  std::string real, fake, out;
+  bool json = false;
+  int ranks = 1;
+};
+
+eval::Side fake_side(const Flags& flags, dist::Group& group) {
+  if (flags.fake.empty()) fail<UsageError>("no images to judge: give --fake");
+  if (!apply::holds_generator(flags.fake))
+    return eval::open_side(flags.fake, eval::needs_captions(flags.request.metrics));
+  if (flags.request.fake_count == 0)
+    fail<UsageError>(flags.fake, " is a generator: give --num, the number of samples to draw");
+  apply::SampleRequest request = flags.samples;
+  request.from = flags.fake;
+  request.count = flags.request.fake_count;
+  return {apply::generated_images(request, group), {}, flags.fake};
+}
+
+// The run that `path` lies in: itself, or RUN/checkpoints/step-N; "" when there is none.
+fs::path run_of(const fs::path& path) {
+  if (fs::exists(path / "config.yaml") && fs::is_directory(path / "checkpoints")) return path;
+  const fs::path run = fs::absolute(path).lexically_normal().parent_path().parent_path();
+  return fs::exists(path / "COMMIT") && fs::exists(run / "config.yaml") ? run : fs::path();
+}
+
+// "step-0001000" -> 1000.
+int64_t step_of(const std::string& checkpoint) {
+  const std::string name = fs::path(checkpoint).filename().string();
+  return name.starts_with("step-") ? parse_int(name.substr(5), checkpoint) : 0;
+}
+
+// A line of the run's metrics.jsonl for each result.
+void append_to_run(const fs::path& path, const std::string& checkpoint, const std::vector<eval::Result>& results) {
+  const fs::path run = run_of(path);
+  if (run.empty()) return;
+  FileWriter out(train::RunFolder::open(run).metrics(), /*append=*/true);
+  for (const eval::Result& result : results)
+    out.write(json({{"step", step_of(checkpoint)}, {"eval", eval::to_json(result)}}).dump() + "\n");
+  out.flush();
+}
+
+void print(const Flags& flags, const std::vector<eval::Result>& results) {
+  json all = json::array();
+  for (const eval::Result& result : results) all.push_back(eval::to_json(result));
+  if (!flags.out.empty()) write_atomically(flags.out, all.dump(2) + "\n");
+  if (flags.json) {
+    std::printf("%s\n", all.dump(2).c_str());
+    return;
+  }
+  for (const eval::Result& result : results) std::printf("%s\n", eval::to_line(result).c_str());
+}
+
+int run(Flags flags) {
+  const dist::Environment environment = dist::Environment::detect();
+  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
+  const at::Device device = dist::choose_device("auto", environment.local_rank);
+  const auto group = dist::Group::create(environment, device);
+  eval::NetworkShelf shelf = make_shelf(flags.networks, device);
+  const eval::Side real = flags.real.empty() ? eval::Side{} : eval::open_side(flags.real);
+  const eval::Side fake = fake_side(flags, *group);
+  flags.request.cache = eval::cache_folder();
+  const std::vector<eval::Result> results = eval::evaluate(flags.request, real, fake, shelf, *group);
+  if (!group->is_first()) return kOk;
+  print(flags, results);
+  if (fake.images && apply::holds_generator(flags.fake)) append_to_run(flags.fake, fake.images->name(), results);
+  return kOk;
+}
+
+std::string metrics_help() {
+  std::string help;
+  for (const auto& [name, what] : eval::metric_names()) help += cat("\n  ", name, ": ", what);
+  return help;
+}
+
+void add_sampling_flags(CLI::App& command, apply::SampleRequest& request) {
+  const std::string group = "Samples of a run or checkpoint";
+  command.add_option("--labels,--class", request.labels, "classes, cycled: all, or a list as 0,1,4-6")
+      ->type_name("LIST")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--seed", request.seed, "seed of all samples")
+      ->type_name("S")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--truncation,--trunc", request.truncation, "psi, toward the class's mean style; 1 is off")
+      ->type_name("PSI")
+      ->capture_default_str()
+      ->group(group);
+}
+
+}  // namespace
+
+void add_network_flags(CLI::App& command, NetworkFlags& flags) {
+  command
+      .add_option("--protocol", flags.protocol, "how images are resized for Inception: " + join(eval::protocol_names()))
+      ->type_name("NAME")
+      ->capture_default_str();
+  command.add_option("--weights", flags.weights, "weights of Inception, or NETWORK=FILE; may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+}
+
+eval::NetworkShelf make_shelf(const NetworkFlags& flags, at::Device device) {
+  eval::WeightFiles files;
+  for (const std::string& text : flags.weights) files.give(text, "inception");
+  return eval::NetworkShelf(std::move(files), flags.protocol, device);
+}
+
+void add_eval(CLI::App& app, Chosen& chosen) {
+  CLI::App* command =
+      add_command(app, "eval", "measure generated images against real ones",
+                  "gigacat eval fid kid pr --real data/imagenet --fake runs/00000-emoji-cat --num 50000\n\nMetrics:" +
+                      metrics_help() +
+                      "\n\nA side is an image folder, .tar shards, a StyleGAN .zip, an .npz of images or of "
+                      "statistics; the fake side\n"
+                      "also a run, a checkpoint or a generator file.");
+  auto flags = std::make_shared<Flags>();
+  eval::Request& request = flags->request;
+  command->add_option("METRIC", request.metrics, "what to measure, in one pass")->type_name("")->required();
+  command->add_option("--real", flags->real, "reference images or their statistics")->type_name("PATH");
+  command->add_option("--fake", flags->fake, "images to judge")->type_name("PATH");
+  command->add_option("--num", request.fake_count, "fake images; 0: all")->type_name("N")->capture_default_str();
+  command->add_option("--num-real", request.real_count, "real images; 0: all")->type_name("N")->capture_default_str();
+  add_network_flags(*command, flags->networks);
+  command->add_option("--prompt-prefix", request.prompt_prefix, "before each caption of clip, as \"A photo depicts \"")
+      ->type_name("TEXT");
+  command->add_flag("--json", flags->json, "print JSON");
+  command->add_option("-o,--out", flags->out, "file for the JSON")->type_name("FILE.json");
+  add_sampling_flags(*command, flags->samples);
+  command->add_option("--batch", request.batch, "images at once; 0: 16 on a CPU, 64 on a GPU")
+      ->type_name("N")
+      ->capture_default_str()
+      ->group("Processes");
+  add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
+  command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+}
+
+}  // namespace gigacat::cli

@@ -1,0 +1,21 @@
+// What `eval` and `data stats` share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli.h"
+#include "gigacat/eval/network.h"
+
+namespace gigacat::cli {
+
+struct NetworkFlags {
+  std::string protocol = "adm";
+  std::vector<std::string> weights;  // FILE or NAME=FILE
+};
+
+void add_network_flags(CLI::App& command, NetworkFlags& flags);
+// Errors: UsageError for an unknown protocol or network.
+eval::NetworkShelf make_shelf(const NetworkFlags& flags, at::Device device);
+
+}  // namespace gigacat::cli
