@@ -62,23 +62,6 @@ double Group::sum(double value, const char* what) {
   return total.item<double>();
 }
 
-std::string on_first(Group& group, const char* what, const std::function<std::string()>& make) {
-  std::string message;
-  if (group.is_first()) {
-    try {
-      message = "+" + make();
-    } catch (const UsageError& error) {
-      message = cat("?", error.what());
-    } catch (const std::exception& error) {
-      message = cat("!", error.what());
-    }
-  }
-  message = group.broadcast_text(message, what);
-  if (message.at(0) == '?') throw UsageError(message.substr(1));
-  if (message.at(0) == '!') throw Error(message.substr(1));
-  return message.substr(1);
-}
-
 void broadcast_state(Group& group, const std::vector<at::Tensor>& tensors, const char* what) {
   if (group.size() == 1 || tensors.empty()) return;
   check_same_shapes(group, tensors, what);

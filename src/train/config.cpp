@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gigacat/core/text.h"
+#include "gigacat/eval/evaluate.h"
 
 namespace gigacat::train {
 namespace {
@@ -24,6 +25,7 @@ std::unique_ptr<RunConfig> declare(const std::string& recipe) {
   b.section("train", config->train, "length, batch, device and precision");
   b.section("log", config->log, "what is reported, and how often");
   b.section("checkpoint", config->checkpoint, "when a checkpoint is written and which are kept");
+  b.section("eval", config->evaluation, "metrics of the averaged generator while the run goes on");
   return config;
 }
 
@@ -139,6 +141,31 @@ void CheckpointSection::bind(config::Binder& b) {
   b.field("keep_last", keep_last, 3, "newest checkpoints that are kept", {.min = 1, .free_on_resume = true});
   b.field("keep_every", keep_every, 0, "checkpoints at multiples of this many steps are kept for good; 0: none",
           {.min = 0, .unit = "steps", .free_on_resume = true});
+}
+
+void EvalSection::bind(config::Binder& b) {
+  b.field("every", every, 0, "steps between evaluations of the averaged generator; 0: none",
+          {.min = 0, .unit = "steps", .free_on_resume = true});
+  b.field("metrics", metrics, {"fid"}, "what is measured, as `gigacat eval` names it", {.free_on_resume = true});
+  b.field("samples", samples, 5000, "images drawn for an evaluation",
+          {.min = 2, .unit = "images", .source = "GAT's fid5k", .free_on_resume = true});
+  b.field("real", real, "", "reference images or statistics; empty: the run's own data, as the networks see it",
+          {.free_on_resume = true});
+  b.field("protocol", protocol, "adm", "how images are resized for Inception",
+          {.choices = eval::protocol_names(), .free_on_resume = true});
+  b.field("weights", weights, {}, "weight files, FILE (Inception) or NETWORK=FILE; empty: those in the cache folder",
+          {.free_on_resume = true});
+  b.field("batch", batch, 0, "images at once; 0: 16 on a CPU, 64 on a GPU", {.min = 0, .free_on_resume = true});
+  b.field("best", best, "fid", "figure by which the best checkpoint is kept as RUN/best; empty: none is",
+          {.free_on_resume = true});
+  b.check("metrics", [this]() -> std::string {
+    try {
+      for (const std::string& metric : metrics) eval::is_larger_better(metric);
+    } catch (const UsageError& error) {
+      return error.what();
+    }
+    return every > 0 && metrics.empty() ? "no metric is named" : "";
+  });
 }
 
 recipes::ImageShape RunConfig::image_shape() const {

@@ -52,6 +52,9 @@ Loop::Loop(RunConfig& config, const dist::Environment& environment, const TrainO
       reuse_fakes_(config.train.reuse_fakes && config.train.accumulate == 1),
       first_step_(state_.step),
       watch_(made_.device) {
+  if (group_.is_first()) best_ = std::make_unique<BestCheckpoint>(made_.place->folder.path());
+  if (config.evaluation.every > 0)
+    evaluation_ = std::make_unique<Evaluation>(config, made_, best_ ? best_->value() : std::nullopt);
   if (!group_.is_first()) return;
   const RunFolder& folder = made_.place->folder;
   write_run_info(made_, config_, environment_, options_, "");
@@ -81,6 +84,7 @@ int Loop::run() {
     if (logs(state_.step)) report(batches, fakes.back());
     if (monitor_) monitor_->progress(state_.step);
     draw_samples();
+    evaluate();
     stop = signals_.agreed(group_);
     if (state_.step % config_.checkpoint.every == 0) save();
     watch_.mark(Part::other);
@@ -191,6 +195,19 @@ void Loop::draw_samples() {
   const int64_t every = config_.log.samples_every;
   const bool due = every > 0 && (state_.step % every == 0 || state_.step == config_.train.steps);
   if (due && monitor_) monitor_->picture("fakes", snapshot_->grid(state_.ema.module()), state_.step);
+}
+
+void Loop::evaluate() {
+  if (!evaluation_ || !evaluation_->is_due(state_.step)) return;
+  const Evaluated done = evaluation_->run(state_.ema.module());
+  if (monitor_) monitor_->scores(done.results, state_.step);
+  if (!done.is_best) return;
+  save();
+  if (!writer_) return;
+  writer_->wait();
+  const std::string& figure = config_.evaluation.best;
+  best_->keep(checkpoint_path(made_.place->folder.checkpoints(), state_.step), state_.step, figure,
+              figure_of(done.results, figure));
 }
 
 void Loop::save() {

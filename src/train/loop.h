@@ -9,6 +9,7 @@
 #include "gigacat/train/config.h"
 #include "gigacat/train/trainer.h"
 #include "train/batch.h"
+#include "train/evaluation.h"
 #include "train/monitor.h"
 #include "train/precision.h"
 #include "train/setup.h"
@@ -38,6 +39,7 @@ class Loop {
   void report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes);
   void first_step_done();
   void draw_samples();
+  void evaluate();
   void save();
   void wait_for_writer();
   int finish(int stop);
@@ -57,10 +59,12 @@ class Loop {
   int64_t first_step_, saved_step_ = -1;
   StopSignals signals_;
   Stopwatch watch_;
+  std::unique_ptr<Evaluation> evaluation_;  // none when eval.every is 0
   // Rank 0's.
   std::unique_ptr<Monitor> monitor_;
   std::unique_ptr<Snapshot> snapshot_;
   std::unique_ptr<CheckpointWriter> writer_;
+  std::unique_ptr<BestCheckpoint> best_;
 };
 
 }  // namespace gigacat::train

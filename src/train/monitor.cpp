@@ -175,6 +175,17 @@ void Monitor::warn_of_collapse(const Figures& figures) {
   collapsed_ = low;
 }
 
+void Monitor::scores(const std::vector<eval::Result>& results, int64_t step) {
+  for (const eval::Result& result : results) {
+    metrics_.write(nlohmann::json({{"step", step}, {"eval", eval::to_json(result)}}).dump() + "\n");
+    log::info("step ", step, ": ", eval::to_line(result));
+    if (!events_) continue;
+    for (const auto& [name, value] : result.values) events_->scalar("eval/" + name, value, step);
+  }
+  metrics_.flush();
+  if (events_) events_->flush();
+}
+
 void Monitor::picture(const std::string& name, const io::Image& image, int64_t step) {
   std::ostringstream file;
   file << name << '-' << std::setw(7) << std::setfill('0') << step << ".png";

@@ -11,6 +11,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/core/progress.h"
 #include "gigacat/dist/group.h"
+#include "gigacat/eval/evaluate.h"
 #include "gigacat/io/events.h"
 #include "gigacat/io/image.h"
 #include "gigacat/recipes/recipe.h"
@@ -52,6 +53,8 @@ class Monitor {
   void progress(int64_t step);
   // At a log interval: everything is written. `split`: see Stopwatch::take.
   void record(const StepFigures& figures, const std::array<double, 4>& split, const Memory& memory);
+  // The results of an evaluation: a line of metrics.jsonl and a log line for each, scalars eval/NAME.
+  void scores(const std::vector<eval::Result>& results, int64_t step);
   // A picture into samples/NAME-STEP.png and the event file.
   void picture(const std::string& name, const io::Image& image, int64_t step);
   // Removes the progress bar.

@@ -17,7 +17,12 @@ constexpr int64_t kDiversity = 16, kOfAClass = 4;
 io::Image picture(const at::Tensor& images) {
   at::Tensor shown = images.detach();
   if (shown.size(1) != 1 && shown.size(1) != 3) shown = shown.narrow(1, 0, shown.size(1) >= 3 ? 3 : 1) / 3;
-  shown = shown.to(at::kCPU, at::kFloat).contiguous();
+  const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(shown.size(0)))));
+  return io::make_grid(to_images(shown), columns);
+}
+
+std::vector<io::Image> to_images(const at::Tensor& images) {
+  const at::Tensor shown = images.detach().to(at::kCPU, at::kFloat).contiguous();
   const int64_t count = shown.size(0), channels = shown.size(1), height = shown.size(2), width = shown.size(3);
   std::vector<io::Image> tiles;
   for (int64_t i = 0; i < count; ++i) {
@@ -25,8 +30,23 @@ io::Image picture(const at::Tensor& images) {
                                         static_cast<size_t>(channels * height * width));
     tiles.push_back(io::from_planes(planes, channels, height, width));
   }
-  const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
-  return io::make_grid(tiles, columns);
+  return tiles;
+}
+
+at::Tensor draw_samples(recipes::Recipe& recipe, torch::nn::Module& generator, uint64_t seed, int64_t first,
+                        const std::vector<int64_t>& labels, at::Device device) {
+  const at::NoGradGuard no_grad;
+  std::vector<int64_t> indices(labels.size());
+  std::iota(indices.begin(), indices.end(), first);
+  const std::vector<std::string> prompts = recipe.prompts();
+  recipes::SampleOptions options;
+  at::Tensor y = at::tensor(labels, at::kLong).to(device);
+  if (!prompts.empty()) {  // a model of text
+    for (const int64_t label : labels) options.captions.push_back(prompts[static_cast<size_t>(label)]);
+    y = at::zeros_like(y);
+  }
+  const at::Tensor z = recipe.latent(seed, indices, device);
+  return recipe.sample(generator, z, y, options).select(0, -1);  // [K, B, C, H, W] -> [B, C, H, W]
 }
 
 double mean_distance(const at::Tensor& images, const std::vector<int64_t>& labels) {
@@ -45,8 +65,8 @@ double mean_distance(const at::Tensor& images, const std::vector<int64_t>& label
 
 Snapshot::Snapshot(recipes::Recipe& recipe, const pretrained::LatentSpace& space, int64_t num_classes, int64_t count,
                    uint64_t seed, at::Device device)
-    : recipe_(recipe), space_(space), seed_(seed), device_(device), prompts_(recipe.prompts()) {
-  if (!prompts_.empty()) num_classes = std::ssize(prompts_);
+    : recipe_(recipe), space_(space), seed_(seed), device_(device) {
+  if (const auto prompts = std::ssize(recipe.prompts()); prompts > 0) num_classes = prompts;
   for (int64_t i = 0; i < count; ++i) grid_labels_.push_back(i % num_classes);
   for (int64_t i = 0; i < kDiversity; ++i) diversity_labels_.push_back(i / kOfAClass % num_classes);
 }
@@ -66,17 +86,9 @@ at::Tensor Snapshot::draw(torch::nn::Module& generator, const std::vector<int64_
   std::vector<at::Tensor> drawn;
   const auto count = static_cast<int64_t>(labels.size());
   for (int64_t first = 0; first < count; first += kChunk) {
-    std::vector<int64_t> indices(static_cast<size_t>(std::min(kChunk, count - first)));
-    std::iota(indices.begin(), indices.end(), first);
-    recipes::SampleOptions options;
-    at::Tensor y = at::tensor(labels, at::kLong).narrow(0, first, std::ssize(indices)).to(device_);
-    if (!prompts_.empty()) {
-      for (const int64_t i : indices)
-        options.captions.push_back(prompts_[static_cast<size_t>(labels[static_cast<size_t>(i)])]);
-      y = at::zeros_like(y);
-    }
-    const at::Tensor z = recipe_.latent(seed_, indices, device_);
-    drawn.push_back(recipe_.sample(generator, z, y, options).select(0, -1));  // [K, B, C, H, W] -> [B, C, H, W]
+    const auto begin = labels.begin() + first;
+    drawn.push_back(
+        draw_samples(recipe_, generator, seed_, first, {begin, begin + std::min(kChunk, count - first)}, device_));
   }
   generator.train(training);
   return at::cat(drawn);

@@ -21,6 +21,14 @@ io::Image picture(const at::Tensor& images);
 // W]; 0 when no two share a label.
 double mean_distance(const at::Tensor& images, const std::vector<int64_t>& labels);
 
+// Samples first, first + 1, ... of a seed, one for each label (of models of text: number of a prompt), without
+// gradient: [B, C, H, W]. The generator's mode is the caller's.
+at::Tensor draw_samples(recipes::Recipe& recipe, torch::nn::Module& generator, uint64_t seed, int64_t first,
+                        const std::vector<int64_t>& labels, at::Device device);
+
+// Images [B, C, H, W] with one or three channels in [-1, 1], as pixels.
+std::vector<io::Image> to_images(const at::Tensor& images);
+
 class Snapshot {
  public:
   // `count` samples with labels 0, 1, ..., or the recipe's prompts, in turn; latents of `seed`. `recipe` and `space`
@@ -38,7 +46,6 @@ class Snapshot {
   const pretrained::LatentSpace& space_;
   uint64_t seed_;
   at::Device device_;
-  std::vector<std::string> prompts_;
   std::vector<int64_t> grid_labels_, diversity_labels_;  // of models of text: numbers of prompts
 };
 

@@ -103,9 +103,6 @@ class GradientReducer {
   std::unique_ptr<Impl> impl_;
 };
 
-// Runs `make` on rank 0 and gives its text to all; an error of it is thrown on all alike, UsageError or Error.
-std::string on_first(Group& group, const char* what, const std::function<std::string()>& make);
-
 // Broadcasts parameters and buffers of rank 0, so that all start equal. Errors: as Group; Error when shapes differ.
 void broadcast_state(Group& group, const std::vector<at::Tensor>& tensors, const char* what);
 

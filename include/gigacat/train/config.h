@@ -45,6 +45,14 @@ struct CheckpointSection {
   void bind(config::Binder& b);
 };
 
+// `eval:` metrics while the run goes on.
+struct EvalSection {
+  int64_t every, samples, batch;
+  std::vector<std::string> metrics, weights;
+  std::string real, protocol, best;
+  void bind(config::Binder& b);
+};
+
 struct RunConfig {
   std::string recipe_name, name, out;
   int64_t seed;
@@ -54,6 +62,7 @@ struct RunConfig {
   TrainSection train;
   LogSection log;
   CheckpointSection checkpoint;
+  EvalSection evaluation;
   std::unique_ptr<recipes::Recipe> recipe;
   config::Binder binder;  // all fields, bound to this object
 

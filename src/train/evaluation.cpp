@@ -1,0 +1,128 @@
+#include "train/evaluation.h"
+
+#include <ATen/ATen.h>
+
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/core/log.h"
+#include "train/snapshot.h"
+
+namespace gigacat::train {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kRows = 16;  // samples drawn at once
+
+eval::NetworkShelf make_shelf(const EvalSection& section, at::Device device) {
+  eval::WeightFiles files;
+  for (const std::string& text : section.weights) files.give(text, "inception");
+  return eval::NetworkShelf(std::move(files), section.protocol, device);
+}
+
+// The config's reference, or the run's own data as the networks see it.
+eval::Side reference(const RunConfig& config, const Foundation& made) {
+  if (!config.evaluation.real.empty()) return eval::open_side(config.evaluation.real);
+  if (data::is_latent(made.source->content()))
+    fail<UsageError>("eval.real: the run's data are latents; name the images, or statistics of them, to compare with");
+  return {eval::loader_images(config.data.path, made.source, config.data), {}, config.data.path};
+}
+
+// The metric that gives a figure: "is" of "is_std"; precision is of pr.
+std::string metric_of(const std::string& figure) {
+  if (figure == "precision" || figure == "recall") return "pr";
+  if (figure == "density" || figure == "coverage") return "dc";
+  return figure;
+}
+
+}  // namespace
+
+BestCheckpoint::BestCheckpoint(fs::path folder) : folder_(std::move(folder)) {
+  const fs::path file = folder_ / "best.json";
+  if (!fs::exists(file)) return;
+  const json best = json::parse(read_file(file), nullptr, false);
+  if (!best.is_object() || !best.contains("value") || !best["value"].is_number())
+    fail(file.string(), " is damaged: remove it to begin the search for the best checkpoint anew");
+  value_ = best["value"].get<double>();
+}
+
+void BestCheckpoint::keep(const fs::path& checkpoint, int64_t step, const std::string& metric, double value) {
+  const fs::path draft = folder_ / ".tmp-best", best = folder_ / "best";
+  fs::remove_all(draft);
+  fs::create_directory(draft);
+  for (const auto& entry : fs::directory_iterator(checkpoint)) {
+    const fs::path link = draft / entry.path().filename();
+    std::error_code refused;
+    fs::create_hard_link(entry.path(), link, refused);
+    if (refused) fs::copy_file(entry.path(), link);  // file systems without links
+  }
+  fs::remove_all(best);
+  fs::rename(draft, best);
+  sync_folder(folder_);
+  write_atomically(folder_ / "best.json", json({{"step", step}, {"metric", metric}, {"value", value}}).dump(2) + "\n");
+  value_ = value;
+  log::info("best checkpoint so far: step ", step, ", ", metric, " ", value, ", in ", best.string());
+}
+
+double figure_of(const std::vector<eval::Result>& results, const std::string& name) {
+  for (const eval::Result& result : results)
+    for (const auto& [figure, value] : result.values)
+      if (figure == name) return value;
+  fail<UsageError>("eval.best: none of eval.metrics gives a figure ", name);
+}
+
+Evaluation::Evaluation(const RunConfig& config, const Foundation& made, std::optional<double> best)
+    : config_(config),
+      recipe_(*config.recipe),
+      group_(*made.group),
+      space_(*made.space),
+      shelf_(make_shelf(config.evaluation, made.device)),
+      real_(reference(config, made)) {
+  const recipes::ImageShape shape = config.image_shape();
+  if (space_.is_pixels() && shape.channels != 1 && shape.channels != 3)
+    fail<UsageError>("eval.every: the networks make latents of ", shape.channels,
+                     " channels, and metrics need images: give autoencoder.kind and autoencoder.weights");
+  shelf_.get("inception");
+  const std::string known = dist::on_first(group_, "best score", [&] { return best ? json(*best).dump() : ""; });
+  if (!known.empty()) best_ = json::parse(known).get<double>();
+}
+
+bool Evaluation::is_due(int64_t step) const {
+  return step % config_.evaluation.every == 0 || step == config_.train.steps;
+}
+
+Evaluated Evaluation::run(torch::nn::Module& generator) {
+  const EvalSection& section = config_.evaluation;
+  const auto prompts = std::ssize(recipe_.prompts());
+  const int64_t classes = prompts > 0 ? prompts : config_.image_shape().num_classes;
+  const auto draw = [&](int64_t first, int64_t last) {
+    std::vector<io::Image> images;
+    for (int64_t begin = first; begin < last; begin += kRows) {
+      std::vector<int64_t> labels;
+      for (int64_t i = begin; i < std::min(begin + kRows, last); ++i) labels.push_back(i % classes);
+      const at::Tensor drawn =
+          draw_samples(recipe_, generator, static_cast<uint64_t>(config_.seed), begin, labels, group_.device());
+      for (io::Image& image : to_images(space_.decode(drawn))) images.push_back(std::move(image));
+    }
+    return images;
+  };
+  const eval::Side fake{eval::drawn_images("the averaged generator", section.samples, draw, {}), {}, "samples"};
+  const bool training = generator.is_training();
+  generator.eval();
+  Evaluated done;
+  done.results =
+      eval::evaluate({.metrics = section.metrics, .batch = section.batch, .cache = eval::cache_folder(), .quiet = true},
+                     real_, fake, shelf_, group_);
+  generator.train(training);
+  if (section.best.empty()) return done;
+  const double value = figure_of(done.results, section.best);
+  const bool larger = eval::is_larger_better(metric_of(section.best));
+  done.is_best = !best_ || (larger ? value > *best_ : value < *best_);
+  if (done.is_best) best_ = value;
+  return done;
+}
+
+}  // namespace gigacat::train
