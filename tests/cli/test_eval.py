@@ -78,6 +78,11 @@ def inception_weights(path, fault=None):
         tensors["fc.weight"][1][5] = tensors["Conv2d_1a_3x3.bn.bias"][1][0] = math.nan
     if fault == "missing":
         del tensors["Mixed_7c.branch1x1.conv.weight"]
+    return write_safetensors(path, tensors)
+
+
+def write_safetensors(path, tensors):
+    """`tensors`: name -> (shape, array of floats)."""
     header, offset = {}, 0
     for name, (shape, values) in sorted(tensors.items()):
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + 4 * len(values)]}
@@ -88,6 +93,53 @@ def inception_weights(path, fault=None):
         for name in sorted(tensors):
             tensors[name][1].tofile(file)
     return path
+
+
+def clip_weights(path, width=64, size=64, patch=16):
+    """An image tower of CLIP of one block, by Hugging Face's names, and a text tower as small."""
+    draw, tensors = random.Random(8), {}
+
+    def add(name, *shape, deviation=0.2, mean=0.0):
+        tensors[name] = (shape, array.array("f", (v + mean for v in noise(draw, math.prod(shape), deviation))))
+
+    for tower in ("vision_model", "text_model"):
+        block = tower + ".encoder.layers.0."
+        for part in ("k", "v", "q", "out"):
+            add(block + "self_attn.%s_proj.weight" % part, width, width)
+            add(block + "self_attn.%s_proj.bias" % part, width)
+        for norm in ("layer_norm1", "layer_norm2"):
+            add(block + norm + ".weight", width, mean=1)
+            add(block + norm + ".bias", width)
+        add(block + "mlp.fc1.weight", 2 * width, width)
+        add(block + "mlp.fc1.bias", 2 * width)
+        add(block + "mlp.fc2.weight", width, 2 * width)
+        add(block + "mlp.fc2.bias", width)
+    for norm in ("vision_model.pre_layrnorm", "vision_model.post_layernorm", "text_model.final_layer_norm"):
+        add(norm + ".weight", width, mean=1)
+        add(norm + ".bias", width)
+    add("vision_model.embeddings.class_embedding", width)
+    add("vision_model.embeddings.patch_embedding.weight", width, 3, patch, patch)
+    add("vision_model.embeddings.position_embedding.weight", 1 + (size // patch) ** 2, width)
+    add("text_model.embeddings.token_embedding.weight", 99, width)
+    add("text_model.embeddings.position_embedding.weight", 20, width)
+    add("visual_projection.weight", 32, width)
+    add("text_projection.weight", 32, width)
+    tensors["logit_scale"] = ((), array.array("f", [2.6592]))
+    return write_safetensors(path, tensors)
+
+
+def lpips_weights(backbone, heads):
+    """AlexNet's convolutions by torchvision's names, and the heads of lpips."""
+    draw, tensors, weights = random.Random(9), {}, {}
+    for k, (place, inputs, outputs, kernel) in enumerate(((0, 3, 64, 11), (3, 64, 192, 5), (6, 192, 384, 3),
+                                                          (8, 384, 256, 3), (10, 256, 256, 3))):
+        count = inputs * kernel * kernel
+        tensors["features.%d.weight" % place] = ((outputs, inputs, kernel, kernel),
+                                                 noise(draw, outputs * count, math.sqrt(2 / count)))
+        tensors["features.%d.bias" % place] = ((outputs,), array.array("f", [0]) * outputs)
+        weights["lin%d.model.1.weight" % k] = ((1, outputs, 1, 1), array.array("f", [1 / outputs]) * outputs)
+    write_safetensors(backbone, tensors)
+    write_safetensors(heads, weights)
 
 
 class EvalTest(CliTest):
@@ -104,14 +156,17 @@ class EvalTest(CliTest):
         return self.gigacat("eval", *words, *flags, code=code, env={"GIGACAT_CACHE": self.cache}, timeout=280)
 
     def results(self, *words):
-        merged = {}
-        for result in json.loads(self.eval(*words, "--json").stdout):
+        out, merged = self.path("out.json"), {}
+        self.eval(*words, "-o", out)
+        for result in json.loads(read_text(out)):
             merged.update(result["results"])
         return merged
 
     def test_one_rank_and_two_agree(self):
         words = ("fid", "sfid", "is", "pr", "dc", "diversity", "--real", self.real, "--fake", self.fake, "--batch", 4)
         one, two = self.results(*words), self.results(*words, "--ranks", 2)
+        self.assertEqual(json.loads(self.eval("psnr", "--real", self.real, "--fake", self.real, "--json").stdout)[0]["metric"],
+                         "psnr")
         self.assertEqual(one.keys(), two.keys())
         self.assertIn("precision", one)
         for name, value in one.items():
@@ -189,6 +244,30 @@ class EvalTest(CliTest):
         os.remove(self.path("a", "class0", "003.png"))
         self.assertIn("class0/003 has no partner",
                       self.eval("psnr", "--real", self.path("a"), "--fake", self.path("b"), weights=False, code=1).stderr)
+
+    def test_clip_networks(self):
+        clip = clip_weights(self.path("clip.safetensors"))
+        words = ("fid-clip", "cmmd", "--real", self.real, "--weights", "clip=" + clip, "--weights", "clip-l14=" + clip)
+        apart = self.results(*words, "--fake", self.fake)
+        self.assertGreater(apart["fid-clip"], 0)
+        self.assertGreater(apart["cmmd"], 0)
+        same = self.results(*words, "--fake", self.real)
+        self.assertLess(abs(same["fid-clip"]), 1e-6 * apart["fid-clip"] + 1e-4)
+        self.assertLess(abs(same["cmmd"]), 1e-6)
+        self.assertIn("no weights of clip:", self.eval("fid-clip", "--real", self.real, "--fake", self.fake, code=2).stderr)
+        said = self.eval("clip", "--fake", self.fake, "--weights", "clip=" + clip, code=1).stderr
+        self.assertIn("000.txt", said)
+
+    def test_lpips(self):
+        for name, size in (("a", 64), ("b", 64)):
+            image_folder(self.path(name), per_class=2, size=size)
+        shutil.copy(self.path("b", "class0", "000.png"), self.path("b", "class1", "001.png"))
+        backbone, heads = self.path("alex.safetensors"), self.path("heads.safetensors")
+        lpips_weights(backbone, heads)
+        words = ("lpips", "psnr", "--weights", "lpips=" + backbone, "--weights", "lpips-heads=" + heads)
+        self.assertEqual(self.results(*words, "--real", self.path("a"), "--fake", self.path("a"))["lpips"], 0)
+        apart = self.results(*words, "--real", self.path("a"), "--fake", self.path("b"))
+        self.assertGreater(apart["lpips"], 1e-4)
 
     def test_warnings(self):
         folder = image_folder(self.path("odd"), per_class=2, size=12)
