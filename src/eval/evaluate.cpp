@@ -200,7 +200,11 @@ std::vector<Result> feature_results(const Plan& plan, const Side& real, const Si
                                     dist::Group& group) {
   if (plan.features.empty()) return {};
   if (group.is_first()) announce_memory(plan.features, plan.real_count, plan.fake_count);
-  const SideFeatures of_real = measure_real(plan, real, shelf, group), of_fake = measure_fake(plan, fake, shelf, group);
+  SideFeatures of_real = measure_real(plan, real, shelf, group), of_fake = measure_fake(plan, fake, shelf, group);
+  if (group.is_first())
+    for (SideFeatures* side : {&of_real, &of_fake})
+      for (auto& [name, collected] : side->collected)
+        if (collected.rows.defined()) collected.rows = collected.rows.to(group.device());
   std::vector<Result> results;
   for (const Metric* metric : plan.features) {
     Result result = base_result(*metric, plan, real, fake);
