@@ -3,6 +3,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/nn/state.h"
@@ -38,28 +40,52 @@ Sampler::Sampler(const WeightSource& source, const SampleRequest& request, at::D
   if (options_.all_stages) stages_ = images(std::vector<Item>(1)).size(0);
 }
 
+Sampler::Asked Sampler::asked(std::span<const Item> items) const {
+  std::vector<at::Tensor> latents;
+  std::vector<int64_t> labels;
+  Asked asked{.z = {}, .labels = {}, .options = options_};
+  for (const Item& item : items) {
+    latents.push_back(config_->recipe->latent(static_cast<uint64_t>(item.seed), {item.index}, device_));
+    labels.push_back(prompts_.empty() ? item.label : 0);
+    if (!prompts_.empty()) asked.options.captions.push_back(prompts_.at(static_cast<size_t>(item.label)));
+  }
+  asked.z = at::cat(latents);
+  asked.labels = at::tensor(labels, at::kLong).to(device_);
+  return asked;
+}
+
 at::Tensor Sampler::images(std::span<const Item> items) const {
   const at::NoGradGuard no_grad;
   recipes::Recipe& recipe = *config_->recipe;
-  std::vector<at::Tensor> latents;
-  std::vector<int64_t> labels;
-  for (const Item& item : items) {
-    latents.push_back(recipe.latent(static_cast<uint64_t>(item.seed), {item.index}, device_));
-    labels.push_back(item.label);
-  }
-  for (int64_t pad = std::ssize(items); pad < rows_; ++pad) {
-    latents.push_back(latents.back());
-    labels.push_back(labels.back());
-  }
-  recipes::SampleOptions options = options_;
-  at::Tensor y = at::tensor(labels, at::kLong).to(device_);
-  if (!prompts_.empty()) {
-    for (const int64_t label : labels) options.captions.push_back(prompts_[static_cast<size_t>(label)]);
-    y = at::zeros_like(y);
-  }
-  const at::Tensor x = recipe.sample(recipe.generator(), at::cat(latents), y, options);  // [K, B, C, H, W]
-  const at::Tensor rgb = space_.decode(x.flatten(0, 1));                                 // [K * B, C, H, W]
+  std::vector<Item> filled(items.begin(), items.end());
+  while (std::ssize(filled) < rows_) filled.push_back(filled.back());
+  const Asked a = asked(filled);
+  const at::Tensor x = recipe.sample(recipe.generator(), a.z, a.labels, a.options);  // [K, B, C, H, W]
+  const at::Tensor rgb = space_.decode(x.flatten(0, 1));                             // [K * B, C, H, W]
   return rgb.to(at::kCPU, at::kFloat).unflatten(0, {x.size(0), x.size(1)}).contiguous();
+}
+
+models::Style Sampler::style(std::span<const Item> items, double truncation) const {
+  Asked a = asked(items);
+  a.options.truncation = truncation;
+  return config_->recipe->style(config_->recipe->generator(), a.z, a.labels, a.options);
+}
+
+std::vector<io::Image> Sampler::draw(const models::Style& style) const {
+  const at::NoGradGuard no_grad;
+  recipes::Recipe& recipe = *config_->recipe;
+  std::vector<io::Image> drawn;
+  for (int64_t first = 0; first < style.size(); first += rows_) {
+    const int64_t last = std::min(first + rows_, style.size());
+    const models::Style some = style.at(at::arange(first, last, at::TensorOptions(device_).dtype(at::kLong)));
+    const at::Tensor rgb =
+        space_.decode(recipe.draw(recipe.generator(), some, /*all_stages=*/false)[0]).to(at::kCPU, at::kFloat);
+    for (const at::Tensor& image : rgb.contiguous().unbind(0)) {
+      const std::span<const float> planes(image.const_data_ptr<float>(), static_cast<size_t>(image.numel()));
+      drawn.push_back(io::from_planes(planes, image.size(0), image.size(1), image.size(2)));
+    }
+  }
+  return drawn;
 }
 
 std::vector<std::vector<io::Image>> Sampler::draw(std::span<const Item> items) const {

@@ -35,7 +35,18 @@ class Sampler {
   // The images of at most rows() items: one vector of stages for each, coarse first.
   std::vector<std::vector<io::Image>> draw(std::span<const Item> items) const;
 
+  // What the layers are told of items: see recipes::Recipe::style.
+  models::Style style(std::span<const Item> items, double truncation) const;
+  // One image for each style.
+  std::vector<io::Image> draw(const models::Style& style) const;
+  int64_t style_layers() const { return config_->recipe->style_layers(); }
+
  private:
+  struct Asked {
+    at::Tensor z, labels;  // [B, Z], [B]
+    recipes::SampleOptions options;
+  };
+  Asked asked(std::span<const Item> items) const;
   at::Tensor images(std::span<const Item> items) const;  // [K, B, C, H, W] on the CPU, in [-1, 1]
 
   at::Device device_;

@@ -31,15 +31,24 @@ at::Tensor mixed_conv(const at::Tensor& x, const at::Tensor& bank, const at::Ten
   return y.view({b, out, y.size(2), y.size(3)});
 }
 
+// The energy of a mixture is quadratic in the selection: sum_nm a_n a_m <K_n, K_m>, so that no sample's kernel is
+// needed.
 at::Tensor demodulation(const at::Tensor& bank, const at::Tensor& selection, const at::Tensor& style, double gain) {
   const FloatIsland island(bank);
   const auto type = bank.scalar_type();
   const at::Tensor s = (style.to(type) * gain).square();  // [B, I]
   if (!selection.defined()) return (at::linear(s, bank[0].square().sum({2, 3})) + kDemodulationEps).rsqrt();
-  const int64_t b = s.size(0), out = bank.size(1), in = bank.size(2);
-  const at::Tensor mixture = at::matmul(selection.to(type), bank.flatten(1)).view({b, out, in, -1});
-  const at::Tensor energy = mixture.square().sum(3);  // [B, O, I]
-  return (at::matmul(energy, s.unsqueeze(2)).squeeze(2) + kDemodulationEps).rsqrt();
+  const int64_t n = bank.size(0), out = bank.size(1), in = bank.size(2);
+  const at::Tensor pairs = at::triu_indices(n, n, 0, at::TensorOptions(bank.device()).dtype(at::kLong));  // [2, P]
+  const at::Tensor left = pairs[0], right = pairs[1], a = selection.to(type);
+  const at::Tensor twice = (left != right).to(type) + 1;  // both orders of a pair
+  std::vector<at::Tensor> products;                       // <K_n, K_m>: [O, I] each
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = i; j < n; ++j) products.push_back((bank[i] * bank[j]).sum({2, 3}));
+  const at::Tensor gram = at::stack(products).view({-1, in});                            // [P O, I]
+  const at::Tensor energy = at::linear(s, gram).view({s.size(0), -1, out});              // [B, P, O]
+  const at::Tensor weight = a.index_select(1, left) * a.index_select(1, right) * twice;  // [B, P]
+  return (at::matmul(weight.unsqueeze(1), energy).squeeze(1) + kDemodulationEps).rsqrt();
 }
 
 }  // namespace gigacat::nn

@@ -62,12 +62,13 @@ class Tower : public torch::nn::Module {
     for (int64_t i = 0; i < config.depth; ++i)
       blocks_.push_back(place(*this, cat("layers.", i), std::make_shared<Block>(config, causal, quick)));
   }
-  // [B, T, D] -> the last block's output and its input.
-  std::pair<at::Tensor, at::Tensor> forward(at::Tensor x) {
+  // [B, T, D] -> the last block's output and its input; `seen`, if there is one, gets every block's output.
+  std::pair<at::Tensor, at::Tensor> forward(at::Tensor x, std::vector<at::Tensor>* seen = nullptr) {
     at::Tensor before;
     for (auto& block : blocks_) {
       before = x;
       x = block->forward(x);
+      if (seen) seen->push_back(x);
     }
     return {x, before};
   }
@@ -153,13 +154,21 @@ ClipOutput ClipImpl::text(const at::Tensor& ids) {
 }
 
 ClipOutput ClipImpl::image(const at::Tensor& images) {
+  std::vector<at::Tensor> none;
+  return image(images, {}, none);
+}
+
+ClipOutput ClipImpl::image(const at::Tensor& images, const std::vector<int64_t>& blocks,
+                           std::vector<at::Tensor>& hidden) {
   if (!image_tower_) fail("CLIP: the weights hold no image tower");
   GIGACAT_CHECK(images.size(2) == config_.size && images.size(3) == config_.size, images.sizes());
   const at::Tensor pixels = images.to(class_embedding_.device(), class_embedding_.scalar_type());
   const at::Tensor patches = patches_(pixels).flatten(2).transpose(1, 2);           // [B, N, D]
   const at::Tensor first = class_embedding_.expand({images.size(0), 1, -1});        // [B, 1, D]
   const at::Tensor x = pre_norm_(at::cat({first, patches}, 1) + image_positions_);  // [B, 1 + N, D]
-  const auto [last, before] = image_tower_->forward(x);
+  std::vector<at::Tensor> every;
+  const auto [last, before] = image_tower_->forward(x, blocks.empty() ? nullptr : &every);
+  for (const int64_t block : blocks) hidden.push_back(every.at(static_cast<size_t>(block - 1)));
   ClipOutput out{.hidden = last, .penultimate = before, .pooled = post_norm_(last.select(1, 0))};
   if (image_projection_) out.embedding = image_projection_(out.pooled);
   return out;

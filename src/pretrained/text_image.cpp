@@ -8,6 +8,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/random.h"
+#include "pretrained/clip_text_image.h"
 
 namespace gigacat::pretrained {
 namespace {
@@ -76,18 +77,20 @@ class FakeTextImage : public TextImageEncoder {
 };
 
 [[noreturn]] void unknown(const std::string& name) {
-  fail<UsageError>("no encoder of text and images is called \"", name, "\"; known: fake");
+  fail<UsageError>("no encoder of text and images is called \"", name, "\"; known: clip, fake");
 }
 
 }  // namespace
 
-std::unique_ptr<TextImageEncoder> make_text_image_encoder(const std::string& name, at::Device device) {
-  if (name == "fake") return std::make_unique<FakeTextImage>(device);
-  unknown(name);
+std::unique_ptr<TextImageEncoder> make_text_image_encoder(const TextImageSpec& spec, at::Device device) {
+  if (spec.name == "clip") return make_clip_text_image(spec, device);
+  if (spec.name == "fake") return std::make_unique<FakeTextImage>(device);
+  unknown(spec.name);
 }
 
-TextImageSizes text_image_sizes(const std::string& name) {
-  if (name != "fake") unknown(name);
+TextImageSizes text_image_sizes(const TextImageSpec& spec) {
+  if (spec.name == "clip") return clip_text_image_sizes(spec);
+  if (spec.name != "fake") unknown(spec.name);
   return {FakeTextImage::kText, FakeTextImage::kLength,
           std::vector<int64_t>(FakeTextImage::kLayers, FakeTextImage::kWidth)};
 }

@@ -7,9 +7,11 @@ namespace gigacat::recipes {
 void CaptionConfig::bind(config::Binder& b) {
   b.field("encoder", encoder, "embedded",
           "embedded: words are learned with the networks; or a frozen encoder whose features T reads",
-          {.choices = {"embedded", "fake"}, .source = "GigaGAN section 3: CLIP"});
+          {.choices = {"embedded", "clip", "fake"}, .source = "GigaGAN section 3: CLIP"});
   b.field("tokenizer", tokenizer, "words", "of the embedded encoder: whole words, hashed; needs no vocabulary file",
           {.choices = {"words"}});
+  b.field("clip_weights", clip_weights, "", "safetensors file of CLIP, for text and losses: ViT-L/14 in the paper");
+  b.field("clip_vocabulary", clip_vocabulary, "", "bpe_simple_vocab_16e6.txt or .txt.gz of CLIP's tokenizer");
   b.field("dropout", dropout, 0.1, "share of captions that are left out, so that samples without a prompt can be drawn",
           {.min = 0, .max = 1, .source = "open"});
   b.field("prompts", prompts,
@@ -21,7 +23,7 @@ void CaptionConfig::bind(config::Binder& b) {
 
 void CaptionReader::prepare() {
   if (config_.encoder == "embedded") return;
-  const pretrained::TextImageSizes sizes = pretrained::text_image_sizes(config_.encoder);
+  const pretrained::TextImageSizes sizes = pretrained::text_image_sizes(config_.spec(config_.encoder));
   config_.layers.features = sizes.text_width;
   config_.layers.length = sizes.length;
 }
@@ -32,7 +34,7 @@ models::gigagan::Captions CaptionReader::read(const std::vector<std::string>& ca
         pretrained::word_ids(captions, config_.layers.length, config_.layers.vocabulary);
     return {tokens.ids.to(device), tokens.end.to(device)};
   }
-  if (!encoder_) encoder_ = pretrained::make_text_image_encoder(config_.encoder, device);
+  if (!encoder_) encoder_ = pretrained::make_text_image_encoder(config_.spec(config_.encoder), device);
   const auto read = encoder_->read(captions);
   return {read.tokens, read.end};
 }

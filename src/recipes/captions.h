@@ -13,11 +13,13 @@
 namespace gigacat::recipes {
 
 struct CaptionConfig {
-  std::string encoder, tokenizer;
+  std::string encoder, tokenizer, clip_weights, clip_vocabulary;
   std::vector<std::string> prompts;
   double dropout;
   models::gigagan::TextConfig layers{};
   void bind(config::Binder& b);
+  // The encoder called `name` with the files that the config gives.
+  pretrained::TextImageSpec spec(const std::string& name) const { return {name, clip_weights, clip_vocabulary}; }
 };
 
 class CaptionReader {

@@ -57,7 +57,7 @@ class GigaGan : public Recipe {
     }
     weights_ = loss_.prediction_weights(levels(), discriminator_config_.multi_scale);
     std::vector<int64_t> vision;
-    if (loss_.vision > 0) vision = pretrained::text_image_sizes(loss_.encoder).layer_widths;
+    if (loss_.vision > 0) vision = pretrained::text_image_sizes(captions_.spec(loss_.encoder)).layer_widths;
     generator_ = gigagan::Generator(generator_config_, captions_.layers, shape, nn::Init(seed, "G"));
     discriminator_ =
         gigagan::Discriminator(discriminator_config_, captions_.layers, shape, vision, nn::Init(seed, "D"));
@@ -310,10 +310,12 @@ class GigaGan : public Recipe {
     for (at::Tensor* rows : {&watched_.w, &watched_.text}) *rows = rows->detach();
   }
 
-  int64_t vision_layers() { return std::ssize(pretrained::text_image_sizes(loss_.encoder).layer_widths); }
+  int64_t vision_layers() {
+    return std::ssize(pretrained::text_image_sizes(captions_.spec(loss_.encoder)).layer_widths);
+  }
 
   pretrained::TextImageEncoder& encoder(at::Device device) {
-    if (!encoder_) encoder_ = pretrained::make_text_image_encoder(loss_.encoder, device);
+    if (!encoder_) encoder_ = pretrained::make_text_image_encoder(captions_.spec(loss_.encoder), device);
     return *encoder_;
   }
 

@@ -25,7 +25,7 @@ void GigaGanLoss::bind(config::Binder& b) {
   b.field("r1_interval", r1_interval, 16, "steps between penalties, whose weight is multiplied by it",
           {.min = 1, .unit = "steps", .source = "GigaGAN"});
   b.field("encoder", encoder, "none", "frozen encoder of text and images behind the next two",
-          {.choices = {"none", "fake"}, .source = "GigaGAN: CLIP"});
+          {.choices = {"none", "clip", "fake"}, .source = "GigaGAN: CLIP"});
   b.field("clip", clip, 0.0, "weight of the contrastive loss of image and text embeddings; 0: off",
           {.min = 0, .source = "GigaGAN: 0.2 to 1"});
   b.field("vision", vision, 0.0, "weight of predictions on the encoder's middle layers; 0: off",

@@ -77,7 +77,7 @@ void check_param_table(Case& c) {
     text.width = sizes.at("text_dim");
     text.layers = sizes.at("text_layers");
     text.features = text.width;
-    const gigagan::Generator generator(config, text, {3, 64, 64, 1}, nn::Init::zeros());
+    const gigagan::Generator generator(config, text, models::ImageShape{3, 64, 64, 1}, nn::Init::zeros());
     const std::string output = "output." + name + ".millions";
     const auto check = [&](const std::string& child, int64_t wanted) {
       const int64_t found = nn::count_elements(generator->named_children()[child]->parameters());

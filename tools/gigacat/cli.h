@@ -20,6 +20,7 @@ void add_eval(CLI::App& app, Chosen& chosen);
 void add_data(CLI::App& app, Chosen& chosen);
 void add_data_encode(CLI::App& data, Chosen& chosen);  // on `data`
 void add_upsample(CLI::App& app, Chosen& chosen);
+void add_edit(CLI::App& app, Chosen& chosen);
 void add_config(CLI::App& app, Chosen& chosen);
 void add_sweep(CLI::App& app, Chosen& chosen);
 void add_weights(CLI::App& app, Chosen& chosen);

@@ -57,6 +57,8 @@ class ClipImpl : public torch::nn::Module {
   ClipOutput text(const at::Tensor& ids);
   // Images [B, 3, S, S] with S = config().size, normalised by clip_normalize.
   ClipOutput image(const at::Tensor& images);
+  // The same, and the tokens [B, T, D] behind each of `blocks`, counted from 1, in `hidden`.
+  ClipOutput image(const at::Tensor& images, const std::vector<int64_t>& blocks, std::vector<at::Tensor>& hidden);
   // exp(logit_scale), scalar: the factor on cosines.
   at::Tensor scale() const { return logit_scale_.exp(); }
 

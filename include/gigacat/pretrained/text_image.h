@@ -36,15 +36,20 @@ class TextImageEncoder {
   virtual double scale() const = 0;
 };
 
-// "fake": fixed random projections, for tests. Errors: UsageError with the known names.
-std::unique_ptr<TextImageEncoder> make_text_image_encoder(const std::string& name, at::Device device);
+// Which encoder, and its files: "clip" needs both, "fake" (fixed random projections, for tests) none.
+struct TextImageSpec {
+  std::string name, weights, vocabulary;
+};
 
-// Sizes of one without making it. Errors: as above.
+// Errors: UsageError with the known names, and for files that are not given; Error when they cannot be read.
+std::unique_ptr<TextImageEncoder> make_text_image_encoder(const TextImageSpec& spec, at::Device device);
+
+// Sizes of one without making it; of "clip" without a file, those of ViT-L/14. Errors: as above.
 struct TextImageSizes {
   int64_t text_width = 0, length = 0;
   std::vector<int64_t> layer_widths;
 };
-TextImageSizes text_image_sizes(const std::string& name);
+TextImageSizes text_image_sizes(const TextImageSpec& spec);
 
 // The words tokenizer: needs no file. A caption's words (runs of letters, digits and bytes over 127, in lower case)
 // become ids 1 + hash % (vocabulary - 1), end-of-text is 0 and so is the padding behind it. More than length - 1 words

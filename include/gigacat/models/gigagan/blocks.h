@@ -21,6 +21,7 @@ namespace gigacat::models::gigagan {
 at::Tensor to_tokens(const at::Tensor& features);
 at::Tensor to_features(const at::Tensor& tokens, int64_t height, int64_t width);
 
+// Of a unit of self-attention; feed_forward is relative to the channels.
 struct AttentionSizes {
   int64_t channels, heads, feed_forward;
   double gain;

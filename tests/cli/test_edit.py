@@ -1,0 +1,60 @@
+"""gigacat edit, and samples of a model of text."""
+
+import os
+
+from harness import CliTest, main, read_text
+
+
+class TextModelTest(CliTest):
+    def model(self):
+        """The run folder of a tiny GigaGAN after two steps on emoji."""
+        self.gigacat("data", "emoji", self.path("emoji"), "size=16", "shard_size=4000")
+        self.gigacat(
+            "train", self.write("tiny.yaml", """
+recipe: gigagan
+data: {kind: emoji, path: %s, resolution: 16, captions: true, labels: false, workers: 1}
+model:
+  text: {width: 16, layers: 1, heads: 2, length: 6, vocabulary: 64, prompts: [red heart, blue heart]}
+  generator: {z_dim: 8, w_dim: 16, mapping_layers: 1, channel_base: 128, channel_max: 8, blocks: [1, 1, 1], bank: [1, 1, 2],
+    attention: [0, 1, 0]}
+  discriminator: {channel_base: 128, channel_max: 8, blocks: [1, 1, 1], attention: [8], head_layers: 1}
+train: {steps: 2, batch: 4}
+log: {sample_count: 4}
+out: %s
+""" % (self.path("emoji"), self.path("runs"))))
+        return os.path.join(self.path("runs"), os.listdir(self.path("runs"))[0])
+
+    def test_samples_and_edits(self):
+        run = self.model()
+        out = self.path("out.png")
+        self.gigacat("sample", run, "-o", out, "--prompt", "red heart", "--prompt", "a cat", "--count", 4)
+        prompts = self.write("prompts.txt", "one\n\n two \n")
+        self.gigacat("sample", run, "-o", self.path("list"), "--prompts", prompts, "--count", 4, "--truncation", 0.7)
+        self.assertIn('"two"', read_text(os.path.join(self.path("list"), "samples.json")))
+        red, blue = ("--prompt", "red heart"), ("--prompt", "blue heart")
+        for words, shape in ((("interpolate",) + red + blue + ("--steps", 3, "--seeds", "0,1"), "2 x 3"),
+                             (("interpolate",) + red + ("--steps", 3, "--seeds", "0-2"), "2 x 3"),
+                             (("style-mix",) + red + ("--seeds", "0,1", "--columns", "2-4"), "2 x 3"),
+                             (("prompt-mix",) + red + blue + ("--seeds", "0"), "1 x 4"),
+                             (("truncation",) + red + ("--psi", "1,0.5"), "4 x 2")):
+            with self.subTest(words=words):
+                done = self.gigacat("edit", words[0], run, "-o", out, *words[1:])
+                self.assertIn(shape, done.stdout)
+                self.assertEqual(open(out, "rb").read(8), b"\x89PNG\r\n\x1a\n")
+        moving = self.path("out.webp")
+        self.gigacat("edit", "interpolate", run, "-o", moving, *red, *blue, "--steps", 3)
+        data = open(moving, "rb").read()
+        self.assertEqual((data[:4], data[8:16], data.count(b"ANMF")), (b"RIFF", b"WEBPVP8X", 4))
+        self.assertEqual(int.from_bytes(data[4:8], "little") + 8, len(data))
+
+    def test_refusals(self):
+        run = self.model()
+        out = self.path("out.png")
+        self.assertIn("two", self.refused("edit", "prompt-mix", run, "-o", out, "--prompt", "red heart"))
+        self.assertIn("0..3", self.refused("edit", "style-mix", run, "-o", out, "--prompt", "a", "--crossover", 4))
+        self.assertIn(".png", self.refused("edit", "truncation", run, "-o", self.path("out.webp"), "--prompt", "a"))
+        self.assertIn("no caption", self.refused("sample", run, "-o", out, "--prompts", self.write("none.txt", "\n")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "gigacat/core/error.h"
+#include "gigacat/nn/autocast.h"
+#include "gigacat/recipes/recipe.h"
+
+namespace gigacat::recipes {
+namespace {
+
+constexpr ImageShape kShape{3, 16, 16, 1};
+
+const std::vector<std::string> kTiny{"model.text.width=16",
+                                     "model.text.layers=1",
+                                     "model.text.heads=2",
+                                     "model.text.length=6",
+                                     "model.text.vocabulary=64",
+                                     "model.text.dropout=0",
+                                     "model.generator.z_dim=8",
+                                     "model.generator.w_dim=16",
+                                     "model.generator.mapping_layers=2",
+                                     "model.generator.channel_base=256",
+                                     "model.generator.channel_max=16",
+                                     "model.generator.blocks=[1, 2, 1]",
+                                     "model.generator.bank=[1, 2, 4]",
+                                     "model.generator.attention=[0, 1, 2]",
+                                     "model.discriminator.channel_base=256",
+                                     "model.discriminator.channel_max=16",
+                                     "model.discriminator.blocks=[1, 1, 2]",
+                                     "model.discriminator.attention=[8]"};
+
+std::unique_ptr<Recipe> tiny(std::vector<std::string> more = {}, ImageShape shape = kShape) {
+  auto recipe = make_recipe("gigagan");
+  config::Binder binder;
+  recipe->bind(binder);
+  more.insert(more.begin(), kTiny.begin(), kTiny.end());
+  config::Document::parse("{}", "test", more).apply(binder);
+  recipe->build(shape, 7);
+  return recipe;
+}
+
+struct Step {
+  explicit Step(int64_t step = 0) : draws(7, step, {0, 1, 2, 3}, at::kCPU) {
+    batch.images = draws.normal("image", {}, {3, 16, 16});
+    batch.labels = at::zeros({4}, at::kLong);
+    batch.captions = {"red heart", "green heart", "red heart", "blue circle"};
+    batch.step = step;
+    batch.draws = &draws;
+  }
+  StreamDraws draws;
+  Batch batch;
+};
+
+struct Losses {
+  Loss discriminator, generator;
+};
+
+Losses run(Recipe& recipe, const Batch& batch) {
+  const at::Tensor fakes = recipe.generate(batch, true);
+  Losses losses{recipe.discriminator_loss(batch, fakes.detach()), {}};
+  losses.discriminator.total.backward();
+  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(false);
+  losses.generator = recipe.generator_loss(batch, fakes);
+  losses.generator.total.backward();
+  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(true);
+  recipe.update_buffers(*dist::Group::create({}, at::kCPU));
+  return losses;
+}
+
+bool reports(const Loss& loss, const std::string& term) {
+  for (const auto& [name, value] : loss.terms)
+    if (name == term) return true;
+  return false;
+}
+
+void expect_gradients(Recipe& recipe) {
+  for (torch::nn::Module* network : {&recipe.generator(), &recipe.discriminator()})
+    for (const auto& item : network->named_parameters()) {
+      ASSERT_TRUE(item.value().grad().defined()) << item.key();
+      EXPECT_TRUE(at::isfinite(item.value().grad()).all().item<bool>()) << item.key();
+      if (item.key().ends_with(".k.bias")) continue;  // moves all logits of a query alike: a softmax does not see it
+      EXPECT_GT(item.value().grad().abs().max().item<double>(), 0) << item.key();
+    }
+}
+
+class Switches : public ::testing::TestWithParam<std::vector<std::string>> {};
+
+TEST_P(Switches, GiveEveryParameterAFiniteGradient) {
+  const auto recipe = tiny(GetParam());
+  run(*recipe, Step().batch);
+  expect_gradients(*recipe);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    GigaGan, Switches,
+    ::testing::Values(std::vector<std::string>{}, std::vector<std::string>{"model.attention=false"},
+                      std::vector<std::string>{"model.discriminator.multi_scale=false", "loss.matching=0"},
+                      std::vector<std::string>{"model.text.encoder=fake", "loss.encoder=fake", "loss.clip=0.5",
+                                               "loss.vision=1"},
+                      std::vector<std::string>{"model.generator.tied=false", "model.discriminator.tied=false",
+                                               "model.generator.cross_logits=l2", "model.generator.null=kv"}));
+
+TEST(GigaGan, HasFiniteGradientsInShortTypes) {
+  const auto recipe = tiny();
+  const nn::AutocastScope autocast(at::kCPU, {true, at::kBFloat16});
+  const Losses losses = run(*recipe, Step().batch);
+  EXPECT_EQ(losses.discriminator.total.scalar_type(), at::kFloat);
+  expect_gradients(*recipe);
+}
+
+TEST(GigaGan, PenalisesEverySixteenthStep) {
+  const auto recipe = tiny();
+  EXPECT_TRUE(reports(run(*recipe, Step(0).batch).discriminator, "r1"));
+  EXPECT_FALSE(reports(run(*recipe, Step(1).batch).discriminator, "r1"));
+  EXPECT_TRUE(reports(run(*recipe, Step(16).batch).discriminator, "r1"));
+}
+
+TEST(GigaGan, AsksForCaptions) {
+  const auto recipe = tiny();
+  Step step;
+  step.batch.captions.clear();
+  EXPECT_THROW(recipe->generate(step.batch, false), UsageError);
+}
+
+TEST(GigaGan, SamplesFollowTheirCaptionsAndNotTheirBatch) {
+  const auto recipe = tiny();
+  run(*recipe, Step().batch);  // moves the mean style
+  const at::Tensor z = recipe->latent(1, {0, 1, 2}, at::kCPU), y = at::zeros({3}, at::kLong);
+  const auto draw = [&](const at::Tensor& latents, std::vector<std::string> captions, double psi) {
+    const at::Tensor labels = at::zeros({latents.size(0)}, at::kLong);
+    return recipe->sample(recipe->generator(), latents, labels,
+                          {.truncation = psi, .captions = std::move(captions)})[0];
+  };
+  const at::Tensor three = draw(z, {"red heart", "blue heart", "cat"}, 1);
+  EXPECT_EQ(three.sizes(), at::IntArrayRef({3, 3, 16, 16}));
+  EXPECT_TRUE(at::allclose(three[1], draw(z.narrow(0, 1, 1), {"blue heart"}, 1)[0], 1e-4, 1e-5));
+  EXPECT_FALSE(at::allclose(three[1], draw(z.narrow(0, 1, 1), {"red heart"}, 1)[0], 1e-3, 1e-3));
+  const at::Tensor mean = draw(z, {"cat", "cat", "cat"}, 0);  // all the prompt's mean
+  EXPECT_TRUE(at::allclose(mean[0], mean[2], 1e-4, 1e-5));
+  EXPECT_EQ(recipe->sample(recipe->generator(), z, y, {.all_stages = true}).sizes(),
+            at::IntArrayRef({3, 3, 3, 16, 16}));
+}
+
+TEST(GigaGan, MixesStylesLayerByLayer) {
+  const auto recipe = tiny();
+  const at::Tensor z = recipe->latent(1, {0, 1}, at::kCPU), y = at::zeros({1}, at::kLong);
+  const auto told = [&](int64_t i, const char* caption) {
+    return recipe->style(recipe->generator(), z.narrow(0, i, 1), y, {.captions = {caption}});
+  };
+  const Style a = told(0, "red heart"), b = told(1, "blue circle");
+  const int64_t layers = recipe->style_layers();
+  EXPECT_EQ(layers, 4);
+  const auto image = [&](const Style& style) { return recipe->draw(recipe->generator(), style, false); };
+  EXPECT_TRUE(at::allclose(image(models::mix(a, b, layers, layers)), image(a)));
+  EXPECT_TRUE(at::allclose(image(models::mix(a, b, layers, 0)), image(b)));
+  EXPECT_FALSE(at::allclose(image(models::mix(a, b, layers, 2)), image(a)));
+  EXPECT_TRUE(at::equal(image(models::interpolate(a, b, 0)), image(a)));
+}
+
+TEST(GigaGan, NamesListsThatDoNotFitTheImage) {
+  EXPECT_THROW(tiny({}, {3, 32, 32, 1}), UsageError);
+  EXPECT_THROW(tiny({}, {3, 16, 32, 1}), UsageError);
+  EXPECT_THROW(tiny({"loss.level_weights=[1, 1]"}), UsageError);
+}
+
+TEST(GigaGan, ReportsActivationScales) {
+  const auto recipe = tiny();
+  const at::Tensor fakes = recipe->generate(Step().batch, true);
+  int64_t layers = 0;
+  for (const auto& [name, value] : recipe->diagnostics(fakes)) {
+    EXPECT_TRUE(std::isfinite(value)) << name;
+    layers += name.starts_with("activation/");
+  }
+  EXPECT_EQ(layers, recipe->style_layers());
+}
+
+}  // namespace
+}  // namespace gigacat::recipes

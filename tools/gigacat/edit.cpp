@@ -1,0 +1,84 @@
+// gigacat edit
+#include "gigacat/apply/edit.h"
+
+#include <cstdio>
+
+#include "cli.h"
+#include "gigacat/core/error.h"
+#include "gigacat/dist/device.h"
+
+namespace gigacat::cli {
+namespace {
+
+using apply::Edit;
+using apply::EditRequest;
+
+int run(const EditRequest& request) {
+  check_overrides(request.overrides);
+  const apply::EditReport report = apply::edit(request, dist::choose_device("auto", 0));
+  std::printf("%lld x %lld images of %s in %s\n", static_cast<long long>(report.rows),
+              static_cast<long long>(report.columns), report.checkpoint.c_str(), request.out.c_str());
+  return kOk;
+}
+
+void add_edit(CLI::App& parent, Chosen& chosen, Edit what, const std::string& name, const std::string& help,
+              const std::string& example) {
+  CLI::App* command = add_command(parent, name, help, example);
+  auto request = std::make_shared<EditRequest>();
+  request->what = what;
+  command->add_option("FROM", request->from, "run folder, checkpoint folder, or generator .safetensors")
+      ->type_name("")
+      ->required();
+  command->add_option("-o,--out", request->out, what == Edit::interpolate ? ".png, or .webp that moves" : ".png")
+      ->type_name("OUT")
+      ->required();
+  command->add_option("--prompt", request->prompts, "caption of a model of text; one for each --prompt")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  command->add_option("--labels,--class", request->labels, "class, or two as 0,1")
+      ->type_name("LIST")
+      ->capture_default_str();
+  command->add_option("--seeds", request->seeds, "latents of the rows")->type_name("LIST")->capture_default_str();
+  command->add_option("--weights", request->weights, "ema or generator")->type_name("NAME")->capture_default_str();
+  if (what == Edit::truncation)
+    command->add_option("--psi", request->psi, "values of psi")->delimiter(',')->type_name("LIST");
+  else
+    command->add_option("--truncation,--trunc", request->truncation, "psi; 1 is off")
+        ->type_name("PSI")
+        ->capture_default_str();
+  if (what == Edit::interpolate)
+    command->add_option("--steps", request->steps, "pictures from one end to the other")
+        ->type_name("N")
+        ->capture_default_str();
+  if (what == Edit::style_mix) {
+    command->add_option("--columns", request->columns, "latents of the columns")
+        ->type_name("LIST")
+        ->capture_default_str();
+    command->add_option("--crossover", request->crossover, "layer from which the columns take over; half of them")
+        ->type_name("N");
+  }
+  add_overrides(*command, request->overrides);
+  command->callback([request, &chosen] { chosen = [request] { return run(*request); }; });
+}
+
+}  // namespace
+
+void add_edit(CLI::App& app, Chosen& chosen) {
+  const std::string from = "gigacat edit interpolate runs/00000-emoji-text -o hearts.png";
+  CLI::App* command = add_command(app, "edit", "interpolate, mix and truncate what a generator makes",
+                                  from + " --prompt 'red heart' --prompt 'blue heart'");
+  command->require_subcommand(1);
+  const std::string start = "gigacat edit ", run = " runs/00000-emoji-text -o out.png --prompt 'red heart'";
+  add_edit(*command, chosen, Edit::interpolate, "interpolate",
+           "from one prompt or class to another; with one of them, from each seed to the next",
+           start + "interpolate" + run + " --prompt 'blue heart' --seeds 0-3");
+  add_edit(*command, chosen, Edit::style_mix, "style-mix", "coarse layers of the rows, fine layers of the columns",
+           start + "style-mix" + run + " --seeds 0-3 --columns 4-7");
+  add_edit(*command, chosen, Edit::prompt_mix, "prompt-mix",
+           "one prompt for the coarse layers, another for the fine ones",
+           start + "prompt-mix" + run + " --prompt 'green apple'");
+  add_edit(*command, chosen, Edit::truncation, "truncation", "the same samples at several strengths of truncation",
+           start + "truncation" + run + " --psi 1,0.8,0.5,0");
+}
+
+}  // namespace gigacat::cli
