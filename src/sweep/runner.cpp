@@ -138,8 +138,9 @@ int run_sweep(const Plan& plan, const RunnerOptions& options) {
     const bool stopped =
         end.code == train::kExitInterrupted || end.code == train::kExitTerminated || end.code == train::kExitTimeLimit;
     const char* status = end.code == 0 ? "done" : stopped ? "stopped" : "failed";
-    const std::string error =
-        stopped ? "" : end.error.empty() && end.code > 128 ? cat("killed by signal ", end.code - 128) : end.error;
+    const std::string error = stopped                               ? ""
+                              : end.error.empty() && end.code > 128 ? cat("killed by signal ", end.code - 128)
+                                                                    : end.error;
     write_state(folder_of(plan, run), status, error, before(end.job) + end.seconds);
     (end.code == 0 ? done : failed) += stopped ? 0 : 1;
     log::info(status, " ", run.id, " ", run.label, ", seed ", run.seed, " after ", human_time(end.seconds), ": ", done,
