@@ -10,8 +10,7 @@
 namespace gigacat::nn {
 namespace {
 
-// [1, 3, 3, 1] on the device and in the type of x.
-at::Tensor binomial(const at::Tensor& x) { return at::tensor({1.0, 3.0, 3.0, 1.0}, x.options().requires_grad(false)); }
+at::Tensor binomial() { return at::tensor({1.0, 3.0, 3.0, 1.0}, at::kDouble); }
 
 // Convolution of the columns (dim 3) or rows (dim 2) of each channel with taps that are already flipped.
 at::Tensor along(const at::Tensor& x, const at::Tensor& flipped, int64_t dim, int64_t stride) {
@@ -50,10 +49,10 @@ at::Tensor upfirdn2d(const at::Tensor& x, const at::Tensor& filter, int64_t up, 
                     x.size(1));
 }
 
-at::Tensor upsample2d(const at::Tensor& x) { return upfirdn2d(x, binomial(x), 2, 1, {2, 1, 2, 1}, 4); }
-at::Tensor downsample2d(const at::Tensor& x) { return upfirdn2d(x, binomial(x), 1, 2, {1, 1, 1, 1}, 1); }
-at::Tensor filter2d(const at::Tensor& x) { return upfirdn2d(x, binomial(x), 1, 1, {2, 1, 2, 1}, 1); }
-at::Tensor filter_for_stride(const at::Tensor& x) { return upfirdn2d(x, binomial(x), 1, 1, {2, 2, 2, 2}, 1); }
-at::Tensor filter_after_stride(const at::Tensor& y) { return upfirdn2d(y, binomial(y), 1, 1, {1, 1, 1, 1}, 4); }
+at::Tensor upsample2d(const at::Tensor& x) { return upfirdn2d(x, binomial(), 2, 1, {2, 1, 2, 1}, 4); }
+at::Tensor downsample2d(const at::Tensor& x) { return upfirdn2d(x, binomial(), 1, 2, {1, 1, 1, 1}, 1); }
+at::Tensor filter2d(const at::Tensor& x) { return upfirdn2d(x, binomial(), 1, 1, {2, 1, 2, 1}, 1); }
+at::Tensor filter_for_stride(const at::Tensor& x) { return upfirdn2d(x, binomial(), 1, 1, {2, 2, 2, 2}, 1); }
+at::Tensor filter_after_stride(const at::Tensor& y) { return upfirdn2d(y, binomial(), 1, 1, {1, 1, 1, 1}, 4); }
 
 }  // namespace gigacat::nn

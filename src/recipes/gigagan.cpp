@@ -126,9 +126,10 @@ class GigaGan : public Recipe {
     if (loss_.clip > 0) add(loss, "g_clip", contrastive(batch, fake[0]), loss_.clip);
     if (loss_.vision > 0) {
       at::Tensor sum;
-      for (const at::Tensor& logits : discriminator_->judge_vision(encoder(fakes.device()).look(fake[0]).layers, t))
+      const auto layers = discriminator_->judge_vision(encoder(fakes.device()).look(fake[0]).layers, t);
+      for (const at::Tensor& logits : layers)
         sum = sum.defined() ? sum + losses::logistic_generator(logits) : losses::logistic_generator(logits);
-      add(loss, "g_vision", sum / static_cast<double>(vision_layers()), loss_.vision);
+      add(loss, "g_vision", sum / static_cast<double>(layers.size()), loss_.vision);
     }
     add(loss, "g_total", loss.total, 0);
     return loss;
@@ -308,10 +309,6 @@ class GigaGan : public Recipe {
     const int64_t count = std::min(kWatched, styles.size());
     watched_ = styles.at(at::arange(count, styles.w.options().dtype(at::kLong)));
     for (at::Tensor* rows : {&watched_.w, &watched_.text}) *rows = rows->detach();
-  }
-
-  int64_t vision_layers() {
-    return std::ssize(pretrained::text_image_sizes(captions_.spec(loss_.encoder)).layer_widths);
   }
 
   pretrained::TextImageEncoder& encoder(at::Device device) {
