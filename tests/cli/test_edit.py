@@ -2,7 +2,7 @@
 
 import os
 
-from harness import CliTest, main, read_text
+from harness import CliTest, main, read_bytes, read_text
 
 
 class TextModelTest(CliTest):
@@ -43,7 +43,7 @@ out: %s
                 self.assertEqual(open(out, "rb").read(8), b"\x89PNG\r\n\x1a\n")
         moving = self.path("out.webp")
         self.gigacat("edit", "interpolate", run, "-o", moving, *red, *blue, "--steps", 3)
-        data = open(moving, "rb").read()
+        data = read_bytes(moving)
         self.assertEqual((data[:4], data[8:16], data.count(b"ANMF")), (b"RIFF", b"WEBPVP8X", 4))
         self.assertEqual(int.from_bytes(data[4:8], "little") + 8, len(data))
 

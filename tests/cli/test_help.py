@@ -5,10 +5,11 @@ import time
 
 from harness import SOURCE, CliTest, main, read_text
 
-COMMANDS = ["", "train", "sample", "eval", "upsample", "data", "data emoji", "data encode", "data inspect", "data stats", "config", "config show",
-            "config check", "config schema", "config docs", "sweep", "sweep plan", "sweep run", "sweep status", "sweep report",
-            "weights", "weights list", "weights get", "weights verify", "weights where", "import", "export", "info", "doctor",
-            "version"]
+COMMANDS = ["", "train", "sample", "upsample", "eval", "edit", "edit interpolate", "edit style-mix", "edit prompt-mix",
+            "edit truncation", "data", "data emoji", "data encode", "data inspect", "data stats", "config", "config show",
+            "config check", "config schema", "config docs", "sweep", "sweep plan", "sweep run", "sweep status",
+            "sweep report", "weights", "weights list", "weights get", "weights verify", "weights where", "import", "export",
+            "info", "doctor", "version"]
 
 
 class HelpTest(CliTest):
@@ -23,8 +24,8 @@ class HelpTest(CliTest):
                 self.assertIn("--help", text)
 
     def test_the_list_of_commands_is_complete(self):
-        for parent in ("", "data", "config", "sweep", "weights"):
-            listed = re.findall(r"^  ([a-z]+) ", self.help_of(parent).split("Subcommands:")[1].split("Example:")[0], re.M)
+        for parent in ("", "edit", "data", "config", "sweep", "weights"):
+            listed = re.findall(r"^  ([a-z-]+) ", self.help_of(parent).split("Subcommands:")[1].split("Example:")[0], re.M)
             known = [c[len(parent):].strip() for c in COMMANDS if c.startswith(parent) and c != parent]
             self.assertEqual(sorted(listed), sorted(c for c in known if " " not in c), parent)
 

@@ -39,7 +39,8 @@ void GeneratorConfig::bind(config::Binder& b) {
   b.field("tied", tied, true, "queries and keys of self-attention by one projection", {.source = "GigaGAN section 3"});
   b.field("cross_logits", cross_logits, "dot", "logits of cross-attention",
           {.choices = {"dot", "l2"}, .source = "open"});
-  b.field("null", null, "token", "what a pixel attends to that attends to no word: a learned token, or key and value",
+  b.field("null_as", null_as, "token",
+          "what a pixel attends to that attends to no word: a learned token, or key and value",
           {.choices = {"token", "kv"}, .source = "open"});
   b.field("conv_gain", conv_gain, 0.4, "gain of a block's convolutions on its residual",
           {.min = 0, .source = "appendix"});

@@ -58,7 +58,7 @@ GeneratorImpl::Level GeneratorImpl::make_level(size_t place, int64_t in, const n
     const std::string self = gigacat::cat("self", i), cross = gigacat::cat("cross", i);
     const AttentionSizes sizes{c, heads, config_.attention_ff, config_.attention_gain, config_.tied};
     level.self.push_back(owner.register_module(self, SelfAttention(sizes, config_.w_dim, init / self)));
-    const nn::CrossAttentionOptions options{c, heads, config_.cross_logits, config_.null};
+    const nn::CrossAttentionOptions options{c, heads, config_.cross_logits, config_.null_as};
     level.cross.push_back(owner.register_module(
         cross, TextAttention(c, text_config_.width, config_.attention_gain, options, init / cross)));
   }

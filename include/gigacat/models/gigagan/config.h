@@ -22,7 +22,7 @@ struct GeneratorConfig {
   int64_t z_dim, w_dim, mapping_layers, channel_base, channel_max, head_dim, attention_ff;
   double mapping_lr, w_avg_beta, conv_gain, attention_gain;
   std::vector<int64_t> blocks, bank, attention;
-  std::string cross_logits, null;
+  std::string cross_logits, null_as;
   bool tied;
   void bind(config::Binder& b);
   int64_t channels(int64_t resolution) const;
