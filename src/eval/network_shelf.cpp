@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <utility>
 
@@ -10,11 +11,17 @@
 #include "gigacat/core/files.h"
 #include "gigacat/eval/network.h"
 #include "gigacat/pretrained/inception.h"
+#include "gigacat/pretrained/known_weights.h"
 
 namespace gigacat::eval {
 namespace {
 
 const std::vector<std::string> kWeightNames = {"inception", "clip", "clip-l14", "vocabulary", "lpips", "lpips-heads"};
+
+// Their names in `gigacat weights list`.
+const std::map<std::string, std::string> kReleased = {{"inception", "inception"},   {"clip", "clip-b32"},
+                                                      {"clip-l14", "clip-l14-336"}, {"vocabulary", "clip-vocabulary"},
+                                                      {"lpips", "alexnet"},         {"lpips-heads", "lpips-alex"}};
 
 // A network with what describes its file.
 template <class Network>
@@ -63,15 +70,14 @@ void WeightFiles::give(const std::string& text, const std::string& standard) {
 }
 
 fs::path WeightFiles::find(const std::string& network) const {
-  if (const auto given = given_.find(network); given != given_.end()) {
-    if (!fs::exists(given->second)) fail<UsageError>("--weights: there is no file ", given->second.string());
-    return given->second;
-  }
-  const fs::path file = fs::path(cache_folder()) / "weights" / (network + ".safetensors");
-  if (!fs::exists(file))
-    fail<UsageError>("no weights of ", network, ": nothing at ", file.string(), ". Put them there, or give --weights ",
-                     network, "=FILE.safetensors");
-  return file;
+  if (const auto given = given_.find(network); given != given_.end()) return pretrained::locate(given->second.string());
+  const fs::path own = fs::path(cache_folder()) / "weights" / (network + ".safetensors");
+  if (fs::exists(own)) return own;
+  const std::string released = kReleased.at(network);
+  if (!fs::exists(pretrained::weight_path(pretrained::find_weight_file(released))))
+    fail<UsageError>("no weights of ", network, ": gigacat weights get ", released, ", or put them at ", own.string(),
+                     ", or give --weights ", network, "=FILE");
+  return pretrained::locate(released);
 }
 
 struct NetworkShelf::Loaded {

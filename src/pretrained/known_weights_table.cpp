@@ -1,4 +1,5 @@
 // Hashes stand here as published; a file without one is recorded on first use.
+#include <algorithm>
 #include <array>
 
 #include "gigacat/core/error.h"
@@ -44,7 +45,9 @@ std::string hugging_face(const std::string& repository, const std::string& revis
 }
 
 WeightFile taesd_code(const std::string& file, const std::string& sha, int64_t bytes) {
-  return {file,
+  std::string name = file;
+  std::replace(name.begin(), name.end(), '_', '-');
+  return {name,
           file + ".pth",
           "small autoencoder",
           kMit,

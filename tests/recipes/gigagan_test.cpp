@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<std::string>{"model.text.encoder=fake", "loss.encoder=fake", "loss.clip=0.5",
                                                "loss.vision=1"},
                       std::vector<std::string>{"model.generator.tied=false", "model.discriminator.tied=false",
-                                               "model.generator.cross_logits=l2", "model.generator.null=kv"}));
+                                               "model.generator.cross_logits=l2", "model.generator.null_as=kv"}));
 
 TEST(GigaGan, HasFiniteGradientsInShortTypes) {
   const auto recipe = tiny();

@@ -56,7 +56,8 @@ const std::vector<std::string>& protocol_names();
 // $GIGACAT_CACHE, else $XDG_CACHE_HOME/gigacat, else ~/.cache/gigacat; "" when none of the variables is set.
 std::string cache_folder();
 
-// Where weight files are: given ones by network name, then the cache folder's weights/NAME.safetensors.
+// Where weight files are: given ones by network name (a file, or a name of `gigacat weights list`), then the cache
+// folder's weights/NAME.safetensors, then the released file there.
 class WeightFiles {
  public:
   // "NAME=FILE", or "FILE" for `standard`. Errors: UsageError for an unknown name.
