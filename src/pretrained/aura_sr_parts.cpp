@@ -1,8 +1,11 @@
 #include "pretrained/aura_sr_parts.h"
 
 #include <ATen/ATen.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <cstdint>
 
 #include "gigacat/core/text.h"
 
@@ -16,6 +19,18 @@ constexpr double kNormEps = 1e-12;         // least length
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& g) {
   const at::Tensor length = x.norm(2, -1, /*keepdim=*/true).clamp_min(kNormEps);
   return x / length * (g.flatten() * std::sqrt(static_cast<double>(x.size(-1))));
+}
+
+// Tells the system that a tensor's pages need not stay in memory: those of a mapped file are dropped and read again
+// where they are wanted. Nothing changes in the tensor, wherever it lies.
+void let_go(const at::Tensor& tensor) {
+#ifdef MADV_PAGEOUT
+  if (!tensor.is_cpu() || !tensor.is_contiguous()) return;
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto data = reinterpret_cast<uintptr_t>(tensor.const_data_ptr());
+  const uintptr_t first = (data + page - 1) / page * page, last = (data + tensor.nbytes()) / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_PAGEOUT);  // a hint: may be refused
+#endif
 }
 
 }  // namespace
@@ -41,6 +56,7 @@ at::Tensor BankConvImpl::forward(const at::Tensor& x, const at::Tensor& modulati
 void BankConvImpl::fold(const at::Tensor& modulation, const at::Tensor& selection) {
   folded_ = Conv2d(Conv2dShape{.in = weights_.size(2), .out = weights_.size(1), .bias = false});
   folded_->weight = kernel(modulation, selection)[0].contiguous();
+  let_go(weights_);  // the bank is four times the kernel
 }
 
 at::Tensor BankConvImpl::apply(const at::Tensor& x) { return folded_(x); }
