@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "apply/encode_files.h"
+#include "apply/pixels.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/progress.h"
 #include "gigacat/data/loader.h"
@@ -34,14 +35,6 @@ std::string bytes_of(const at::Tensor& tensor) {
 }
 
 std::string to_npy(const at::Tensor& latent) { return io::npy_header("<f4", latent.sizes()) + bytes_of(latent); }
-
-std::string to_png(const at::Tensor& pixels) {
-  const at::Tensor rows = pixels.permute({1, 2, 0}).contiguous();  // [H, W, 3]
-  io::Image image{rows.size(0), rows.size(1), rows.size(2), {}};
-  const uint8_t* data = rows.const_data_ptr<uint8_t>();
-  image.pixels.assign(data, data + rows.numel());
-  return io::encode_png(image);
-}
 
 // Sums over latents, from which mean and deviation follow.
 struct Sums {
@@ -133,7 +126,8 @@ class Encoder {
     EncodedSample sample;
     sample.number = number;
     sample.latent = to_npy(latent);
-    if (request_.encode.keep_images) sample.png = to_png(flipped ? image.pixels.flip(2) : image.pixels);
+    if (request_.encode.keep_images)
+      sample.png = io::encode_png(image_of(flipped ? image.pixels.flip(2) : image.pixels));
     sample.caption = image.sample.caption;
     sample.label = image.sample.label;
     sample.about = {{"name", image.sample.name}, {"flip", flipped}};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apply/pixels.h"
 #include "apply/tiling.h"
 #include "gigacat/apply/upsample.h"
 #include "gigacat/core/error.h"
@@ -19,13 +20,6 @@ at::Tensor to_planes(const io::Image& image) {
   const at::Tensor bytes =
       at::from_blob(const_cast<uint8_t*>(image.pixels.data()), {image.height, image.width, image.channels}, at::kByte);
   return bytes.narrow(2, 0, 3).permute({2, 0, 1}).to(at::kFloat).div_(255).contiguous();
-}
-
-io::Image to_image(const at::Tensor& planes) {
-  const at::Tensor bytes = planes.mul(255).round_().clamp_(0, 255).to(at::kByte).permute({1, 2, 0}).contiguous();
-  io::Image image{bytes.size(0), bytes.size(1), bytes.size(2), {}};
-  image.pixels.assign(bytes.const_data_ptr<uint8_t>(), bytes.const_data_ptr<uint8_t>() + bytes.numel());
-  return image;
 }
 
 // Standard normal values of each pixel by seed and place, [3, H, W]: the same wherever a tile cuts them.
@@ -59,8 +53,7 @@ Upsampler::Upsampler(const std::filesystem::path& weights, const UpsampleOptions
                      const pretrained::LoadOptions& where)
     : options_(options), where_(where), network_(pretrained::load_aura_sr(weights, where)) {
   const pretrained::AuraSrConfig& config = network_->config();
-  const bool folder = std::filesystem::is_directory(weights);
-  hash_ = pretrained::short_hash({folder ? weights / "model.safetensors" : weights});
+  file_ = std::filesystem::is_directory(weights) ? weights / "model.safetensors" : weights;
   const auto cells = int64_t{1} << config.down_mults.size();
   if (options_.tile == 0) options_.tile = config.input_image_size;
   if (options_.tile < cells || options_.tile % cells != 0)
@@ -124,7 +117,7 @@ io::Image Upsampler::operator()(const io::Image& image, const std::function<void
     });
     before += tiles_of(number);
   }
-  io::Image colours = to_image(planes);
+  io::Image colours = image_of(planes.mul_(255).round_().clamp_(0, 255).to(at::kByte));
   const int64_t height = image.height * options_.scale, width = image.width * options_.scale;
   if (colours.height != height) colours = io::resize_bicubic(colours, height, width);
   return image.channels == 4 ? with_alpha(colours, image) : colours;

@@ -30,8 +30,8 @@ class Upsampler {
             const pretrained::LoadOptions& where = {});
   // RGB [H, W, 3] -> [S H, S W, 3]; RGBA keeps its alpha, resampled bicubically. `progress`: share done, 0 to 1.
   io::Image operator()(const io::Image& image, const std::function<void(double)>& progress = {});
-  // First digits of the weights' SHA-256.
-  const std::string& hash() const { return hash_; }
+  // First digits of the weights' SHA-256; reads the whole file.
+  std::string hash() const { return pretrained::short_hash({file_}); }
 
  private:
   at::Tensor pass(const at::Tensor& image, int64_t number, const std::function<void(int64_t)>& progress);
@@ -39,7 +39,7 @@ class Upsampler {
   UpsampleOptions options_;
   pretrained::LoadOptions where_;
   pretrained::AuraSr network_{nullptr};
-  std::string hash_;
+  std::filesystem::path file_;  // of the weights
   int64_t passes_ = 0, batch_ = 1, folded_ = -1;
 };
 
