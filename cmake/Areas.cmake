@@ -45,9 +45,7 @@ function(gigacat_test name)
   endif()
   add_executable(${name}_tests ${TEST_SOURCES})
   target_include_directories(${name}_tests PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
-  target_link_libraries(${name}_tests PRIVATE ${TEST_DEPS} gigacat_flags GTest::gtest GTest::gmock GTest::gtest_main)
-  target_compile_definitions(${name}_tests PRIVATE
-    GIGACAT_SOURCE_DIR="${PROJECT_SOURCE_DIR}" GIGACAT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+  target_link_libraries(${name}_tests PRIVATE ${TEST_DEPS} test_paths gigacat_flags GTest::gtest GTest::gmock GTest::gtest_main)
   target_compile_options(${name}_tests PRIVATE -O1)  # compiling takes longer than running
   if(TEST_TORCH)
     gigacat_shared_pch(${name}_tests "${PROJECT_SOURCE_DIR}/tests/torch_test_pch.h")

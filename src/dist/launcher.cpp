@@ -26,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kStoreVariable = "GIGACAT_STORE_FD";
 
-std::vector<std::string> environment_of(int rank, int port, const LaunchOptions& options) {
+std::vector<std::string> environment_of(int rank, int port, int restart, const LaunchOptions& options) {
   const std::string ranks = std::to_string(options.ranks);
   std::vector<std::pair<std::string, std::string>> variables = {{"RANK", std::to_string(rank)},
                                                                 {"LOCAL_RANK", std::to_string(rank)},
@@ -35,6 +35,7 @@ std::vector<std::string> environment_of(int rank, int port, const LaunchOptions&
                                                                 {"MASTER_ADDR", "127.0.0.1"},
                                                                 {"MASTER_PORT", std::to_string(port)},
                                                                 {"TORCHELASTIC_USE_AGENT_STORE", "False"},
+                                                                {"TORCHELASTIC_RESTART_COUNT", std::to_string(restart)},
                                                                 {kLauncherVariable, std::to_string(::getpid())}};
   if (rank == 0) variables.emplace_back(kStoreVariable, "3");
   if (options.threads > 0 || std::getenv("OMP_NUM_THREADS") == nullptr) {
@@ -47,7 +48,8 @@ std::vector<std::string> environment_of(int rank, int port, const LaunchOptions&
 // The children of one launch until the last has ended.
 class Launch {
  public:
-  explicit Launch(const LaunchOptions& options) : options_(options) {}
+  Launch(const LaunchOptions& options, int restart, SignalQueue& signals)
+      : options_(options), restart_(restart), signals_(signals) {}
   ~Launch() {
     for (const Child& child : children_) child.signal(SIGKILL);
   }
@@ -56,6 +58,7 @@ class Launch {
 
   void start(const std::vector<std::string>& arguments);
   int run();
+  bool asked_to_stop() const { return asked_to_stop_; }
 
  private:
   void wait_for_events();
@@ -66,12 +69,14 @@ class Launch {
     return std::any_of(children_.begin(), children_.end(), [](const Child& child) { return child.running; });
   }
 
-  LaunchOptions options_;
-  SignalQueue signals_;
+  const LaunchOptions& options_;
+  int restart_;
+  SignalQueue& signals_;
   std::vector<Child> children_;
   int result_ = 0;
   bool asked_to_stop_ = false;
-  std::optional<Clock::time_point> first_end_;  // of a child after which the others must end too
+  bool one_ended_ = false;  // a child after which the others must end too
+  Clock::time_point first_end_{};
   int pushed_ = 0;                              // how far the others have been made to: 0, SIGTERM sent, SIGKILL sent
 };
 
@@ -82,7 +87,7 @@ void Launch::start(const std::vector<std::string>& arguments) {
   children_.reserve(static_cast<size_t>(options_.ranks));
   for (int rank = 0; rank < options_.ranks; ++rank)
     children_.push_back(start_child({rank, STDOUT_FILENO, STDERR_FILENO, cat("[", rank, "] ")}, command,
-                                    environment_of(rank, port_of(socket), options_), rank == 0 ? socket : -1));
+                                    environment_of(rank, port_of(socket), restart_, options_), rank == 0 ? socket : -1));
   ::close(socket);
 }
 
@@ -121,7 +126,8 @@ void Launch::collect(Child& child) {
   child.out.pump();
   child.error.pump();
   if (result_ == 0) result_ = child.code;
-  if ((child.code == 0 && !asked_to_stop_) || first_end_) return;
+  if ((child.code == 0 && !asked_to_stop_) || one_ended_) return;
+  one_ended_ = true;
   first_end_ = Clock::now();
   if (asked_to_stop_) return;
   const std::string& reason = child.error.reason();
@@ -131,8 +137,8 @@ void Launch::collect(Child& child) {
 }
 
 void Launch::end_others() {
-  if (!first_end_) return;
-  const double passed = std::chrono::duration<double>(Clock::now() - *first_end_).count();
+  if (!one_ended_) return;
+  const double passed = std::chrono::duration<double>(Clock::now() - first_end_).count();
   // Children that were asked to stop are writing their last checkpoint: they have the time of grace before they are
   // pushed.
   const double terminate_at = asked_to_stop_ ? options_.grace_seconds : 0;
@@ -142,13 +148,22 @@ void Launch::end_others() {
   for (const Child& child : children_) child.signal(wanted == 1 ? SIGTERM : SIGKILL);
 }
 
+// Of a failure that would come again: a usage error, an internal check.
+bool is_final(int code) { return code == 2 || code == 3; }
+
 }  // namespace
 
-int launch_local(const std::vector<std::string>& arguments, const LaunchOptions& options) {
+int launch_local(const std::vector<std::string>& arguments, LaunchOptions options) {
   if (options.ranks < 1 || options.ranks > 1024) fail<UsageError>("ranks=", options.ranks, ": expected 1 to 1024");
-  Launch launch(options);
-  launch.start(arguments);
-  return launch.run();
+  SignalQueue signals;  // outlives each launch: one that comes between two is not lost
+  for (int restart = 0;; ++restart) {
+    Launch launch(options, restart, signals);
+    launch.start(arguments);
+    const int code = launch.run();
+    if (code == 0 || launch.asked_to_stop() || is_final(code) || restart == options.max_restarts) return code;
+    if (options.ranks_after) options.ranks = options.ranks_after(options.ranks);
+    std::fprintf(stderr, "restart %d of %d, ranks: %d\n", restart + 1, options.max_restarts, options.ranks);
+  }
 }
 
 void end_with_launcher() {

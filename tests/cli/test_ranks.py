@@ -68,6 +68,44 @@ class RanksTest(CliTest):
         self.assertNotEqual(process.returncode, 0)
         self.assertLess(time.monotonic() - began, 30)
 
+    def kill_a_rank(self, process, index):
+        """SIGKILL for one of the launcher's children, as soon as there are two."""
+        children = "/proc/%d/task/%d/children" % (process.pid, process.pid)
+        while len(read_text(children).split()) < 2:
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        os.kill(int(read_text(children).split()[index]), signal.SIGKILL)
+
+    def test_restarts_after_a_rank_has_died(self):
+        undisturbed, out = self.path("undisturbed"), self.path("restarts")
+        keys = ["train.steps=60", "checkpoint.every=5", "checkpoint.keep_last=20"]
+        self.gigacat("train", self.config, *keys, "out=" + undisturbed, "--ranks", 2)
+        process = self.start("train", self.config, *keys, "out=" + out, "--ranks", 2, "--max-restarts", 3)
+        for step, victim in ((10, 0), (25, 1)):
+            while not os.path.exists(self.checkpoint(out + "/00000-tiny", step)):
+                self.assertIsNone(process.poll())
+                time.sleep(0.01)
+            self.kill_a_rank(process, victim)
+        _, errors = process.communicate(timeout=100)
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertIn("restart 2 of 3, ranks: 2", errors)
+        self.assertEqual(os.listdir(out), ["00000-tiny"])
+        self.assert_same_weights(self.checkpoint(out + "/00000-tiny", 60), self.checkpoint(undisturbed + "/00000-tiny", 60))
+
+    def test_restarts_on_fewer_ranks(self):
+        out = self.path("fewer")
+        process = self.start("train", self.config, *self.keys, "out=" + out, "--ranks", 2, "--max-restarts", 1,
+                             "--min-ranks", 1)
+        self.kill_a_rank(process, 1)
+        _, errors = process.communicate(timeout=100)
+        self.assertEqual(process.returncode, 0, errors)
+        self.assertIn("restart 1 of 1, ranks: 1", errors)
+        self.compare(out)
+
+    def test_mistakes_are_no_reason_to_restart(self):
+        message = self.refused("train", self.config, "train.batch=9", "--ranks", 2, "--max-restarts", 3)
+        self.assertNotIn("restart", message)
+
     def test_the_first_error_is_said(self):
         message = self.refused("train", self.config, "data.path=" + self.path("nowhere"), "--ranks", 2)
         self.assertIn("nowhere", message)

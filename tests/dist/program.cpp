@@ -12,6 +12,7 @@
 
 #include "../src/dist/sockets.h"
 #include "gigacat/core/error.h"
+#include "paths.h"
 
 extern char** environ;
 
@@ -107,7 +108,7 @@ Result Program::finish(double seconds) {
 }
 
 std::vector<std::string> worker(const std::vector<std::string>& arguments) {
-  std::vector<std::string> command{GIGACAT_BIN_DIR "/dist_worker"};
+  std::vector<std::string> command{std::string(test::bin_dir()) + "/dist_worker"};
   command.insert(command.end(), arguments.begin(), arguments.end());
   return command;
 }

@@ -8,6 +8,7 @@
 #include "gigacat/core/error.h"
 #include "golden/kinds.h"
 #include "io/safetensors_verdicts.h"
+#include "paths.h"
 
 namespace gigacat::golden {
 namespace {
@@ -71,7 +72,7 @@ int run_all(const fs::path& root, const std::vector<std::string>& wanted) {
 
 int main(int argc, char** argv) {
   CLI::App app{"Compares networks, losses and training steps with reference numbers"};
-  std::string cases = GIGACAT_SOURCE_DIR "/tests/golden/cases";
+  std::string cases = std::string(gigacat::test::source_dir()) + "/tests/golden/cases";
   std::vector<std::string> names;
   app.add_option("--cases", cases, "Folder of cases (searched for case.json and, for readers, expected.json)");
   app.add_option("names", names, "Cases to run, as folders below --cases; default: all");

@@ -13,6 +13,7 @@
 #include "core/temporary_folder.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "paths.h"
 
 namespace gigacat::io {
 
@@ -20,7 +21,7 @@ inline std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-inline fs::path golden(const std::string& name) { return fs::path(GIGACAT_SOURCE_DIR) / "tests/golden" / name; }
+inline fs::path golden(const std::string& name) { return fs::path(test::source_dir()) / "tests/golden" / name; }
 
 // The text of the Error that `call` throws; an InternalError or no error fails the test.
 template <class Call>

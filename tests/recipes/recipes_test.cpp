@@ -9,6 +9,7 @@
 #include "gigacat/nn/checkpoint.h"
 #include "gigacat/recipes/recipe.h"
 #include "nn/gradients.h"
+#include "paths.h"
 
 namespace gigacat::recipes {
 namespace {
@@ -150,7 +151,7 @@ TEST_P(EveryRecipe, DiagnosticsHaveTheirNames) {
 // A few plain gradient steps whose losses are kept: a change that moves them says why. GIGACAT_UPDATE_FINGERPRINTS=1
 // writes them anew.
 TEST_P(EveryRecipe, HasTheFingerprintThatIsOnRecord) {
-  const fs::path file = fs::path(GIGACAT_SOURCE_DIR) / "tests/golden/fingerprints" / (GetParam() + ".json");
+  const fs::path file = fs::path(test::source_dir()) / "tests/golden/fingerprints" / (GetParam() + ".json");
   const auto recipe = tiny(GetParam());
   nlohmann::json found = nlohmann::json::array();
   for (int64_t s = 0; s < 4; ++s) {

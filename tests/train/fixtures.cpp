@@ -10,6 +10,7 @@
 #include "gigacat/core/log.h"
 #include "gigacat/train/checkpoint.h"
 #include "gigacat/train/run_folder.h"
+#include "paths.h"
 #include "train/toy/recipe.h"
 
 namespace gigacat::train {
@@ -70,7 +71,7 @@ void ToyTest::resume(const fs::path& run, const std::vector<std::string>& more,
   EXPECT_EQ(train(*loaded, {}, {.resume = run, .allow = allow}), 0);
 }
 
-std::string toy_yaml() { return std::string(GIGACAT_SOURCE_DIR) + "/tests/train/toy/toy.yaml"; }
+std::string toy_yaml() { return std::string(test::source_dir()) + "/tests/train/toy/toy.yaml"; }
 
 std::string tiny_yaml(const TempFolder& folder, const std::string& recipe) {
   return folder.write(recipe + ".yaml", cat("recipe: ", recipe, R"(

@@ -7,6 +7,7 @@
 #include "gigacat/train/checkpoint.h"
 #include "gigacat/train/run_folder.h"
 #include "gigacat/train/trainer.h"
+#include "paths.h"
 #include "train/fixtures.h"
 
 namespace gigacat::train {
@@ -18,7 +19,7 @@ using testing::HasSubstr;
 class RanksTest : public ToyTest {
  protected:
   std::vector<std::string> command(int ranks, const std::vector<std::string>& arguments) const {
-    std::vector<std::string> all{std::string(GIGACAT_BIN_DIR) + "/toy_train", "--ranks", std::to_string(ranks)};
+    std::vector<std::string> all{std::string(test::bin_dir()) + "/toy_train", "--ranks", std::to_string(ranks)};
     all.insert(all.end(), arguments.begin(), arguments.end());
     return all;
   }

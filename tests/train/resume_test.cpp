@@ -12,6 +12,7 @@
 #include "gigacat/train/checkpoint.h"
 #include "gigacat/train/run_folder.h"
 #include "gigacat/train/trainer.h"
+#include "paths.h"
 #include "train/fixtures.h"
 
 namespace gigacat::train {
@@ -138,7 +139,7 @@ TEST_F(ResumeTest, ARestartGoesOnWithTheNewestRunOfItsConfig) {
 TEST_F(ResumeTest, KilledAtAnyMomentEndsAtTheSameWeights) {
   const std::vector<std::string> more{"train.steps=60", "checkpoint.every=2", "log.every=1"};
   const auto wanted = weights_of(run({"train.steps=60", "name=whole"}), 60);
-  std::vector<std::string> command{std::string(GIGACAT_BIN_DIR) + "/toy_train", toy_yaml()};
+  std::vector<std::string> command{std::string(test::bin_dir()) + "/toy_train", toy_yaml()};
   for (const std::string& item : overrides(more)) command.push_back(item);
   const fs::path run = fs::path(out()) / "00001-toy";
   int kills = 0;

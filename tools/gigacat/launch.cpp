@@ -1,5 +1,7 @@
 #include "launch.h"
 
+#include <utility>
+
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/dist/launcher.h"
@@ -14,17 +16,19 @@ std::vector<std::string> own_arguments() {
   return words;
 }
 
-bool is_parent(int ranks, const dist::Environment& environment) {
-  if (environment.launcher == "single") return ranks > 1;
+bool is_parent(int ranks, const dist::Environment& environment, int max_restarts) {
+  if (environment.launcher == "single") return ranks > 1 || max_restarts > 0;
   if (ranks > 1 && ranks != environment.world)
     fail<UsageError>("--ranks ", ranks, " but ", environment.launcher, " has started ", environment.world,
                      " processes: leave --ranks out");
   return false;
 }
 
-int launch(int ranks) {
+int launch(int ranks, int max_restarts, std::function<int(int)> ranks_after) {
   dist::LaunchOptions options;
   options.ranks = ranks;
+  options.max_restarts = max_restarts;
+  options.ranks_after = std::move(ranks_after);
   return dist::launch_local(own_arguments(), options);
 }
 

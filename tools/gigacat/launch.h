@@ -1,6 +1,7 @@
 // Local ranks of a command.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,11 +14,11 @@ namespace gigacat::cli {
 // The words of this process's command line after the program.
 std::vector<std::string> own_arguments();
 
-// True when this process is to start `ranks` children and be nothing else.
+// True when this process is to start `ranks` children and be nothing else: several, or one that may be restarted.
 // Errors: UsageError when a launcher has already started another number of them.
-bool is_parent(int ranks, const dist::Environment& environment);
+bool is_parent(int ranks, const dist::Environment& environment, int max_restarts = 0);
 
-// Starts `ranks` processes of this command line. Returns their exit code.
-int launch(int ranks);
+// Starts `ranks` processes of this command line, and again after a failure as launch_local says. Returns their exit code.
+int launch(int ranks, int max_restarts = 0, std::function<int(int)> ranks_after = {});
 
 }  // namespace gigacat::cli

@@ -18,7 +18,7 @@ struct Flags {
   std::string resume;
   std::vector<std::string> allow;
   bool dry_run = false;
-  int world = 1, ranks = 1;
+  int world = 1, ranks = 1, max_restarts = 0, min_ranks = 0;
 };
 
 // The first word is the config unless it is an override.
@@ -36,6 +36,13 @@ std::unique_ptr<train::RunConfig> read_config(const Flags& flags) {
   return train::parse_config(read_file(config), config.string(), overrides);
 }
 
+// The most ranks below `ranks`, and not below `least`, among which the batch can be split; else as many.
+int fewer_ranks(const train::RunConfig& config, int ranks, int least) {
+  for (int fewer = ranks - 1; fewer >= least; --fewer)
+    if (config.train.batch % (fewer * config.train.accumulate) == 0) return fewer;
+  return ranks;
+}
+
 int run(const Flags& flags) {
   const dist::Environment environment = dist::Environment::detect();
   // A config that cannot run is said once, before any process is started.
@@ -44,7 +51,10 @@ int run(const Flags& flags) {
     std::fputs(train::dry_run(*config, std::max(flags.world, flags.ranks)).c_str(), stdout);
     return kOk;
   }
-  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
+  if (is_parent(flags.ranks, environment, flags.max_restarts)) {
+    const int least = flags.min_ranks > 0 ? flags.min_ranks : flags.ranks;
+    return launch(flags.ranks, flags.max_restarts, [&](int ranks) { return fewer_ranks(*config, ranks, least); });
+  }
   train::TrainOptions options;
   options.resume = flags.resume;
   options.allow = flags.allow;
@@ -71,6 +81,10 @@ void add_train(CLI::App& app, Chosen& chosen) {
       ->group("Checking");
   add_count(*command, "--world", flags->world, 1 << 20, "ranks to check for", "Checking");
   add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
+  add_count(*command, "--max-restarts", flags->max_restarts, 1 << 20,
+            "start all processes again, from the last checkpoint, when one has failed: at most so often", "Processes");
+  add_count(*command, "--min-ranks", flags->min_ranks, 1024, "a restart takes one process fewer, down to so many",
+            "Processes");
   command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
 }
 
