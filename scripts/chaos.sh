@@ -87,17 +87,17 @@ fault_kill_ranks() { # random ranks at random moments, restarted by the launcher
   echo "$done_kills of $done_kills kills survived on 2 ranks, weights after $many steps equal to the bit"
 }
 
-fault_kill_while_writing() { # SIGKILL as soon as the temporary folder, its COMMIT, or the renamed folder is there
-  local n=0
-  for pattern in '.tmp-step-0000010-*' '.tmp-step-0000020-*/COMMIT' 'step-0000030'; do
-    n=$((n + 1))
-    if [ $n -eq 1 ]; then start writing; else "$gigacat" train --resume "$work/writing/00000-chaos" >>"$work/writing.log" 2>&1 & run=$!; fi
+fault_kill_while_writing() { # SIGKILL from the moment that the temporary folder is there to after the rename
+  local pattern
+  for pattern in '.tmp-step-0000010-*' '.tmp-step-0000020-*' '.tmp-step-0000030-*' 'step-0000040'; do
+    if [ ! -d "$work/writing" ]; then start writing; else "$gigacat" train --resume "$work/writing/00000-chaos" >>"$work/writing.log" 2>&1 & run=$!; fi
     await sh -c "ls -d $work/writing/00000-chaos/checkpoints/$pattern" || { fails "the run ended before $pattern"; return 1; }
+    sleep "$(awk -v r=$RANDOM 'BEGIN { print 0.03 * r / 32767 }')"
     kill -KILL "$run"; ended
   done
   resume writing
   same_weights writing undisturbed || return 1
-  echo "killed at the first file, at COMMIT and after the rename; weights equal to the bit"
+  echo "killed three times in the temporary folder and once after the rename; weights equal to the bit"
 }
 
 fault_sigterm() {

@@ -12,7 +12,27 @@
 
 namespace gigacat::apply {
 
-std::unique_ptr<eval::ImageSet> generated_images(const SampleRequest& request, dist::Group& group) {
+namespace {
+
+// Means over the first `count` items, shared among the ranks.
+eval::Values trajectory_of(const Sampler& sampler, std::span<const Item> items, dist::Group& group) {
+  std::map<std::string, double> sums;
+  const int64_t rows = sampler.rows();
+  for (int64_t begin = group.rank() * rows; begin < std::ssize(items); begin += group.size() * rows) {
+    const int64_t size = std::min(rows, std::ssize(items) - begin);
+    for (const auto& [name, value] :
+         sampler.diagnostics(items.subspan(static_cast<size_t>(begin), static_cast<size_t>(size))))
+      sums[name] += value * static_cast<double>(size);
+  }
+  eval::Values values;
+  for (const char* name : {"discrepancy", "rewrite", "direction"})
+    values.emplace_back(name, group.sum(sums[name], "trajectory") / static_cast<double>(items.size()));
+  return values;
+}
+
+}  // namespace
+
+eval::Side generated_side(const SampleRequest& request, dist::Group& group) {
   const fs::path origin =
       dist::on_first(group, "weights", [&] { return find_weights(request.from, request.weights).origin.string(); });
   const auto sampler = std::make_shared<Sampler>(source_of(origin, request.weights), request, group.device());
@@ -31,7 +51,14 @@ std::unique_ptr<eval::ImageSet> generated_images(const SampleRequest& request, d
       {"weights", request.weights},        {"truncation", cat(request.truncation)},
       {"guidance", cat(request.guidance)}, {"autoencoder", sampler->space()},
       {"labels", request.labels},          {"seed", cat(request.seed)}};
-  return eval::drawn_images(origin.string(), std::ssize(*items), draw, std::move(description));
+  eval::Side side;
+  side.name = request.from.string();
+  side.images = eval::drawn_images(origin.string(), std::ssize(*items), draw, std::move(description));
+  if (sampler->has_trajectory())
+    side.trajectory = [sampler, items](int64_t count, dist::Group& ranks) {
+      return trajectory_of(*sampler, std::span(*items).first(static_cast<size_t>(count)), ranks);
+    };
+  return side;
 }
 
 bool holds_generator(const fs::path& path) {

@@ -65,6 +65,13 @@ at::Tensor Sampler::images(std::span<const Item> items) const {
   return rgb.to(at::kCPU, at::kFloat).unflatten(0, {x.size(0), x.size(1)}).contiguous();
 }
 
+std::vector<std::pair<std::string, double>> Sampler::diagnostics(std::span<const Item> items) const {
+  const at::NoGradGuard no_grad;
+  Asked a = asked(items);
+  a.options.all_stages = true;
+  return config_->recipe->diagnostics(config_->recipe->sample(config_->recipe->generator(), a.z, a.labels, a.options));
+}
+
 models::Style Sampler::style(std::span<const Item> items, double truncation) const {
   Asked a = asked(items);
   a.options.truncation = truncation;

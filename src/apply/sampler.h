@@ -39,6 +39,9 @@ class Sampler {
   models::Style style(std::span<const Item> items, double truncation) const;
   // One image for each style.
   std::vector<io::Image> draw(const models::Style& style) const;
+  // Whether the images of a sample are stages, and the recipe's figures of items' stages, means over the items.
+  bool has_trajectory() const { return config_->recipe->has_trajectory(); }
+  std::vector<std::pair<std::string, double>> diagnostics(std::span<const Item> items) const;
   int64_t style_layers() const { return config_->recipe->style_layers(); }
 
  private:

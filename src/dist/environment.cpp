@@ -5,6 +5,7 @@
 #include <climits>
 #include <cstdlib>
 
+#include "dist/child.h"
 #include "gigacat/core/error.h"
 
 namespace gigacat::dist {
@@ -73,7 +74,7 @@ void read_master(const Variables& in, Environment& out) {
 }
 
 void detect_torchrun(const Variables& in, Environment& out) {
-  out.launcher = "torchrun";
+  out.launcher = in.has(kLauncherVariable) ? "gigacat" : "torchrun";
   read_ranks(in, out, "RANK", "WORLD_SIZE");
   // Launchers that give no local rank start one process per machine, unless all of them share this machine.
   const bool here =

@@ -77,7 +77,7 @@ class Launch {
   bool asked_to_stop_ = false;
   bool one_ended_ = false;  // a child after which the others must end too
   Clock::time_point first_end_{};
-  int pushed_ = 0;                              // how far the others have been made to: 0, SIGTERM sent, SIGKILL sent
+  int pushed_ = 0;  // how far the others have been made to: 0, SIGTERM sent, SIGKILL sent
 };
 
 void Launch::start(const std::vector<std::string>& arguments) {
@@ -87,7 +87,8 @@ void Launch::start(const std::vector<std::string>& arguments) {
   children_.reserve(static_cast<size_t>(options_.ranks));
   for (int rank = 0; rank < options_.ranks; ++rank)
     children_.push_back(start_child({rank, STDOUT_FILENO, STDERR_FILENO, cat("[", rank, "] ")}, command,
-                                    environment_of(rank, port_of(socket), restart_, options_), rank == 0 ? socket : -1));
+                                    environment_of(rank, port_of(socket), restart_, options_),
+                                    rank == 0 ? socket : -1));
   ::close(socket);
 }
 

@@ -235,10 +235,20 @@ std::vector<Result> pair_results(const Plan& plan, const Side& real, const Side&
   return results;
 }
 
+std::vector<Result> own_results(const Plan& plan, const Side& real, const Side& fake, dist::Group& group) {
+  std::vector<Result> results;
+  for (const Metric* metric : plan.own) {
+    results.push_back(base_result(*metric, plan, real, fake));
+    results.back().values = fake.trajectory(plan.fake_count, group);
+  }
+  return results;
+}
+
 }  // namespace
 
 Side open_side(const std::string& path, bool captions) {
-  Side side{.images = nullptr, .statistics = {}, .name = path};
+  Side side;
+  side.name = path;
   if (path.ends_with(".npz") && fs::is_regular_file(path) && holds_statistics(path))
     side.statistics = read_statistics(path);
   else
@@ -252,6 +262,7 @@ std::vector<Result> evaluate(const Request& request, const Side& real, const Sid
   const Plan plan = make_plan(request, real, fake);
   std::vector<Result> results = feature_results(plan, real, fake, shelf, group);
   for (Result& result : pair_results(plan, real, fake, shelf, group)) results.push_back(std::move(result));
+  for (Result& result : own_results(plan, real, fake, group)) results.push_back(std::move(result));
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   for (Result& result : results) result.seconds = seconds;
   return results;

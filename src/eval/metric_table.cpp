@@ -150,6 +150,10 @@ const std::vector<Metric>& metric_table() {
       {.name = "lpips",
        .help = "perceptual distance of pairs with one name, AlexNet or VGG16 by its weights",
        .feature = kPairs},
+      {.name = "trajectory",
+       .help = "discrepancy, rewrite and direction of a generator's stages (CAT); needs no real side",
+       .feature = kPairs,
+       .trajectory = true},
   };
   return table;
 }

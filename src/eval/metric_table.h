@@ -16,8 +16,6 @@ struct SideFeatures {
   int64_t images = 0;
 };
 
-using Values = std::vector<std::pair<std::string, double>>;
-
 struct Metric {
   std::string name, help;
   FeatureName feature;                    // {"", ""}: of pairs of images
@@ -27,8 +25,9 @@ struct Metric {
   std::string stylegan;                   // its name there with N for the number in thousands: "fidNk_full"
   bool larger_is_better = false;
   Values (*compute)(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature) = nullptr;
-  bool is_of_pairs() const { return feature.network.empty(); }
-  bool needs_real() const { return !inception && !texts; }
+  bool trajectory = false;  // of the generator itself
+  bool is_of_pairs() const { return feature.network.empty() && !trajectory; }
+  bool needs_real() const { return !inception && !texts && !trajectory; }
 };
 
 const std::vector<Metric>& metric_table();

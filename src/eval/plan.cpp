@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <set>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
@@ -42,7 +43,11 @@ Plan make_plan(const Request& request, const Side& real, const Side& fake) {
             .fake_count = count_of(fake, request.fake_count, "fake")};
   for (const std::string& name : request.metrics) {
     const Metric& metric = find_metric(name);
-    Metrics& list = metric.is_of_pairs() ? plan.pairs : plan.features;
+    if (metric.trajectory && !fake.trajectory)
+      fail<UsageError>(metric.name,
+                       " is of a generator with stages (GAT, CAT): give a run, a checkpoint or a generator file as "
+                       "--fake (the log of a run has it as it is)");
+    Metrics& list = metric.trajectory ? plan.own : metric.is_of_pairs() ? plan.pairs : plan.features;
     if (std::find(list.begin(), list.end(), &metric) == list.end()) list.push_back(&metric);
     check_side(metric, fake, "fake");
     if (metric.needs_real()) check_side(metric, real, "real");
@@ -67,15 +72,20 @@ Wishes wishes_of(const Metrics& metrics, bool fake, int64_t count, const std::st
 }
 
 void announce_memory(const Metrics& metrics, int64_t real, int64_t fake) {
-  std::vector<std::string> names;
+  constexpr int64_t kWidth = 2048;                                       // of Inception's features, the widest
+  constexpr int64_t kSums = kWidth * kWidth * int64_t{sizeof(double)};  // of products of features, for one side
+  std::vector<std::string> streamed, names;
+  std::set<FeatureName> sums;
   bool distances = false;
   for (const Metric* metric : metrics) {
-    if (!metric->rows) continue;
-    names.push_back(metric->name);
+    (metric->rows ? names : streamed).push_back(metric->name);
+    if (metric->moments) sums.insert(metric->feature);
     distances = distances || metric->name == "pr" || metric->name == "dc";
   }
+  if (!streamed.empty())
+    log::info(join(streamed), streamed.size() == 1 ? " keeps" : " keep", " sums of at most ",
+              human_bytes(2 * std::ssize(sums) * kSums), " beside the networks, whatever the number of images");
   if (names.empty()) return;
-  constexpr int64_t kWidth = 2048;
   log::info(
       join(names), " keep the features of ", real + fake, " images: ", human_bytes(kept_bytes(real + fake, kWidth)),
       distances ? cat(", and ", human_bytes(distance_bytes(real, fake, kWidth)), " while distances are computed") : "");

@@ -13,7 +13,7 @@ namespace gigacat::eval {
 using Metrics = std::vector<const Metric*>;
 
 struct Plan {
-  Metrics features, pairs;                 // without repetitions, in the request's order
+  Metrics features, pairs, own;            // own: of the generator itself; without repetitions, in the request's order
   Request request;                         // with the number of threads filled in
   int64_t real_count = 0, fake_count = 0;  // images; 0: statistics or nothing
 };

@@ -28,7 +28,7 @@ eval::Side reference(const RunConfig& config, const Foundation& made) {
   if (!config.evaluation.real.empty()) return eval::open_side(config.evaluation.real);
   if (data::is_latent(made.source->content()))
     fail<UsageError>("eval.real: the run's data are latents; name the images, or statistics of them, to compare with");
-  return {eval::loader_images(config.data.path, made.source, config.data), {}, config.data.path};
+  return {eval::loader_images(config.data.path, made.source, config.data), {}, config.data.path, {}};
 }
 
 // The metric that gives a figure: "is" of "is_std"; precision is of pr.
@@ -109,7 +109,7 @@ Evaluated Evaluation::run(torch::nn::Module& generator) {
     }
     return images;
   };
-  const eval::Side fake{eval::drawn_images("the averaged generator", section.samples, draw, {}), {}, "samples"};
+  const eval::Side fake{eval::drawn_images("the averaged generator", section.samples, draw, {}), {}, "samples", {}};
   const bool training = generator.is_training();
   generator.eval();
   Evaluated done;

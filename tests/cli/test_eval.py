@@ -207,6 +207,19 @@ class EvalTest(CliTest):
         self.assertIn("--num", self.eval("fid", "--real", self.real, "--fake", run, code=2).stderr)
         self.gigacat("train", "--resume", run, "train.steps=4")
 
+    def test_trajectory_of_a_generator(self):
+        config = self.tiny(self.dir)
+        self.gigacat("train", config, "train.steps=2")
+        run = self.run_folder(self.dir)
+        figures = self.results("trajectory", "--fake", run, "--num", 24)
+        self.assertEqual(sorted(figures), ["direction", "discrepancy", "rewrite"])
+        self.assertGreater(figures["rewrite"], 0)
+        two = self.path("two.json")
+        self.gigacat("eval", "trajectory", "--fake", run, "--num", 24, "-o", two, "--ranks", 2)
+        for name, value in json.loads(read_text(two))[0]["results"].items():
+            self.assertAlmostEqual(value, figures[name], places=5)
+        self.assertIn("generator with stages", self.eval("trajectory", "--fake", self.fake, code=2).stderr)
+
     def test_training_measures_and_keeps_the_best(self):
         config = self.tiny(self.dir, per_class=4)
         words = ("eval.every=2", "eval.samples=8", "eval.weights=[%s]" % self.weights, "eval.metrics=[fid, is]",

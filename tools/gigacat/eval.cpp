@@ -37,7 +37,7 @@ eval::Side fake_side(const Flags& flags, dist::Group& group) {
   apply::SampleRequest request = flags.samples;
   request.from = flags.fake;
   request.count = flags.request.fake_count;
-  return {apply::generated_images(request, group), {}, flags.fake};
+  return apply::generated_side(request, group);
 }
 
 // The run that `path` lies in: itself, or RUN/checkpoints/step-N; "" when there is none.

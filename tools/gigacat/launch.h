@@ -18,7 +18,8 @@ std::vector<std::string> own_arguments();
 // Errors: UsageError when a launcher has already started another number of them.
 bool is_parent(int ranks, const dist::Environment& environment, int max_restarts = 0);
 
-// Starts `ranks` processes of this command line, and again after a failure as launch_local says. Returns their exit code.
+// Starts `ranks` processes of this command line, and again after a failure as launch_local says. Returns their exit
+// code.
 int launch(int ranks, int max_restarts = 0, std::function<int(int)> ranks_after = {});
 
 }  // namespace gigacat::cli

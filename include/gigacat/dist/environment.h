@@ -14,7 +14,7 @@ struct Environment {
   int master_port = 29500;
   int restart = 0;           // TORCHELASTIC_RESTART_COUNT
   bool agent_store = false;  // TORCHELASTIC_USE_AGENT_STORE: torchrun's agent already listens at the master's port
-  std::string launcher = "single";  // "single", "torchrun", "slurm", "mpi"
+  std::string launcher = "single";  // "single", "gigacat" (--ranks), "torchrun", "slurm", "mpi"
 
   // torchrun: RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT. Open MPI: OMPI_COMM_WORLD_*,
   // with MASTER_ADDR. SLURM: SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID, SLURM_NTASKS_PER_NODE, first host of

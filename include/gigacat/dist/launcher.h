@@ -9,10 +9,10 @@ namespace gigacat::dist {
 
 struct LaunchOptions {
   int ranks = 1;
-  int master_port = 0;        // 0: a free one
-  double grace_seconds = 10;  // between SIGTERM and SIGKILL for the others when one has died
-  int threads = 0;            // OMP_NUM_THREADS of each; 0: cores / ranks, unless the variable is set
-  int max_restarts = 0;       // how often all ranks are started again after one has failed
+  int master_port = 0;                  // 0: a free one
+  double grace_seconds = 10;            // between SIGTERM and SIGKILL for the others when one has died
+  int threads = 0;                      // OMP_NUM_THREADS of each; 0: cores / ranks, unless the variable is set
+  int max_restarts = 0;                 // how often all ranks are started again after one has failed
   std::function<int(int)> ranks_after;  // of a restart, from those before it; empty: as many
 };
 
@@ -20,9 +20,9 @@ struct LaunchOptions {
 // torchrun's variables, forwards SIGINT, SIGTERM, SIGUSR1, prefixes each line of the children with "[rank] ", and when
 // one dies ends the others within seconds; that one's last error line is printed first. After a forwarded signal the
 // children are left to end by themselves; when the first has, the others get grace_seconds. Returns the exit code of
-// the first that failed (128 + signal when one killed it), or 0. A failure that is no usage error or internal check (exit
-// code 2 or 3: it would come again) starts all ranks anew, up to max_restarts times, with TORCHELASTIC_RESTART_COUNT
-// set, as torchrun's agent does. Errors: UsageError for a number of ranks out of range;
+// the first that failed (128 + signal when one killed it), or 0. A failure that is no usage error or internal check
+// (exit code 2 or 3: it would come again) starts all ranks anew, up to max_restarts times, with
+// TORCHELASTIC_RESTART_COUNT set, as torchrun's agent does. Errors: UsageError for a number of ranks out of range;
 // Error when a process cannot be started.
 int launch_local(const std::vector<std::string>& arguments, LaunchOptions options);
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -28,11 +29,15 @@ struct Request {
   bool quiet = false;                // no warning about few images, as during training
 };
 
+using Values = std::vector<std::pair<std::string, double>>;  // figures by name
+
 // A side is a set of images, statistics, or missing.
 struct Side {
   std::shared_ptr<const ImageSet> images;
   std::optional<StatisticsFile> statistics;
   std::string name;
+  // Of a generator: CAT's diagnostics of how its first N samples come about. A collective.
+  std::function<Values(int64_t count, dist::Group& group)> trajectory;
 };
 // A file with mu and sigma, or what open_images takes. Errors: as open_images and read_statistics.
 // `captions`: as open_images.
@@ -41,7 +46,7 @@ Side open_side(const std::string& path, bool captions = false);
 struct Result {
   std::string metric, protocol;
   // The metric's figures: the first is the one it is known by ("fid"; "precision", "recall"; "kid", "kid_std").
-  std::vector<std::pair<std::string, double>> values;
+  Values values;
   int64_t real_images = 0, fake_images = 0;        // 0: none, or not known
   std::string real, fake;                          // names of the sides
   std::map<std::string, std::string> weights;      // network -> first digits of the hash

@@ -91,6 +91,9 @@ class Recipe {
   virtual void update_buffers(dist::Group& /*group*/) {}
   // Figures about the fakes for the log (trajectory diagnostics, diversity), every log interval.
   virtual std::vector<std::pair<std::string, double>> diagnostics(const at::Tensor& fakes) = 0;
+  // Whether a sample's images are stages of one trajectory, so that sample() with all_stages gives what diagnostics()
+  // takes, and its figures are "discrepancy", "rewrite" and "direction".
+  virtual bool has_trajectory() const { return false; }
 
   // Latent of sample i of a seed: [B, z].
   virtual at::Tensor latent(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) = 0;

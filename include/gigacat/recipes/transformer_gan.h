@@ -34,6 +34,7 @@ class TransformerGan : public Recipe {
   Loss generator_loss(const Batch& batch, const at::Tensor& fakes) override;
   void update_buffers(dist::Group& group) override;
   std::vector<std::pair<std::string, double>> diagnostics(const at::Tensor& fakes) override;
+  bool has_trajectory() const override { return true; }
 
   at::Tensor latent(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) override;
   Style style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
