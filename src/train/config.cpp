@@ -104,6 +104,9 @@ void TrainSection::bind(config::Binder& b) {
           {.choices = {"auto", "gloo", "nccl"}, .free_on_resume = true});
   b.field("timeout", timeout, 600, "a rank that is silent for longer ends the run",
           {.min = 1, .unit = "s", .free_on_resume = true});
+  b.field("shard_optimizer", shard_optimizer, false,
+          "ranks share AdamW's moments (ZeRO, stage 1): less memory, the same numbers", {.free_on_resume = true});
+  b.section("profile", profile, "a trace of some steps in RUN/profile");
   b.field("bucket_mb", bucket_mb, 25, "gradients that ranks exchange at once",
           {.min = 0.01, .unit = "MB", .free_on_resume = true});
   b.field("deterministic", deterministic, false, "only algorithms that give the same bits each time, on GPUs as well",
@@ -118,6 +121,13 @@ void TrainSection::bind(config::Binder& b) {
     return is_checkpoint_policy(activation_checkpoint) ? ""
                                                        : cat(activation_checkpoint, " is none of off, blocks, every:N");
   });
+}
+
+void ProfileSection::bind(config::Binder& b) {
+  b.field("from", from, 10, "steps of this process that are done before the trace begins",
+          {.min = 0, .unit = "steps", .free_on_resume = true});
+  b.field("steps", steps, 0, "steps that are traced; 0: none",
+          {.min = 0, .max = 1000, .unit = "steps", .free_on_resume = true});
 }
 
 void LogSection::bind(config::Binder& b) {

@@ -45,7 +45,7 @@ void describe_networks(std::ostream& out, RunConfig& config, int world) {
     return human(static_cast<double>(nn::count_elements(network.parameters())));
   };
   const recipes::Cost cost = recipe.cost();
-  const MemoryEstimate memory = estimate_memory(config, config.micro_batch(world));
+  const MemoryEstimate memory = estimate_memory(config, config.micro_batch(world), world);
   out << "generator   " << parameters(recipe.generator()) << " parameters, " << human(cost.generator_forward)
       << "FLOP a forward pass of one sample\n"
       << "discriminator " << parameters(recipe.discriminator()) << " parameters, " << human(cost.discriminator_forward)

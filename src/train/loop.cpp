@@ -58,6 +58,7 @@ Loop::Loop(RunConfig& config, const dist::Environment& environment, const TrainO
   if (!group_.is_first()) return;
   const RunFolder& folder = made_.place->folder;
   write_run_info(made_, config_, environment_, options_, "");
+  profile_ = std::make_unique<Profile>(config.train.profile, folder.path() / "profile", made_.device);
   writer_ = std::make_unique<CheckpointWriter>(folder.checkpoints(), config.checkpoint.keep_last,
                                                config.checkpoint.keep_every);
   monitor_ = std::make_unique<Monitor>(config, folder, group_.size(), recipe_.cost().step, state_.step, state_.images);
@@ -68,6 +69,7 @@ Loop::Loop(RunConfig& config, const dist::Environment& environment, const TrainO
 int Loop::run() {
   int stop = 0;
   while (state_.step < config_.train.steps && stop == 0) {
+    if (profile_) profile_->begin_step(state_.step + 1);
     watch_.begin(/*exact=*/logs(state_.step + 1));
 
     const auto batches = next_batch();
@@ -75,7 +77,7 @@ int Loop::run() {
     auto fakes = discriminator_step(batches);
     watch_.mark(Part::discriminator);
     fakes = generator_step(batches, std::move(fakes));
-    state_.ema.update(state_.step);
+    average();
     watch_.mark(Part::generator);
 
     ++state_.step;
@@ -92,9 +94,18 @@ int Loop::run() {
   return finish(stop);
 }
 
-std::vector<MicroBatch> Loop::next_batch() { return to_device(made_.loader->next(), batch_options_); }
+std::vector<MicroBatch> Loop::next_batch() {
+  const Range range("data");
+  return to_device(made_.loader->next(), batch_options_);
+}
+
+void Loop::average() {
+  const Range range("EMA");
+  state_.ema.update(state_.step);
+}
 
 std::vector<at::Tensor> Loop::discriminator_step(const std::vector<MicroBatch>& batches) {
+  const Range range("D");
   Half& half = state_.discriminator;
   half.losses.clear();
   std::vector<at::Tensor> fakes;
@@ -112,6 +123,7 @@ std::vector<at::Tensor> Loop::discriminator_step(const std::vector<MicroBatch>& 
 }
 
 std::vector<at::Tensor> Loop::generator_step(const std::vector<MicroBatch>& batches, std::vector<at::Tensor> fakes) {
+  const Range range("G");
   Half& half = state_.generator;
   half.losses.clear();
   const Frozen discriminator(state_.discriminator.optimizer.parameters());
@@ -151,6 +163,7 @@ void Loop::differentiate(Half& half, recipes::Loss loss, bool last) {
 
 void Loop::update(Half& half, const recipes::Batch& batch, const at::Tensor& fakes) {
   half.lr = config_.optimizer.lr * half.lr_scale * schedule_factor(config_.optimizer, state_.step, config_.train.steps);
+  const Range range("optimizer");
   half.optimizer.step(half.lr);
   half.guard.count(half.optimizer);
   // Reading the count costs nothing on a CPU; a GPU would have to be waited for.
@@ -214,10 +227,12 @@ void Loop::save() {
   if (saved_step_ == state_.step || state_.step == first_step_) return;
   group_.barrier("checkpoint");  // it counts only when every rank is done with the step
   saved_step_ = state_.step;
+  for (Half* half : {&state_.discriminator, &state_.generator}) half->optimizer.gather();
   if (!writer_) return;
   const std::string identity = made_.data_identity.get();
   write_run_info(made_, config_, environment_, options_, identity);
   writer_->write(capture(state_, config_, group_.size(), identity));
+  for (Half* half : {&state_.discriminator, &state_.generator}) half->optimizer.release();
 }
 
 // Meets the other ranks again and again, so that a slow disk is no time-out of theirs.
@@ -230,6 +245,7 @@ void Loop::wait_for_writer() {
 }
 
 int Loop::finish(int stop) {
+  if (profile_) profile_->end();
   save();
   wait_for_writer();
   if (monitor_) monitor_->finish();

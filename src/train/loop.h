@@ -12,6 +12,7 @@
 #include "train/evaluation.h"
 #include "train/monitor.h"
 #include "train/precision.h"
+#include "train/profile.h"
 #include "train/setup.h"
 #include "train/signals.h"
 #include "train/snapshot.h"
@@ -28,6 +29,7 @@ class Loop {
 
  private:
   std::vector<MicroBatch> next_batch();
+  void average();
   // Each returns the fakes of the micro-batches, [K, B, C, H, W]; the discriminator's keep their graph when they are
   // reused.
   std::vector<at::Tensor> discriminator_step(const std::vector<MicroBatch>& batches);
@@ -65,6 +67,7 @@ class Loop {
   std::unique_ptr<Snapshot> snapshot_;
   std::unique_ptr<CheckpointWriter> writer_;
   std::unique_ptr<BestCheckpoint> best_;
+  std::unique_ptr<Profile> profile_;
 };
 
 }  // namespace gigacat::train

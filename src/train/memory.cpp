@@ -4,7 +4,7 @@
 
 namespace gigacat::train {
 
-MemoryEstimate estimate_memory(const RunConfig& config, int64_t batch) {
+MemoryEstimate estimate_memory(const RunConfig& config, int64_t batch, int world) {
   constexpr double kFloat = 4;  // bytes
   recipes::Recipe& recipe = *config.recipe;
   const auto elements = [](const std::vector<at::Tensor>& tensors) {
@@ -21,7 +21,7 @@ MemoryEstimate estimate_memory(const RunConfig& config, int64_t batch) {
   memory.weights = kFloat * (trained + buffers);
   memory.ema = kFloat * (elements(recipe.generator().parameters()) + elements(recipe.generator().buffers()));
   memory.gradients = kFloat * trained;
-  memory.optimizer = 2 * kFloat * trained;  // AdamW keeps two moments
+  memory.optimizer = 2 * kFloat * trained / (config.train.shard_optimizer ? world : 1);  // AdamW keeps two moments
   memory.activations = static_cast<double>(batch) * recipe.cost().activation_bytes * (half ? 0.5 : 1);
   return memory;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <utility>
 
 #include "gigacat/core/error.h"
 
@@ -26,16 +27,19 @@ double schedule_factor(const OptimizerConfig& config, int64_t step, int64_t step
   return config.final_lr + (1 - config.final_lr) * 0.5 * (1 + std::cos(std::numbers::pi * done));
 }
 
-Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerConfig& config, bool scale_loss)
+Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerConfig& config, bool scale_loss,
+                     std::shared_ptr<dist::Group> shared_among)
     : config_(config), scale_loss_(scale_loss) {
   for (const auto& item : module.named_parameters()) {
     if (!item.value().requires_grad()) continue;
     names_.push_back(item.key());
     parameters_.push_back(item.value());
-    mean_.push_back(at::zeros_like(item.value()));
-    square_.push_back(at::zeros_like(item.value()));
   }
   GIGACAT_CHECK(!parameters_.empty(), "a network without parameters");
+  if (shared_among && shared_among->size() > 1) shards_.emplace(std::move(shared_among), parameters_);
+  for (size_t i = 0; i < parameters_.size(); ++i)
+    for (std::vector<at::Tensor>* moments : {&mean_, &square_})
+      moments->push_back(is_mine(i) ? at::zeros_like(parameters_[i]) : at::Tensor());
   const auto scalar = at::TensorOptions().device(parameters_.front().device()).dtype(at::kFloat);
   step_ = at::zeros({}, scalar);
   grad_norm_ = at::zeros({}, scalar);
@@ -56,9 +60,11 @@ void Optimizer::step(double lr) {
   at::Tensor divisor = loss_scale_;
   if (config_.max_grad_norm > 0) divisor = loss_scale_ * ((grad_norm_ + 1e-6) / config_.max_grad_norm).clamp_min(1);
   step_.add_(1 - skipped_);
-  const std::vector<at::Tensor> steps(parameters_.size(), step_);
-  at::_fused_adamw_(parameters_, grads, mean_, square_, {}, steps, lr, config_.beta1, config_.beta2,
-                    config_.weight_decay, config_.eps, /*amsgrad=*/false, /*maximize=*/false, divisor, skipped_);
+  const std::vector<at::Tensor> updated = mine(parameters_), steps(updated.size(), step_);
+  if (!updated.empty())
+    at::_fused_adamw_(updated, mine(grads), mine(mean_), mine(square_), {}, steps, lr, config_.beta1, config_.beta2,
+                      config_.weight_decay, config_.eps, /*amsgrad=*/false, /*maximize=*/false, divisor, skipped_);
+  if (shards_) shards_->exchange(parameters_, "updated weights");
   if (scale_loss_)
     at::_amp_update_scale_(loss_scale_, growth_, skipped_, kScaleGrowth, kScaleBackoff, kScaleGrowthInterval);
 }
@@ -76,20 +82,59 @@ std::vector<at::Tensor> Optimizer::gradients() const {
   return grads;
 }
 
+std::vector<at::Tensor> Optimizer::mine(const std::vector<at::Tensor>& of_all) const {
+  std::vector<at::Tensor> some;
+  for (size_t i = 0; i < of_all.size(); ++i)
+    if (is_mine(i)) some.push_back(of_all[i]);
+  return some;
+}
+
 void Optimizer::zero_grad() {
   for (at::Tensor& parameter : parameters_) parameter.mutable_grad().reset();
 }
 
 TensorMap Optimizer::state() const {
-  TensorMap state{{"step", step_}, {"loss_scale", loss_scale_}, {"loss_scale_growth", growth_}};
+  TensorMap state = others_;
+  state.insert({{"step", step_}, {"loss_scale", loss_scale_}, {"loss_scale_growth", growth_}});
   for (size_t i = 0; i < names_.size(); ++i) {
+    if (!is_mine(i)) continue;
     state[names_[i] + ".exp_avg"] = mean_[i];
     state[names_[i] + ".exp_avg_sq"] = square_[i];
   }
   return state;
 }
 
+void Optimizer::gather() {
+  if (!shards_) return;
+  for (const auto& [suffix, moments] : {std::pair(".exp_avg", &mean_), std::pair(".exp_avg_sq", &square_)}) {
+    std::vector<at::Tensor> all;
+    for (size_t i = 0; i < parameters_.size(); ++i)
+      all.push_back(is_mine(i) ? (*moments)[i] : at::empty_like(parameters_[i]));
+    shards_->exchange(all, "moments");
+    for (size_t i = 0; i < parameters_.size() && shards_->rank() == 0; ++i)
+      if (!is_mine(i)) others_[names_[i] + suffix] = all[i].to(at::kCPU);
+  }
+}
+
+void Optimizer::distribute() {
+  if (!shards_) return;
+  at::NoGradGuard no_grad;
+  for (at::Tensor* scalar : {&step_, &loss_scale_, &growth_}) shards_->from_first(*scalar, "optimizer");
+  for (const auto& [suffix, moments] : {std::pair(".exp_avg", &mean_), std::pair(".exp_avg_sq", &square_)})
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      at::Tensor moment = is_mine(i) ? (*moments)[i] : at::empty_like(parameters_[i]);
+      if (const auto found = others_.find(names_[i] + suffix); found != others_.end()) moment.copy_(found->second);
+      shards_->from_first(moment, "moments");
+    }
+  release();
+}
+
 void Optimizer::load_state(const TensorMap& state, const std::string& what) {
+  release();
+  if (shards_)
+    for (size_t i = 0; i < names_.size(); ++i)
+      for (const char* suffix : {".exp_avg", ".exp_avg_sq"})
+        if (!is_mine(i)) others_[names_[i] + suffix] = at::empty_like(parameters_[i], at::kCPU);
   TensorMap own = this->state();
   at::NoGradGuard no_grad;
   for (auto& [name, tensor] : own) {

@@ -6,10 +6,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "gigacat/train/config.h"
+#include "train/shards.h"
 
 namespace gigacat::train {
 
@@ -22,12 +25,14 @@ double schedule_factor(const OptimizerConfig& config, int64_t step, int64_t step
 class Optimizer {
  public:
   // Parameters of `module` that require a gradient, in registration order. `scale_loss`: float16 gradients need a loss
-  // scale.
-  Optimizer(const torch::nn::Module& module, const OptimizerConfig& config, bool scale_loss);
+  // scale. `shared_among`: each rank keeps the moments of its share of the parameters alone and updates those; the
+  // numbers are the same to the bit. Without it each rank does all.
+  Optimizer(const torch::nn::Module& module, const OptimizerConfig& config, bool scale_loss,
+            std::shared_ptr<dist::Group> shared_among = nullptr);
 
   // The loss to differentiate: times the loss scale.
   at::Tensor scaled(const at::Tensor& loss) const;
-  // Clips and updates, or skips the update when the gradient's norm is not finite.
+  // Clips and updates, or skips the update when the gradient's norm is not finite. A collective where ranks share.
   // Errors: Error naming the parameters that no gradient reached.
   void step(double lr);
   void zero_grad();
@@ -43,17 +48,28 @@ class Optimizer {
   const std::vector<at::Tensor>& parameters() const { return parameters_; }
 
   // NAME.exp_avg, NAME.exp_avg_sq for each parameter; step, loss_scale, loss_scale_growth. The tensors are the
-  // optimiser's own.
+  // optimiser's own. Where ranks share, rank 0 has all between gather() or load_state() and distribute() or release().
   TensorMap state() const;
+  bool is_shared() const { return shards_.has_value(); }
+  // Where ranks share: rank 0 gets a copy of the others' moments, on the host; each rank gets from rank 0 what it
+  // keeps; rank 0 forgets the others'. The first two are collectives.
+  void gather();
+  void distribute();
+  void release() { others_.clear(); }
   // Errors: Error when names or shapes differ; `what` names the source.
   void load_state(const TensorMap& state, const std::string& what);
 
  private:
   std::vector<at::Tensor> gradients() const;
+  bool is_mine(size_t parameter) const { return !shards_ || shards_->is_mine(parameter); }
+  // Of the parameters that this rank updates.
+  std::vector<at::Tensor> mine(const std::vector<at::Tensor>& of_all) const;
   OptimizerConfig config_;
   bool scale_loss_;
   std::vector<std::string> names_;
-  std::vector<at::Tensor> parameters_, mean_, square_;
+  std::vector<at::Tensor> parameters_, mean_, square_;  // moments of parameters of other ranks are undefined
+  std::optional<Shards> shards_;
+  TensorMap others_;  // of rank 0, for a while: moments that other ranks keep
   at::Tensor step_, grad_norm_, skipped_, loss_scale_;
   at::Tensor growth_;  // [] int32, steps since the loss scale changed
 };

@@ -42,7 +42,8 @@ Half::Half(std::string title, torch::nn::Module& module, double scale, const Run
     : name(std::move(title)),
       network(module),
       lr_scale(scale),
-      optimizer(module, config.optimizer, config.train.precision == "fp16"),
+      optimizer(module, config.optimizer, config.train.precision == "fp16",
+                config.train.shard_optimizer ? group : nullptr),
       reducer(group, optimizer.parameters(), config.train.bucket_mb, /*bf16=*/false, /*find_unused=*/false,
               optimizer.names()),
       guard(name, config.train.nonfinite_limit, group->device()) {}
@@ -94,9 +95,11 @@ void restore(TrainState& state, const Checkpoint& checkpoint) {
 void broadcast(TrainState& state, dist::Group& group, bool resumed) {
   if (group.size() == 1) return;
   std::vector<at::Tensor> tensors;
-  for (const Half* half : {&state.generator, &state.discriminator}) {
+  for (Half* half : {&state.generator, &state.discriminator}) {
     append(tensors, nn::state_of(half->network));
-    if (resumed) append(tensors, half->optimizer.state());
+    if (!resumed) continue;
+    half->optimizer.distribute();
+    if (!half->optimizer.is_shared()) append(tensors, half->optimizer.state());
   }
   if (resumed) append(tensors, nn::state_of(state.ema.module()));
   dist::broadcast_state(group, tensors, "weights");

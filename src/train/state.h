@@ -41,7 +41,7 @@ struct TrainState {
   int64_t step = 0, images = 0;  // done
 };
 
-// A copy on the host; training may go on at once.
+// A copy on the host; training may go on at once. Where ranks share the optimisers, each has called gather() on them.
 Checkpoint capture(const TrainState& state, const RunConfig& config, int world, const std::string& data_identity);
 
 // Takes over a checkpoint. Errors: Error when it does not fit the networks.

@@ -11,6 +11,7 @@ PAGES = [SOURCE + "/README.md"] + sorted(glob.glob(SOURCE + "/docs/*.md"))
 ELSEWHERE = {  # commands that other tests or CI run as they are
     "scripts/quickstart": "tests/style/quickstart_test.sh",
     "scripts/test": ".ci/run",
+    "scripts/chaos.sh": "ctest -R cli.chaos",
     "scripts/compare_gat.py": "needs the reference's checkout",
     "scripts/compare_eval.py": "needs the reference's packages",
     "scripts/compare_upsample.py": "needs the package aura-sr",

@@ -83,6 +83,23 @@ TEST_F(RanksTest, TheSameRanksGoOnToTheBit) {
   EXPECT_EQ(difference(weights_of(run, 12), wanted), 0);
 }
 
+// Each rank keeps the moments of its own parameters alone: the numbers and the checkpoint are the same to the bit.
+TEST_F(RanksTest, SharedMomentsChangeNothing) {
+  for (const int ranks : {2, 4}) {
+    const auto whole = test::Program(command(ranks, fresh({"train.steps=12"}))).finish(120);
+    ASSERT_EQ(whole.code, 0) << whole.text;
+    const auto wanted = weights_of(newest_run(out()), 12);
+    const auto part = test::Program(command(ranks, fresh({"train.steps=7", "train.shard_optimizer=true"}))).finish(120);
+    ASSERT_EQ(part.code, 0) << part.text;
+    const fs::path run = newest_run(out());
+    const auto rest = test::Program(command(ranks, {"--resume", run.string(), "train.steps=12"})).finish(120);
+    ASSERT_EQ(rest.code, 0) << rest.text;
+    const auto found = weights_of(run, 12);
+    ASSERT_EQ(found.size(), wanted.size());
+    EXPECT_EQ(difference(found, wanted), 0) << ranks << " ranks";
+  }
+}
+
 TEST_F(RanksTest, ASignalStopsAllRanksAfterTheSameStep) {
   test::Program program(command(2, fresh({"train.steps=100000", "checkpoint.every=1000000"})));
   ASSERT_TRUE(program.wait_for("step 5 ", 60));

@@ -113,6 +113,19 @@ TEST_F(TrainTest, MetricsHoldEveryFigure) {
               1e-5);
 }
 
+TEST_F(TrainTest, TracesTheStepsThatAreAskedFor) {
+  const fs::path run = this->run({"train.steps=6", "train.profile.from=2", "train.profile.steps=2"});
+  const auto trace = nlohmann::json::parse(read_file(run / "profile" / "trace-step-3.json"));
+  std::map<std::string, int> ranges;
+  bool memory = false;
+  for (const auto& item : trace.at("traceEvents")) {
+    if (item.value("cat", "") == "user_annotation") ++ranges[item.at("name").get<std::string>()];
+    memory = memory || item.value("name", "") == "[memory]";
+  }
+  EXPECT_EQ(ranges, (std::map<std::string, int>{{"D", 2}, {"EMA", 2}, {"G", 2}, {"data", 2}, {"optimizer", 4}}));
+  EXPECT_TRUE(memory);
+}
+
 TEST_F(TrainTest, TheSameRunTwiceGivesTheSameBits) {
   const auto first = weights_of(run({"train.steps=6"}), 6), second = weights_of(run({"train.steps=6"}), 6);
   EXPECT_EQ(difference(first, second), 0);

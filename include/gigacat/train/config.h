@@ -22,12 +22,19 @@ struct OptimizerConfig {
   void bind(config::Binder& b);
 };
 
+// `train.profile:` which steps are traced.
+struct ProfileSection {
+  int64_t from, steps;
+  void bind(config::Binder& b);
+};
+
 // `train:` how long, on what and how a step is computed.
 struct TrainSection {
   int64_t steps, batch, accumulate, threads, nonfinite_limit;
   std::string device, precision, activation_checkpoint, backend;
   double timeout, bucket_mb;
-  bool reuse_fakes, deterministic;
+  bool reuse_fakes, deterministic, shard_optimizer;
+  ProfileSection profile;
   void bind(config::Binder& b);
 };
 

@@ -18,6 +18,7 @@ struct MemoryEstimate {
 };
 
 // For the networks of `config`, which must have been built; weights, gradients and moments in float32.
-MemoryEstimate estimate_memory(const RunConfig& config, int64_t batch);
+// `world`: ranks, which may share the moments.
+MemoryEstimate estimate_memory(const RunConfig& config, int64_t batch, int world = 1);
 
 }  // namespace gigacat::train
