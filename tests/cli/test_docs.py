@@ -61,7 +61,8 @@ class DocsTest(CliTest):
         if words[0] == "export":
             if "official" in words:
                 return None  # of a GAT run: tests/cli/test_import.py
-            words[words.index("-o") + 1] = self.path("export")
+            at = words.index("-o") + 1
+            words[at] = self.path("export", words[at])
         if words[0] == "sweep":
             words += ["-o", self.path("sweeps")]
         if words[0] == "sample":
