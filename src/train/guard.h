@@ -9,7 +9,7 @@
 #include <string>
 
 #include "gigacat/recipes/recipe.h"
-#include "train/optimizer.h"
+#include "gigacat/train/optimizer.h"
 
 namespace gigacat::train {
 

@@ -1,4 +1,4 @@
-#include "train/optimizer.h"
+#include "gigacat/train/optimizer.h"
 
 #include <ATen/ATen.h>
 

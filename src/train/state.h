@@ -12,7 +12,7 @@
 #include "gigacat/train/config.h"
 #include "train/ema.h"
 #include "train/guard.h"
-#include "train/optimizer.h"
+#include "gigacat/train/optimizer.h"
 
 namespace gigacat::train {
 

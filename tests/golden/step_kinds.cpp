@@ -7,7 +7,7 @@
 #include "gigacat/recipes/recipe.h"
 #include "golden/kinds.h"
 #include "train/ema.h"
-#include "train/optimizer.h"
+#include "gigacat/train/optimizer.h"
 
 namespace gigacat::golden {
 namespace {

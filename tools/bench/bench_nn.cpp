@@ -7,7 +7,7 @@
 #include "gigacat/models/gat/discriminator.h"
 #include "gigacat/models/gat/generator.h"
 #include "train/ema.h"
-#include "train/optimizer.h"
+#include "gigacat/train/optimizer.h"
 
 using namespace gigacat;
 namespace gat = models::gat;

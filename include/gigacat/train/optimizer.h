@@ -1,4 +1,5 @@
 // AdamW over the parameters of one network: clipping, loss scaling and the update in LibTorch's fused kernels.
+// Serves any torch::nn::Module, see examples/own_module.cpp.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,7 +31,7 @@ class Optimizer {
   Optimizer(const torch::nn::Module& module, const OptimizerConfig& config, bool scale_loss,
             std::shared_ptr<dist::Group> shared_among = nullptr);
 
-  // The loss to differentiate: times the loss scale.
+  // The loss to differentiate: a scalar [] times the loss scale.
   at::Tensor scaled(const at::Tensor& loss) const;
   // Clips and updates, or skips the update when the gradient's norm is not finite. A collective where ranks share.
   // Errors: Error naming the parameters that no gradient reached.
