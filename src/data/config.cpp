@@ -39,10 +39,9 @@ void bind_content(DataConfig& c, config::Binder& b) {
   b.field("captions", c.captions, false, "read captions; a sample without one counts as bad");
   b.field("caption_column", c.caption_column, "", "key of the sample's .json that holds the caption; empty: its .txt");
   b.field("crop", c.crop, "adm",
-          "adm: short side resized, centre cut; random: short side to 1..1.25 times, random window; resize: aspect "
-          "ignored; "
-          "none: sizes must fit",
-          {.choices = {"adm", "random", "resize", "none"}, .source = "guided-diffusion image_datasets"});
+          "adm: short side resized, centre cut; random: short side to 1..1.25 times, random window; window: random "
+          "window of the image as it is, enlarged where it is too small; resize: aspect ignored; none: sizes must fit",
+          {.choices = {"adm", "random", "window", "resize", "none"}, .source = "guided-diffusion image_datasets"});
   b.field("flip", c.flip, false, "mirror images with probability 1/2");
   b.field("background", c.background, "white", "what transparent pixels are laid on", {.choices = {"white", "black"}});
 }

@@ -56,6 +56,21 @@ io::Image random_crop(const io::Image& image, int64_t height, int64_t width, con
   return io::crop(covering, y, x, height, width);
 }
 
+// A window anywhere of the image at its own size.
+io::Image random_window(const io::Image& image, int64_t height, int64_t width, const DataConfig& config, uint64_t seed,
+                        int64_t position) {
+  if (const double scale = cover_scale(image, height, width); scale > 1) {
+    check_enlarged(image, scale, config);
+    return random_window(scaled(image, scale, height, width), height, width, config, seed, position);
+  }
+  const Stream places(seed, "data.crop");
+  const auto place = static_cast<uint64_t>(position);
+  int64_t y = 0, x = 0;
+  places.integers(0, place, 0, image.height - height, {&y, 1});
+  places.integers(1, place, 0, image.width - width, {&x, 1});
+  return io::crop(image, y, x, height, width);
+}
+
 bool flips(const DataConfig& config, uint64_t seed, int64_t position) {
   return config.flip && (Stream(seed, "data.flip").bits(0, static_cast<uint64_t>(position)) & 1) != 0;
 }
@@ -80,6 +95,7 @@ io::Image decode(const std::string& bytes, const std::string& name, const DataCo
 
 io::Image fit(io::Image image, const DataConfig& config, uint64_t seed, int64_t position) {
   const int64_t height = config.target_height(), width = config.target_width();
+  if (config.crop == "window") return random_window(image, height, width, config, seed, position);
   if (config.crop == "random") return random_crop(image, height, width, config, seed, position);
   if (image.height == height && image.width == width) return image;
   if (config.crop == "none")

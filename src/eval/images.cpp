@@ -66,7 +66,7 @@ class LoaderImages : public StoredImages {
   LoaderImages(std::string name, std::shared_ptr<const data::Source> source, const data::DataConfig& config)
       : StoredImages(std::move(name), std::move(source)), config_(config) {
     config_.flip = false;
-    if (config_.crop == "random") config_.crop = "adm";
+    if (config_.crop == "random" || config_.crop == "window") config_.crop = "adm";
   }
 
   std::string identity() const override {

@@ -14,6 +14,7 @@ std::vector<Entry>& table() {
       {"gat", make_gat},
       {"cat", make_cat},
       {"gigagan", make_gigagan},
+      {"upsampler", make_upsampler},
   };
   return entries;
 }

@@ -8,5 +8,6 @@ namespace gigacat::recipes {
 std::unique_ptr<Recipe> make_gat();
 std::unique_ptr<Recipe> make_cat();
 std::unique_ptr<Recipe> make_gigagan();
+std::unique_ptr<Recipe> make_upsampler();
 
 }  // namespace gigacat::recipes

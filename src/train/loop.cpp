@@ -8,6 +8,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
+#include "gigacat/data/loader.h"
 
 namespace gigacat::train {
 namespace {
@@ -52,6 +53,7 @@ Loop::Loop(RunConfig& config, const dist::Environment& environment, const TrainO
       reuse_fakes_(config.train.reuse_fakes && config.train.accumulate == 1),
       first_step_(state_.step),
       watch_(made_.device) {
+  show_examples();
   if (group_.is_first()) best_ = std::make_unique<BestCheckpoint>(made_.place->folder.path());
   if (config.evaluation.every > 0)
     evaluation_ = std::make_unique<Evaluation>(config, made_, best_ ? best_->value() : std::nullopt);
@@ -92,6 +94,17 @@ int Loop::run() {
     watch_.mark(Part::other);
   }
   return finish(stop);
+}
+
+// The first samples of the run's order, whatever the batch and the number of ranks.
+void Loop::show_examples() {
+  const int64_t count = recipe_.wanted_examples();
+  if (count == 0) return;
+  data::Loader loader(made_.source, config_.data,
+                      {.seed = static_cast<uint64_t>(config_.seed), .global_batch = count, .last_step = 0});
+  BatchOptions options = batch_options_;
+  options.parts = 1;
+  recipe_.show(to_device(loader.next(), options).front().batch);
 }
 
 std::vector<MicroBatch> Loop::next_batch() {

@@ -28,6 +28,7 @@ class Loop {
   int64_t step() const { return state_.step; }
 
  private:
+  void show_examples();
   std::vector<MicroBatch> next_batch();
   void average();
   // Each returns the fakes of the micro-batches, [K, B, C, H, W]; the discriminator's keep their graph when they are

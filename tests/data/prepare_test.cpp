@@ -98,6 +98,22 @@ TEST(Prepare, RandomCropVariesWithThePlaceAlone) {
   EXPECT_GT(different.size(), 20u);
 }
 
+TEST(Prepare, WindowCutsTheImageAtItsOwnSize) {
+  const DataConfig config = sized(8, 12, "window");
+  std::set<std::pair<int, int>> corners;
+  for (int64_t position = 0; position < 40; ++position) {
+    const std::vector<uint8_t> planes = planes_of(pattern_png(20, 30), config, position);
+    const int x0 = planes[0] / 7, y0 = planes[96] / 11;  // the pattern says where a pixel stood
+    EXPECT_LE(x0, 18);
+    EXPECT_LE(y0, 12);
+    for (int x = 0; x < 12; ++x) ASSERT_EQ(planes[static_cast<size_t>(x)], 7 * (x0 + x));
+    corners.emplace(x0, y0);
+  }
+  EXPECT_GT(corners.size(), 20u);
+  // A small image is enlarged until the window fits.
+  EXPECT_EQ(planes_of(pattern_png(4, 6), config).size(), 3u * 8 * 12);
+}
+
 TEST(Prepare, FlipMirrorsHalfOfThePlaces) {
   DataConfig config = sized(4, 6);
   const std::string png = pattern_png(4, 6);

@@ -16,6 +16,7 @@
 #include "gigacat/models/shape.h"
 #include "gigacat/models/style.h"
 #include "gigacat/recipes/draws.h"
+#include "gigacat/recipes/enlarger.h"
 
 namespace gigacat::recipes {
 
@@ -95,6 +96,11 @@ class Recipe {
   // takes, and its figures are "discrepancy", "rewrite" and "direction".
   virtual bool has_trajectory() const { return false; }
 
+  // Of recipes whose samples begin with an image: how many real samples of the run they are drawn of, and those, before
+  // the first sample() of training. The same ones whenever the run is gone on with.
+  virtual int64_t wanted_examples() const { return 0; }
+  virtual void show(const Batch& /*examples*/) {}
+
   // Latent of sample i of a seed: [B, z].
   virtual at::Tensor latent(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) = 0;
   // What the layers of `generator` (usually the EMA) are told of samples, truncated and guided: what edits are made of.
@@ -113,6 +119,12 @@ class Recipe {
   virtual at::Tensor sample(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
                             const SampleOptions& options) {
     return draw(generator, style(generator, z, labels, options), options.all_stages);
+  }
+
+  // The generator as what makes tiles of images larger; lives no longer than the recipe. Errors: UsageError when it
+  // makes images of noise.
+  virtual std::unique_ptr<Enlarger> enlarger() {
+    fail<UsageError>("recipe ", name(), " makes images of noise: only recipe upsampler makes images larger");
   }
 
   // Arithmetic and memory of one sample. Called after build().

@@ -49,11 +49,11 @@ at::Tensor TextAttentionImpl::forward(const at::Tensor& x, const Text& text) {
   return x + gain_ * attend_(norm_(x), text.local, text.mask);
 }
 
-SynthesisBlockImpl::SynthesisBlockImpl(int64_t in, int64_t out, bool up, int64_t bank, int64_t w_dim, double gain,
+SynthesisBlockImpl::SynthesisBlockImpl(int64_t in, int64_t out, Resize resize, int64_t bank, int64_t w_dim, double gain,
                                        const nn::Init& init)
-    : up_(up), gain_(gain) {
-  conv0_ = register_module(
-      "conv0", nn::AdaptiveConv(in, out, 3, bank, w_dim, init / "conv0", nn::ModulatedOptions{.up = up ? 2 : 1}));
+    : resize_(resize), gain_(gain) {
+  const nn::ModulatedOptions options{.up = resize == Resize::up ? 2 : 1, .down = resize == Resize::down ? 2 : 1};
+  conv0_ = register_module("conv0", nn::AdaptiveConv(in, out, 3, bank, w_dim, init / "conv0", options));
   conv1_ = register_module("conv1", nn::AdaptiveConv(out, out, 3, bank, w_dim, init / "conv1"));
   if (in != out)
     skip_ = register_module("skip", nn::EqualizedConv(in, out, 1, init / "skip", /*down=*/1, /*with_bias=*/false));
@@ -61,8 +61,10 @@ SynthesisBlockImpl::SynthesisBlockImpl(int64_t in, int64_t out, bool up, int64_t
 
 at::Tensor SynthesisBlockImpl::forward(const at::Tensor& f, const at::Tensor& w) {
   const at::Tensor y = nn::leaky_relu(conv1_(nn::leaky_relu(conv0_(f, w)), w));
-  const at::Tensor narrow = skip_.is_empty() ? f : skip_(f);  // before the upsampling, where it costs a quarter
-  return (up_ ? nn::upsample2d(narrow) : narrow) + gain_ * y;
+  // The 1 x 1 runs at the smaller size, where it costs a quarter.
+  const at::Tensor from = resize_ == Resize::down ? nn::downsample2d(f) : f;
+  const at::Tensor narrow = skip_.is_empty() ? from : skip_(from);
+  return (resize_ == Resize::up ? nn::upsample2d(narrow) : narrow) + gain_ * y;
 }
 
 TrunkBlockImpl::TrunkBlockImpl(int64_t in, int64_t out, bool down, double gain, const nn::Init& init)

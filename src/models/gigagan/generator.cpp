@@ -50,9 +50,9 @@ GeneratorImpl::Level GeneratorImpl::make_level(size_t place, int64_t in, const n
   for (int64_t i = 0; i < level.blocks; ++i) {
     const std::string name = gigacat::cat("block", i);
     const bool first = i == 0;
-    level.block.push_back(
-        owner.register_module(name, SynthesisBlock(first ? in : c, c, first && place > 0, config_.bank[place],
-                                                   config_.w_dim, config_.conv_gain, init / name)));
+    level.block.push_back(owner.register_module(
+        name, SynthesisBlock(first ? in : c, c, first && place > 0 ? Resize::up : Resize::none, config_.bank[place],
+                             config_.w_dim, config_.conv_gain, init / name)));
   }
   for (int64_t i = 0; i < level.units; ++i) {
     const std::string self = gigacat::cat("self", i), cross = gigacat::cat("cross", i);

@@ -58,16 +58,20 @@ class TextAttentionImpl : public torch::nn::Module {
 };
 TORCH_MODULE(TextAttention);
 
+// What a block does to the size: nothing, twice as large, half as large.
+enum class Resize { none, up, down };
+
 // Residual block of two adaptive convolutions: skip(f) + gain * conv1(conv0(f)), each with leaky ReLU; the first
-// doubles the size where `up`.
+// resizes.
 class SynthesisBlockImpl : public torch::nn::Module {
  public:
-  SynthesisBlockImpl(int64_t in, int64_t out, bool up, int64_t bank, int64_t w_dim, double gain, const nn::Init& init);
+  SynthesisBlockImpl(int64_t in, int64_t out, Resize resize, int64_t bank, int64_t w_dim, double gain,
+                     const nn::Init& init);
   // f [B, C, H, W], w [B, V] -> [B, C', H', W'].
   at::Tensor forward(const at::Tensor& f, const at::Tensor& w);
 
  private:
-  bool up_;
+  Resize resize_;
   double gain_;
   nn::AdaptiveConv conv0_{nullptr}, conv1_{nullptr};
   nn::EqualizedConv skip_{nullptr};

@@ -1,0 +1,279 @@
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "core/temporary_folder.h"
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/nn/autocast.h"
+#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/state.h"
+#include "gigacat/pretrained/aura_sr.h"
+#include "gigacat/pretrained/lpips.h"
+#include "gigacat/recipes/recipe.h"
+#include "paths.h"
+#include "pretrained/helpers.h"
+
+namespace gigacat::recipes {
+namespace {
+
+using Keys = std::vector<std::string>;
+
+const Keys kTiny{"model.text.width=16",
+                 "model.text.layers=1",
+                 "model.text.heads=2",
+                 "model.text.length=6",
+                 "model.text.vocabulary=64",
+                 "model.text.dropout=0",
+                 "model.generator.z_dim=8",
+                 "model.generator.w_dim=16",
+                 "model.generator.mapping_layers=2",
+                 "model.generator.channel_base=256",
+                 "model.generator.channel_max=16",
+                 "model.generator.down=2",
+                 "model.generator.bank_up=2",
+                 "model.generator.attention=[1, 2]",
+                 "model.discriminator.channel_base=256",
+                 "model.discriminator.channel_max=16",
+                 "model.discriminator.blocks=[1, 1, 1, 1]",
+                 "model.discriminator.attention=[8]",
+                 "loss.lpips=0",
+                 "loss.pixel=1"};
+const Keys kTold{"model.conditioned=true", "loss.encoder=fake", "loss.clip=0.5"};
+
+std::unique_ptr<Recipe> tiny(Keys more = {}, ImageShape shape = {3, 32, 32, 1}) {
+  auto recipe = make_recipe("upsampler");
+  config::Binder binder;
+  recipe->bind(binder);
+  more.insert(more.begin(), kTiny.begin(), kTiny.end());
+  config::Document::parse("{}", "test", more).apply(binder);
+  recipe->build(shape, 7);
+  return recipe;
+}
+
+struct Step {
+  explicit Step(int64_t step = 0, int64_t side = 32) : draws(7, step, {0, 1, 2, 3}, at::kCPU) {
+    batch.images = draws.uniform("image", {3, side, side}) * 2 - 1;
+    batch.labels = at::zeros({4}, at::kLong);
+    batch.captions = {"red heart", "green heart", "red heart", "blue circle"};
+    batch.step = step;
+    batch.draws = &draws;
+  }
+  StreamDraws draws;
+  Batch batch;
+};
+
+struct Losses {
+  Loss discriminator, generator;
+};
+
+Losses run(Recipe& recipe, const Batch& batch) {
+  const at::Tensor fakes = recipe.generate(batch, true);
+  Losses losses{recipe.discriminator_loss(batch, fakes.detach()), {}};
+  losses.discriminator.total.backward();
+  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(false);
+  losses.generator = recipe.generator_loss(batch, fakes);
+  losses.generator.total.backward();
+  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(true);
+  return losses;
+}
+
+double term(const Loss& loss, const std::string& name) {
+  for (const auto& [term, value] : loss.terms)
+    if (term == name) return value.mean().item<double>();
+  return NAN;
+}
+
+void expect_gradients(const std::string& which, torch::nn::Module& network, bool reads_text) {
+  for (const auto& item : network.named_parameters()) {
+    if (!item.value().requires_grad()) continue;
+    ASSERT_TRUE(item.value().grad().defined()) << which << item.key();
+    EXPECT_TRUE(at::isfinite(item.value().grad()).all().item<bool>()) << which << item.key();
+    if (item.key().ends_with(".k.bias")) continue;  // moves all logits of a query alike: a softmax does not see it
+    // An empty caption is one token, which can attend to nothing else.
+    if (!reads_text && (item.key().find(".q.") != std::string::npos || item.key().find(".k.") != std::string::npos))
+      continue;
+    EXPECT_GT(item.value().grad().abs().max().item<double>(), 0) << which << item.key();
+  }
+}
+
+TEST(Upsampler, GivesEveryParameterAFiniteGradient) {
+  for (const bool told : {false, true}) {
+    const auto recipe = tiny(told ? kTold : Keys{});
+    run(*recipe, Step().batch);
+    expect_gradients("generator ", recipe->generator(), told);
+    expect_gradients("discriminator ", recipe->discriminator(), told);
+  }
+}
+
+TEST(Upsampler, HasFiniteGradientsInShortTypes) {
+  const auto recipe = tiny(kTold);
+  const nn::AutocastScope autocast(at::kCPU, {true, at::kBFloat16});
+  const Losses losses = run(*recipe, Step().batch);
+  EXPECT_EQ(losses.generator.total.scalar_type(), at::kFloat);
+  expect_gradients("generator ", recipe->generator(), true);
+}
+
+TEST(Upsampler, CheckpointingChangesNoGradient) {
+  const auto gradients = [](const std::string& policy) {
+    nn::set_activation_checkpoint(policy);
+    const auto recipe = tiny(kTold);
+    run(*recipe, Step().batch);
+    nn::set_activation_checkpoint("off");
+    std::vector<at::Tensor> all;
+    for (const at::Tensor& p : recipe->generator().parameters()) all.push_back(p.grad().clone());
+    return all;
+  };
+  const auto plain = gradients("off"), again = gradients("blocks");
+  double largest = 0;
+  for (const at::Tensor& gradient : plain) largest = std::max(largest, gradient.abs().max().item<double>());
+  // Sums over blocks come in another order.
+  for (size_t i = 0; i < plain.size(); ++i) EXPECT_TRUE(at::allclose(plain[i], again[i], 1e-5, 1e-5 * largest)) << i;
+}
+
+TEST(Upsampler, BeginsNearTheEnlargedInput) {
+  const auto recipe = tiny({"model.noise=0"});
+  Step step;
+  step.batch.images = at::upsample_bilinear2d(step.batch.images.narrow(2, 0, 4).narrow(3, 0, 4), {32, 32}, false);
+  const Losses losses = run(*recipe, step.batch);
+  EXPECT_GT(term(losses.generator, "psnr"), 15);
+  EXPECT_GT(term(losses.generator, "psnr_bicubic"), 30);
+  const at::Tensor x = at::full({1, 3, 32, 32}, 0.25);
+  Batch plain = step.batch;
+  plain.images = x.expand({4, -1, -1, -1});
+  EXPECT_GT(term(run(*recipe, plain).generator, "psnr_bicubic"), 40);  // what is even stays so when it is made small
+}
+
+TEST(Upsampler, NoiseOnTheInputIsDrawnForEachImage) {
+  const auto fakes = [](const std::string& noise, int64_t step) {
+    const auto recipe = tiny({"model.noise=" + noise});
+    Step of(step);
+    of.batch.images = at::zeros({4, 3, 32, 32});
+    return recipe->generate(of.batch, false)[0];
+  };
+  EXPECT_FALSE(at::allclose(fakes("0", 0), fakes("0.5", 0), 1e-2, 1e-2));
+  EXPECT_TRUE(at::equal(fakes("0.5", 0), fakes("0.5", 0)));
+  EXPECT_FALSE(at::equal(fakes("0.5", 0), fakes("0.5", 1)));
+}
+
+TEST(Upsampler, LpipsIsATermOfItsOwn) {
+  const TemporaryFolder folder;
+  const pretrained::Lpips random(pretrained::LpipsNet::vgg);
+  nn::TensorMap backbone, heads;
+  for (const auto& [name, tensor] : pretrained::testing::random_state(*random))
+    (name.starts_with("features.") ? backbone : heads)[name] = tensor.abs();
+  nn::write_tensors(folder.path() / "vgg.safetensors", backbone);
+  nn::write_tensors(folder.path() / "heads.safetensors", heads);
+  const auto recipe = tiny({"loss.lpips=10", "loss.lpips_backbone=" + (folder.path() / "vgg.safetensors").string(),
+                            "loss.lpips_heads=" + (folder.path() / "heads.safetensors").string()});
+  const Losses losses = run(*recipe, Step().batch);
+  EXPECT_GT(term(losses.generator, "g_lpips"), 0);
+  expect_gradients("generator ", recipe->generator(), false);
+  const auto missing = tiny({"loss.lpips=10"});
+  EXPECT_THROW(missing->generator_loss(Step().batch, missing->generate(Step().batch, false)), UsageError);
+}
+
+TEST(Upsampler, SamplesAreMadeOfTheExamplesShown) {
+  const auto recipe = tiny();
+  EXPECT_THROW(recipe->latent(0, {0}, at::kCPU), UsageError);
+  const Step step;
+  recipe->show(step.batch);
+  const auto draw = [&](const std::vector<int64_t>& indices) {
+    return recipe->sample(recipe->generator(), recipe->latent(0, indices, at::kCPU),
+                          at::zeros({std::ssize(indices)}, at::kLong), {.all_stages = true});
+  };
+  const at::Tensor samples = draw({0, 1, 5});
+  EXPECT_EQ(samples.sizes(), at::IntArrayRef({2, 3, 3, 32, 32}));
+  EXPECT_TRUE(at::equal(samples[0][1], samples[0][2]));  // of the same example
+  EXPECT_TRUE(at::allclose(draw({1}).select(1, 0), samples.select(1, 1), 1e-4, 1e-5));
+}
+
+TEST(Upsampler, EnlargesAsItTrains) {
+  for (const bool told : {false, true}) {
+    Keys keys = told ? kTold : Keys{};
+    keys.push_back("model.noise=0");
+    const auto recipe = tiny(keys);
+    Step step;
+    for (std::string& caption : step.batch.captions) caption = "red heart";
+    const at::Tensor images = recipe->generate(step.batch, false)[0];
+    const auto enlarger = recipe->enlarger();
+    EXPECT_EQ(enlarger->sizes().scale, 4);
+    EXPECT_EQ(enlarger->sizes().tile, 8);
+    EXPECT_EQ(enlarger->sizes().cells, 4);
+    enlarger->fix(step.draws.normal("z", {}, {8}).narrow(0, 0, 1), told ? "red heart" : "");
+    const at::Tensor small = at::_upsample_bicubic2d_aa(step.batch.images, {8, 8}, false).clamp(-1, 1);
+    const at::Tensor bytes = ((small + 1) * 127.5).round() / 255;
+    const at::Tensor enlarged = enlarger->enlarge(bytes.narrow(0, 0, 1), at::Tensor());
+    EXPECT_TRUE(at::allclose(enlarged * 2 - 1, images.narrow(0, 0, 1), 1e-4, 1e-4));
+    if (!told) {
+      EXPECT_THROW(enlarger->fix(at::zeros({1, 8}), "red heart"), UsageError);
+    }
+    // The paper's network is convolutional: other sizes of a tile work.
+    EXPECT_EQ(enlarger->enlarge(at::zeros({2, 3, 16, 12}), at::Tensor()).sizes(), at::IntArrayRef({2, 3, 64, 48}));
+  }
+}
+
+constexpr const char* kAuraSr = R"({"dim": 4, "image_size": 32, "input_image_size": 8,
+  "style_network": {"dim_in": 8, "dim_out": 8, "depth": 2}, "self_attn_heads": 1, "self_attn_dim_head": 4,
+  "attn_depths": [1, 1, 1, 1, 1], "mid_attn_depth": 1, "num_conv_kernels": 2, "skip_connect_scale": 0.4})";
+
+TEST(Upsampler, TrainsTheReleasedNetworkFurther) {
+  const TemporaryFolder folder;
+  const pretrained::AuraSr network(pretrained::AuraSrConfig::parse(kAuraSr, "test"));
+  const nn::TensorMap weights = pretrained::testing::random_state(*network);
+  write_atomically(folder.path() / "config.json", kAuraSr);
+  nn::write_tensors(folder.path() / "model.safetensors", weights);
+  const auto recipe = tiny({"model.kind=aura_sr", "model.aura_sr=" + folder.path().string()});
+  const nn::TensorMap begun = nn::state_of(recipe->generator());
+  ASSERT_EQ(begun.size(), weights.size());
+  for (const auto& [name, tensor] : weights) EXPECT_TRUE(at::equal(begun.at(name), tensor)) << name;
+  run(*recipe, Step().batch);
+  expect_gradients("generator ", recipe->generator(), false);
+  EXPECT_GT(recipe->cost().generator_forward, 0);
+  EXPECT_THROW(tiny({"model.kind=aura_sr", "model.aura_sr=" + folder.path().string()}, {3, 64, 64, 1}), UsageError);
+}
+
+TEST(Upsampler, NamesWhatDoesNotFit) {
+  EXPECT_THROW(tiny({}, {4, 32, 32, 1}), UsageError);
+  EXPECT_THROW(tiny({"model.scale=3"}), UsageError);
+  EXPECT_THROW(tiny({"model.generator.down=4"}), UsageError);
+  EXPECT_THROW(tiny({"model.kind=aura_sr", "model.conditioned=true"}), UsageError);
+  const auto recipe = tiny(kTold);
+  Step step;
+  step.batch.captions.clear();
+  EXPECT_THROW(recipe->generate(step.batch, false), UsageError);
+}
+
+// GIGACAT_UPDATE_FINGERPRINTS=1 writes it anew.
+TEST(Upsampler, HasTheFingerprintThatIsOnRecord) {
+  const fs::path file = fs::path(test::source_dir()) / "tests/golden/fingerprints/upsampler.json";
+  const auto recipe = tiny(kTold);
+  nlohmann::json found = nlohmann::json::array();
+  for (int64_t s = 0; s < 4; ++s) {
+    const Losses losses = run(*recipe, Step(s).batch);
+    found.push_back(
+        {{"d_total", losses.discriminator.total.item<double>()}, {"g_total", losses.generator.total.item<double>()}});
+    at::NoGradGuard no_grad;
+    for (torch::nn::Module* network : {&recipe->generator(), &recipe->discriminator()})
+      for (at::Tensor& p : network->parameters()) {
+        p.sub_(p.grad().sign() * 1e-3);
+        p.mutable_grad() = at::Tensor();
+      }
+  }
+  if (std::getenv("GIGACAT_UPDATE_FINGERPRINTS")) write_atomically(file, found.dump(1) + "\n");
+  const auto expected = nlohmann::json::parse(read_file(file));
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t s = 0; s < found.size(); ++s)
+    for (const char* name : {"d_total", "g_total"})
+      EXPECT_NEAR(found[s][name].get<double>(), expected[s][name].get<double>(),
+                  1e-4 * std::abs(expected[s][name].get<double>()))
+          << s << " " << name;
+}
+
+}  // namespace
+}  // namespace gigacat::recipes
