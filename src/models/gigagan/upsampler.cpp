@@ -16,7 +16,7 @@ namespace gigacat::models::gigagan {
 namespace {
 
 constexpr int64_t kColours = 3;
-constexpr double kFirstRgb = 0.1;  // of the to-RGBs' weights: a residual network begins near the enlarged input
+constexpr double kFirstRgb = 0.01;  // of the to-RGBs' weights: a residual network begins near the enlarged input
 
 bool is_power_of_two(int64_t n) { return n > 0 && std::has_single_bit(static_cast<uint64_t>(n)); }
 
@@ -55,7 +55,8 @@ void UpsamplerConfig::bind(config::Binder& b) {
           {.min = 0, .source = "as the base model"});
   b.field("attention_gain", attention_gain, 0.3, "gain of attention and feed-forward on their residual",
           {.min = 0, .source = "as the base model"});
-  b.field("residual", residual, true, "the image is what the network adds to its input; off: all of it is made anew",
+  b.field("residual", residual, true,
+          "the image is what the network adds to the bicubically enlarged input; off: all of it is made anew",
           {.source = "open"});
 }
 
@@ -173,9 +174,9 @@ at::Tensor UpsamplerImpl::forward(const at::Tensor& x, const at::Tensor& w, cons
       skips.pop_back();
     }
     image = add_level(level.rgb(f, w).to(at::kFloat), image);  // [B, 3, r, r]
-    if (config_.residual && image.size(2) == x.size(2)) image = image + x;
   }
-  return image;
+  if (!config_.residual) return image;
+  return image + at::_upsample_bicubic2d_aa(x.to(at::kFloat), {image.size(2), image.size(3)}, /*align_corners=*/false);
 }
 
 double UpsamplerImpl::flops() const {

@@ -36,7 +36,7 @@ struct UpsamplerConfig {
 
 // Children text (of models of text), mapping, input, down0 ... (from the image's size on), mid, up0 ... (from the
 // middle on), each level with block0, ..., self0, cross0, ..., and rgb in those that double. The image is the sum of
-// all to-RGBs and, with `residual`, of the input, each filtered up to S.
+// all to-RGBs, each filtered up to S, and with `residual` of the bicubically enlarged input.
 class UpsamplerImpl : public torch::nn::Module {
  public:
   // side: s that the network is trained at; any multiple of cells() works. Errors: UsageError when side or scale is no
