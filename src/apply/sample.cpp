@@ -46,6 +46,10 @@ json settings_of(const SampleRequest& request, const WeightSource& source, const
                    {"guidance", request.guidance},
                    {"all_stages", request.all_stages}};
   if (!request.prompts.empty()) settings["prompts"] = request.prompts;
+  if (sampler.upsampler()) {
+    settings["upsampler"] = sampler.upsampler()->hash();
+    settings["scale"] = sampler.upsampler()->scale();
+  }
   if (request.seeds.empty())
     settings["seed"] = request.seed;
   else

@@ -37,6 +37,13 @@ Sampler::Sampler(const WeightSource& source, const SampleRequest& request, at::D
   nn::load_state(recipe.generator(), nn::read_tensors(source.weights), source.weights.string());
   recipe.generator().to(device);
   recipe.generator().eval();
+  if (!request.upsampler.empty()) {
+    if (options_.all_stages) fail<UsageError>("--all-stages and --upsampler: an upsampler takes the last stage alone");
+    upsampler_ = std::make_unique<Upsampler>(
+        request.upsampler, UpsampleOptions{.scale = request.scale, .seed = static_cast<uint64_t>(request.seed)},
+        pretrained::LoadOptions{.device = device});
+    scale_ = upsampler_->scale();
+  }
   if (options_.all_stages) stages_ = images(std::vector<Item>(1)).size(0);
 }
 
@@ -105,7 +112,14 @@ std::vector<std::vector<io::Image>> Sampler::draw(std::span<const Item> items) c
       const std::span<const float> values(planes, static_cast<size_t>(channels * height * width));
       drawn[i].push_back(io::from_planes(values, channels, height, width));
     }
+  if (upsampler_)
+    for (size_t i = 0; i < items.size(); ++i) enlarge(drawn[i], items[i]);
   return drawn;
+}
+
+void Sampler::enlarge(std::vector<io::Image>& stages, const Item& item) const {
+  if (!prompts_.empty()) upsampler_->tell(prompts_.at(static_cast<size_t>(item.label)));
+  for (io::Image& image : stages) image = (*upsampler_)(image);
 }
 
 }  // namespace gigacat::apply

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apply/sample_plan.h"
+#include "gigacat/apply/upsample.h"
 #include "gigacat/io/image.h"
 #include "gigacat/pretrained/latent_space.h"
 #include "gigacat/train/config.h"
@@ -29,8 +30,10 @@ class Sampler {
   int64_t stages() const { return stages_; }
   // Kind and weights of the autoencoder.
   std::string space() const { return space_.name(); }
-  int64_t height() const { return shape_.height * space_.factor(); }
-  int64_t width() const { return shape_.width * space_.factor(); }
+  int64_t height() const { return shape_.height * space_.factor() * scale_; }
+  int64_t width() const { return shape_.width * space_.factor() * scale_; }
+  // Makes the images larger, or null. It is told each image's prompt.
+  const Upsampler* upsampler() const { return upsampler_.get(); }
 
   // The images of at most rows() items: one vector of stages for each, coarse first.
   std::vector<std::vector<io::Image>> draw(std::span<const Item> items) const;
@@ -52,13 +55,16 @@ class Sampler {
   Asked asked(std::span<const Item> items) const;
   at::Tensor images(std::span<const Item> items) const;  // [K, B, C, H, W] on the CPU, in [-1, 1]
 
+  void enlarge(std::vector<io::Image>& stages, const Item& item) const;
+
   at::Device device_;
-  int64_t rows_, stages_ = 1;
+  int64_t rows_, stages_ = 1, scale_ = 1;
   recipes::SampleOptions options_;
   std::unique_ptr<train::RunConfig> config_;
   recipes::ImageShape shape_;
   std::vector<std::string> prompts_;
   pretrained::LatentSpace space_;
+  std::unique_ptr<Upsampler> upsampler_;
 };
 
 }  // namespace gigacat::apply

@@ -10,6 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <string_view>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
@@ -18,6 +19,7 @@
 #include "gigacat/core/text.h"
 #include "gigacat/dist/device.h"
 #include "gigacat/io/icc.h"
+#include "gigacat/io/png_writer.h"
 
 namespace gigacat::apply {
 namespace {
@@ -115,19 +117,23 @@ io::Image on_white(const io::Image& image) {
   return flat;
 }
 
+// JPEG or WebP, which need the whole image; PNG is written row by row.
 std::string encode(const io::Image& image, const std::string& format) {
   if (format == "jpg") return io::encode_jpeg(image.channels == 4 ? on_white(image) : image);
-  return format == "webp" ? io::encode_webp(image) : io::encode_png(image);
+  return io::encode_webp(image);
 }
 
-void write_bytes(const fs::path& to, const std::string& bytes) {
+using Sink = std::function<void(std::string_view)>;
+
+// What `fill` gives to its sink, complete or not at all where it is a file.
+void write_out(const fs::path& to, const std::function<void(const Sink&)>& fill) {
   if (to == "-") {
-    std::cout.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush();
-    if (!std::cout) fail("cannot write to standard output");
+    fill([](std::string_view bytes) { std::cout.write(bytes.data(), static_cast<std::streamsize>(bytes.size())); });
+    if (!std::cout.flush()) fail("cannot write to standard output");
     return;
   }
   if (to.has_parent_path()) fs::create_directories(to.parent_path());
-  write_atomically(to, bytes);
+  write_atomically(to, [&](FileWriter& file) { fill([&](std::string_view bytes) { file.write(bytes); }); });
 }
 
 void run(const Job& job, Upsampler& upsampler, int64_t scale, const std::function<void(double)>& progress) {
@@ -138,16 +144,22 @@ void run(const Job& job, Upsampler& upsampler, int64_t scale, const std::functio
     fail(job.in, ": ", header.width, " x ", header.height, " times ", scale, " is more than 2^32 pixels");
   const io::Image image = io::decode_image(span, job.in, {.keep_alpha = true});
   const std::string profile = io::icc_profile(span);
-  write_bytes(job.out, io::with_icc_profile(encode(upsampler(image, progress), job.format), profile));
+  write_out(job.out, [&](const Sink& sink) {
+    if (job.format != "png") return sink(io::with_icc_profile(encode(upsampler(image, progress), job.format), profile));
+    io::PngWriter png(sink, image.height * scale, image.width * scale, image.channels, profile);
+    upsampler.run(
+        image, [&](const io::Image& strip) { png.write_rows(strip.pixels.data(), strip.height); }, progress);
+    png.finish();
+  });
 }
 
 // Results of other settings must not be taken for finished ones.
 void check_folder(const UpsampleRequest& request, const Upsampler& upsampler) {
   const UpsampleOptions& options = request.options;
-  const nlohmann::ordered_json settings = {{"weights", upsampler.hash()},   {"scale", options.scale},
-                                           {"seed", options.seed},          {"blend", options.blend},
-                                           {"tile", options.tile},          {"overlap", options.overlap},
-                                           {"precision", request.precision}};
+  const nlohmann::ordered_json settings = {{"weights", upsampler.hash()},    {"scale", options.scale},
+                                           {"seed", options.seed},           {"blend", options.blend},
+                                           {"tile", options.tile},           {"overlap", options.overlap},
+                                           {"precision", request.precision}, {"prompt", options.prompt}};
   const fs::path file = fs::path(request.out) / ".upsample.json";
   fs::create_directories(request.out);
   if (fs::exists(file)) {

@@ -4,22 +4,30 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apply/bands.h"
 #include "apply/pixels.h"
 #include "apply/tiling.h"
+#include "apply/weight_source.h"
 #include "gigacat/apply/upsample.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
 #include "gigacat/core/random.h"
+#include "gigacat/nn/autocast.h"
+#include "gigacat/nn/state.h"
+#include "gigacat/recipes/enlarger.h"
+#include "gigacat/train/config.h"
 
 namespace gigacat::apply {
 namespace {
 
 constexpr uint64_t kMemory = 1ull << 30;
+constexpr int64_t kMostAtOnce = 16;  // tiles
 
-// [3, H, W] in [0, 1] of the first three channels.
-at::Tensor to_planes(const io::Image& image) {
+// [C, H, W] in [0, 1] of channels `first` and on.
+at::Tensor to_planes(const io::Image& image, int64_t first, int64_t count) {
   const at::Tensor bytes =
       at::from_blob(const_cast<uint8_t*>(image.pixels.data()), {image.height, image.width, image.channels}, at::kByte);
-  return bytes.narrow(2, 0, 3).permute({2, 0, 1}).to(at::kFloat).div_(255).contiguous();
+  return bytes.narrow(2, first, count).permute({2, 0, 1}).to(at::kFloat).div_(255).contiguous();
 }
 
 // Standard normal values of each pixel by seed and place, [3, H, W]: the same wherever a tile cuts them.
@@ -33,94 +41,158 @@ at::Tensor place_noise(uint64_t seed, int64_t pass, int64_t height, int64_t widt
   return noise;
 }
 
-// Alpha as a grey image of the new size beside the colours.
-io::Image with_alpha(const io::Image& colours, const io::Image& original) {
-  io::Image alpha{original.height, original.width, 3, std::vector<uint8_t>(original.pixels.size() / 4 * 3)};
-  for (size_t i = 0; i < original.pixels.size() / 4; ++i)
-    for (size_t c = 0; c < 3; ++c) alpha.pixels[3 * i + c] = original.pixels[4 * i + 3];
-  alpha = io::resize_bicubic(alpha, colours.height, colours.width);
-  io::Image joined{colours.height, colours.width, 4, std::vector<uint8_t>(colours.pixels.size() / 3 * 4)};
-  for (size_t i = 0; i < joined.pixels.size() / 4; ++i) {
-    for (size_t c = 0; c < 3; ++c) joined.pixels[4 * i + c] = colours.pixels[3 * i + c];
-    joined.pixels[4 * i + 3] = alpha.pixels[3 * i];
-  }
-  return joined;
+// The widest part of a tile: the last levels' branches and their input, at full size.
+double bytes_of_tile(const recipes::EnlargerSizes& sizes, int64_t tile) {
+  const double side = static_cast<double>(tile * sizes.scale);
+  return 8 * static_cast<double>(sizes.width) * side * side * 4;
 }
 
 }  // namespace
 
+// A network and what it belongs to.
+struct Upsampler::Network {
+  std::unique_ptr<train::RunConfig> config;  // of a run's
+  std::unique_ptr<recipes::Enlarger> enlarger;
+  fs::path file;  // of the weights
+  nn::AutocastState autocast{false, at::kBFloat16};
+  const recipes::EnlargerSizes& sizes() const { return enlarger->sizes(); }
+
+  static Network open(const fs::path& weights, const pretrained::LoadOptions& where) {
+    const bool is_folder = fs::is_directory(weights);
+    Network made;
+    if (fs::exists((is_folder ? weights : fs::absolute(weights).parent_path()) / "config.yaml")) {
+      const WeightSource source = find_weights(weights, "ema");
+      made.config = train::parse_config(read_file(source.config), source.config.string());
+      recipes::Recipe& recipe = *made.config->recipe;
+      recipe.build(made.config->image_shape(), static_cast<uint64_t>(made.config->seed));
+      nn::load_state(recipe.generator(), nn::read_tensors(source.weights), source.weights.string());
+      recipe.generator().to(where.device);
+      recipe.generator().eval();
+      made.enlarger = recipe.enlarger();
+      made.file = source.weights;
+      made.autocast.enabled = where.dtype != at::kFloat;
+    } else {
+      made.enlarger = recipes::load_aura_sr_enlarger(weights, where);
+      made.file = is_folder ? weights / "model.safetensors" : weights;
+    }
+    return made;
+  }
+};
+
 Upsampler::Upsampler(const std::filesystem::path& weights, const UpsampleOptions& options,
                      const pretrained::LoadOptions& where)
-    : options_(options), where_(where), network_(pretrained::load_aura_sr(weights, where)) {
-  const pretrained::AuraSrConfig& config = network_->config();
-  file_ = std::filesystem::is_directory(weights) ? weights / "model.safetensors" : weights;
-  const auto cells = int64_t{1} << config.down_mults.size();
-  if (options_.tile == 0) options_.tile = config.input_image_size;
-  if (options_.tile < cells || options_.tile % cells != 0)
-    fail<UsageError>("a tile of ", options_.tile, " px does not fit the network: it must be a multiple of ", cells);
+    : options_(options), where_(where), network_(std::make_unique<Network>(Network::open(weights, where))) {
+  const recipes::EnlargerSizes& sizes = network_->sizes();
+  const double memory = static_cast<double>(options_.memory > 0 ? options_.memory : kMemory);
+  if (options_.tile == 0) {
+    options_.tile = sizes.tile;
+    while (options_.tile % (2 * sizes.cells) == 0 && bytes_of_tile(sizes, options_.tile) > memory) options_.tile /= 2;
+  }
+  if (options_.tile < sizes.cells || options_.tile % sizes.cells != 0)
+    fail<UsageError>("a tile of ", options_.tile, " px does not fit the network: it must be a multiple of ",
+                     sizes.cells);
+  if (options_.scale == 0) options_.scale = sizes.scale;
   options_.overlap = std::min(options_.overlap, options_.tile / 4);
   if (options_.scale < 2 || options_.scale > 64) fail<UsageError>("scale ", options_.scale, ": 2 to 64 are possible");
-  for (int64_t reached = 1; reached < options_.scale; reached *= config.scale()) ++passes_;
-  // The widest part of a tile: the last levels' branches and their input, at full size.
-  const double side = static_cast<double>(options_.tile * config.scale());
-  const double bytes = 8 * static_cast<double>(config.dim) * side * side * 4;
-  const uint64_t memory = options_.memory > 0 ? options_.memory : kMemory;
-  batch_ = std::clamp<int64_t>(static_cast<int64_t>(static_cast<double>(memory) / bytes), 1, 16);
+  for (int64_t reached = 1; reached < options_.scale; reached *= sizes.scale) ++passes_;
+  batch_ = std::clamp<int64_t>(static_cast<int64_t>(memory / bytes_of_tile(sizes, options_.tile)), 1, kMostAtOnce);
 }
 
-// One pass of the network over [3, H, W] -> [3, S H, S W].
-at::Tensor Upsampler::pass(const at::Tensor& image, int64_t number, const std::function<void(int64_t)>& progress) {
-  const pretrained::AuraSrConfig& config = network_->config();
-  if (folded_ != number) {
-    at::Tensor z = at::empty({1, config.z_dim});
+Upsampler::~Upsampler() = default;
+
+void Upsampler::tell(const std::string& caption) {
+  if (!network_->sizes().reads_text || caption == options_.prompt) return;
+  options_.prompt = caption;
+  fixed_ = -1;
+}
+
+std::string Upsampler::hash() const { return pretrained::short_hash({network_->file}); }
+
+// One pass of the network over [3, H, W] -> rows [3, n, S W].
+void Upsampler::pass(const at::Tensor& image, int64_t number, const std::function<void(const at::Tensor&)>& rows,
+                     const std::function<void(int64_t)>& progress) {
+  const recipes::EnlargerSizes& sizes = network_->sizes();
+  recipes::Enlarger& enlarger = *network_->enlarger;
+  if (fixed_ != number) {
+    at::Tensor z = at::empty({1, sizes.z_dim});
     Stream(options_.seed, "upsample.z")
-        .normal(static_cast<uint64_t>(number), 0, {z.data_ptr<float>(), static_cast<size_t>(config.z_dim)});
-    network_->fold(z.to(where_.device));
-    folded_ = number;
+        .normal(static_cast<uint64_t>(number), 0, {z.data_ptr<float>(), static_cast<size_t>(sizes.z_dim)});
+    enlarger.fix(z.to(where_.device), options_.prompt);
+    fixed_ = number;
   }
   const at::Tensor noise = place_noise(options_.seed, number, image.size(1), image.size(2));
-  at::Tensor out = at::empty({3, image.size(1) * config.scale(), image.size(2) * config.scale()});
-  int64_t done = 0;
   upscale(
       at::cat({image, noise}),
       {.tile = options_.tile,
-       .scale = config.scale(),
+       .scale = sizes.scale,
        .blend = options_.blend,
        .overlap = options_.overlap,
        .batch = batch_},
       [&](const at::Tensor& tiles) {
+        const nn::AutocastScope autocast(where_.device.type(), network_->autocast);
         const at::Tensor on_device = tiles.to(where_.device);
-        return network_->forward(on_device.narrow(1, 0, 3), on_device.narrow(1, 3, 3));
+        return enlarger.enlarge(on_device.narrow(1, 0, 3), on_device.narrow(1, 3, 3));
       },
-      [&](const at::Tensor& rows) {
-        out.narrow(1, done, rows.size(1)).copy_(rows);
-        done += rows.size(1);
-      },
-      progress);
-  return out;
+      rows, progress);
 }
 
-io::Image Upsampler::operator()(const io::Image& image, const std::function<void(double)>& progress) {
-  const int64_t step = network_->config().scale();
+void Upsampler::run(const io::Image& image, const std::function<void(const io::Image&)>& strips,
+                    const std::function<void(double)>& progress) {
+  const int64_t step = network_->sizes().scale;
+  const auto factor = [step](int64_t number) { return static_cast<int64_t>(std::pow(step, number)); };
   const auto tiles_of = [&](int64_t number) {
-    const auto factor = static_cast<int64_t>(std::pow(step, number));
-    return count_tiles(image.height * factor, image.width * factor,
+    return count_tiles(image.height * factor(number), image.width * factor(number),
                        {.tile = options_.tile, .scale = step, .blend = options_.blend, .overlap = options_.overlap});
   };
   int64_t all = 0, before = 0;
   for (int64_t number = 0; number < passes_; ++number) all += tiles_of(number);
+  const auto told = [&](int64_t tiles) {
+    if (progress) progress(static_cast<double>(before + tiles) / static_cast<double>(all));
+  };
 
-  at::Tensor planes = to_planes(image);
-  for (int64_t number = 0; number < passes_; ++number) {
-    planes = pass(planes, number, [&](int64_t tiles) {
-      if (progress) progress(static_cast<double>(before + tiles) / static_cast<double>(all));
-    });
-    before += tiles_of(number);
-  }
-  io::Image colours = image_of(planes.mul_(255).round_().clamp_(0, 255).to(at::kByte));
   const int64_t height = image.height * options_.scale, width = image.width * options_.scale;
-  if (colours.height != height) colours = io::resize_bicubic(colours, height, width);
-  return image.channels == 4 ? with_alpha(colours, image) : colours;
+  const at::Tensor alpha = image.channels == 4 ? to_planes(image, 3, 1) : at::Tensor();
+  int64_t done = 0;
+  const auto give_out = [&](const at::Tensor& rows) {  // [3, n, S W]
+    const int64_t last = done + rows.size(1);
+    const at::Tensor whole = alpha.defined() ? at::cat({rows, resampled_rows(alpha, height, width, done, last)}) : rows;
+    strips(image_of((whole * 255).round_().clamp_(0, 255).to(at::kByte)));
+    done = last;
+  };
+  StripResampler down(image.height * factor(passes_), height, width, give_out);
+
+  at::Tensor planes = to_planes(image, 0, 3);
+  for (int64_t number = 0; number < passes_; ++number) {
+    if (number + 1 == passes_) {
+      const bool is_exact = factor(passes_) == options_.scale;
+      pass(
+          planes, number, [&](const at::Tensor& rows) { is_exact ? give_out(rows) : down.add(rows); }, told);
+      break;
+    }
+    at::Tensor larger = at::empty({3, planes.size(1) * step, planes.size(2) * step});
+    int64_t filled = 0;
+    pass(
+        planes, number,
+        [&](const at::Tensor& rows) {
+          larger.narrow(1, filled, rows.size(1)).copy_(rows);
+          filled += rows.size(1);
+        },
+        told);
+    before += tiles_of(number);
+    planes = larger;
+  }
+}
+
+io::Image Upsampler::operator()(const io::Image& image, const std::function<void(double)>& progress) {
+  io::Image whole{image.height * options_.scale, image.width * options_.scale, image.channels, {}};
+  whole.pixels.reserve(static_cast<size_t>(whole.height * whole.width * whole.channels));
+  run(
+      image,
+      [&](const io::Image& strip) {
+        whole.pixels.insert(whole.pixels.end(), strip.pixels.begin(), strip.pixels.end());
+      },
+      progress);
+  return whole;
 }
 
 }  // namespace gigacat::apply

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "eval/pass.h"
 #include "gigacat/core/error.h"
@@ -65,9 +66,13 @@ PairScores compare_pairs(const std::vector<const Metric*>& metrics, const ImageS
         fail(fake.name(), "/", fake.image_name(start + k), ": ", error.what());
       }
     };
+    // A set that draws its images does so in this thread, and whole batches at once.
+    std::vector<io::Image> drawn;
+    if (!fake.is_concurrent()) drawn = fake.read(begin, end);
     parallel_for(end - begin, threads, [&, start = begin](int64_t k) {
       const int64_t i = start + k, j = of_real[static_cast<size_t>(i)];
-      pairs[static_cast<size_t>(k)] = {real.read(j, j + 1)[0], fake.read(i, i + 1)[0]};
+      pairs[static_cast<size_t>(k)] = {
+          real.read(j, j + 1)[0], drawn.empty() ? fake.read(i, i + 1)[0] : std::move(drawn[static_cast<size_t>(k)])};
       score_pair(k, /*by_network=*/false);
     });
     for (int64_t k = 0; k < end - begin; ++k) score_pair(k, /*by_network=*/true);

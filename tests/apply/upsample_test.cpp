@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <span>
 
+#include "apply/bands.h"
 #include "apply/tiling.h"
 #include "core/temporary_folder.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/nn/state.h"
+#include "gigacat/pretrained/aura_sr.h"
 #include "pretrained/helpers.h"
 
 namespace gigacat::apply {
@@ -73,12 +75,14 @@ TEST_F(UpsampleTest, EverySizeAndScale) {
 
 TEST_F(UpsampleTest, SeedsDifferAndTilesAtOnceDoNotMatter) {
   const io::Image image = picture(40, 30);
-  const auto one = upsampler({.memory = 1})(image).pixels;  // one tile at a time
+  const auto one = upsampler({.memory = 600'000})(image).pixels;  // one tile at a time
   const auto many = upsampler()(image).pixels;
   ASSERT_EQ(one.size(), many.size());
   int worst = 0;
   for (size_t i = 0; i < one.size(); ++i) worst = std::max(worst, std::abs(one[i] - many[i]));
   EXPECT_LE(worst, 1);  // sums in another order may round the other way
+  EXPECT_EQ(upsampler({.memory = 600'000}).tile(), 16);
+  EXPECT_EQ(upsampler({.memory = 200'000}).tile(), 8);  // what one of 16 px would take is more
   EXPECT_EQ(upsampler()(image).pixels, many);
   EXPECT_NE(upsampler({.seed = 1})(image).pixels, many);
 }
@@ -130,6 +134,23 @@ TEST_F(UpsampleTest, Refusals) {
   EXPECT_THAT(pretrained::testing::error_of([&] { upsampler({.tile = 20}); }), HasSubstr("multiple of 8"));
   fs::remove(root() / "net/config.json");
   EXPECT_THAT(pretrained::testing::error_of([&] { upsampler(); }), HasSubstr("config.json"));
+}
+
+TEST(Bands, StripsAreThoseOfTheWhole) {
+  at::manual_seed(1);
+  for (const auto& [height, larger] : {std::pair<int64_t, int64_t>{96, 72}, {80, 20}, {7, 28}, {130, 65}, {64, 48}}) {
+    const at::Tensor image = at::rand({2, height, 40});
+    const at::Tensor whole = at::_upsample_bicubic2d_aa(image.unsqueeze(0), {larger, 30}, false)[0];
+    for (int64_t first = 0; first < larger; first += 5) {
+      const int64_t last = std::min(first + 5, larger);
+      EXPECT_TRUE(at::allclose(resampled_rows(image, larger, 30, first, last), whole.narrow(1, first, last - first),
+                               1e-5, 1e-5));
+    }
+    std::vector<at::Tensor> strips;
+    StripResampler resampler(height, larger, 30, [&](const at::Tensor& rows) { strips.push_back(rows.clone()); });
+    for (int64_t y = 0; y < height; y += 9) resampler.add(image.narrow(1, y, std::min<int64_t>(9, height - y)));
+    EXPECT_TRUE(at::allclose(at::cat(strips, 1), whole, 1e-5, 1e-5)) << height << " " << larger;
+  }
 }
 
 // A network that shows where in its tile a pixel lies: the sum of tiles must hide that.

@@ -33,6 +33,23 @@ log: {{every: 1, samples_every: 3, sample_count: 4, plain_every: 1}}
 checkpoint: {{every: 2}}
 """
 
+# Smallest upsampler: 8 px become 32.
+TINY_UPSAMPLER = """\
+recipe: upsampler
+name: tiny
+out: {out}
+data: {{path: {data}, resolution: 32, labels: false, crop: window, workers: 1}}
+model:
+  noise: 0
+  text: {{width: 8, layers: 1, heads: 1, length: 4, vocabulary: 16}}
+  generator: {{z_dim: 4, w_dim: 8, mapping_layers: 1, channel_base: 256, channel_max: 8, down: 1, bank_up: 2, attention: [1], head_dim: 8}}
+  discriminator: {{channel_base: 256, channel_max: 8, blocks: [1, 1, 1, 1], attention: [8], head_dim: 8, head_layers: 1}}
+loss: {{lpips: 0, pixel: 10}}
+train: {{steps: 4, batch: 4, threads: 1, device: cpu}}
+log: {{every: 1, samples_every: 2, sample_count: 4, plain_every: 1}}
+checkpoint: {{every: 2}}
+"""
+
 # What launchers set; a test that runs inside such a job must not pass it on.
 LAUNCHER_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -224,6 +241,16 @@ class CliTest(unittest.TestCase):
         with open(config, "w") as file:
             file.write(TINY.format(out=os.path.join(folder, "runs"), data=data))
         return config
+
+    @classmethod
+    def tiny_upsampler(cls, folder):
+        """Trains a small upsampler on images of 40 px in `folder`; returns its run."""
+        data = image_folder(os.path.join(folder, "pictures"), per_class=4, size=40)
+        config = os.path.join(folder, "upsampler.yaml")
+        with open(config, "w") as file:
+            file.write(TINY_UPSAMPLER.format(out=os.path.join(folder, "runs"), data=data))
+        cls.gigacat("train", config)
+        return cls.run_folder(folder)
 
     @staticmethod
     def run_folder(folder, number=0):

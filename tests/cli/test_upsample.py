@@ -1,5 +1,6 @@
 """Images made larger: files, folders, pipes, the flags that upscalers' users know."""
 
+import json
 import os
 import struct
 import subprocess
@@ -68,6 +69,78 @@ class UpsampleTest(CliTest):
         self.assertIn("config.json", self.refused("upsample", image, "-o", self.path("y.png"), "--weights",
                                                   self.write("model.safetensors", b""), code=1))
         self.assertFalse(os.path.exists(self.path("x.png")))
+
+
+class TrainedTest(CliTest):
+    """An upsampler of our own: trained, used, judged, behind another model."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.place = os.path.join(cls.shared, "trained")
+        os.makedirs(cls.place)
+        cls.run_of = cls.tiny_upsampler(cls.place)
+        cls.pictures = os.path.join(cls.place, "pictures")
+        cls.picture = os.path.join(cls.pictures, "class0", "000.png")
+
+    def test_the_run_shows_what_it_learns(self):
+        with open(os.path.join(self.run_of, "metrics.jsonl"), encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+        for name in ("psnr", "psnr_bicubic", "g_pixel"):
+            self.assertTrue(any(name in json.dumps(line) for line in lines), name)
+        self.assertTrue(any(name.startswith("fakes") for _, _, names in os.walk(self.run_of) for name in names))
+
+    def test_a_run_goes_on_to_equal_weights(self):
+        place = self.path("again")
+        os.makedirs(place)
+        with open(os.path.join(self.place, "upsampler.yaml"), encoding="utf-8") as file:
+            text = file.read().replace(os.path.join(self.place, "runs"), os.path.join(place, "runs"))
+        config = self.write("again.yaml", text)
+        self.gigacat("train", config, "train.steps=2")
+        self.gigacat("train", "--resume", self.run_folder(place), "train.steps=4")
+        self.assert_same_weights(self.checkpoint(self.run_of, 4), self.checkpoint(self.run_folder(place), 4))
+
+    def test_run_checkpoint_and_file_give_one_picture(self):
+        checkpoint = self.checkpoint(self.run_of, 4)
+        outputs = []
+        for i, weights in enumerate((self.run_of, checkpoint, os.path.join(checkpoint, "ema.safetensors"))):
+            out = self.path("%d.png" % i)
+            self.gigacat("upsample", self.picture, "-o", out, "--weights", weights)
+            outputs.append(read_bytes(out))
+        self.assertEqual(size_of(outputs[0]), (160, 160))
+        self.assertEqual(outputs[0], outputs[1])
+        self.assertEqual(outputs[0], outputs[2])
+        self.gigacat("upsample", self.picture, "-o", self.path("bf16.png"), "--weights", self.run_of, "--precision", "bf16",
+                     "--scale", 8, "--tile", 16)
+        self.assertEqual(size_of(read_bytes(self.path("bf16.png"))), (320, 320))
+        self.assertIn("without text", self.refused("upsample", self.picture, "-o", self.path("x.png"), "--weights", self.run_of,
+                                                   "--prompt", "a cat"))
+
+    def test_eval_makes_its_own_small_images(self):
+        done = self.gigacat("eval", "psnr", "ssim", "--real", self.pictures, "--fake", self.run_of, "--downscale", 4, "--json")
+        results = json.loads(done.stdout)
+        self.assertEqual([(r["metric"], r["fake"]) for r in results],
+                         [(m, f) for f in ("bicubic", "lanczos", self.run_of) for m in ("psnr", "ssim")])
+        by = {(r["metric"], r["fake"]): r["results"][r["metric"]] for r in results}
+        self.assertGreater(by["psnr", "bicubic"], 20)
+        self.assertGreater(by["psnr", self.run_of], 10)
+        floor = json.loads(self.gigacat("eval", "psnr", "--real", self.pictures, "--downscale", 4, "--json").stdout)
+        self.assertEqual(floor, [dict(r, seconds=f["seconds"]) for r, f in zip(results[0:4:2], floor)])
+        self.assertIn("--real", self.refused("eval", "psnr", "--fake", self.run_of, "--downscale", 4))
+
+    def test_samples_of_another_model_are_enlarged(self):
+        self.gigacat("train", self.tiny(self.dir), "train.steps=2")
+        base = self.run_folder(self.dir)
+        self.gigacat("sample", base, "-o", self.path("large"), "--count", 3, "--upsampler", self.run_of)
+        names = sorted(name for name in os.listdir(self.path("large")) if name.endswith(".png"))
+        self.assertEqual(len(names), 3)
+        self.assertEqual(size_of(read_bytes(self.path("large", names[0]))), (32, 32))
+        self.gigacat("sample", base, "-o", self.path("grid.png"), "--count", 4, "--upsampler", self.run_of, "--scale", 16)
+        self.assertEqual(size_of(read_bytes(self.path("grid.png"))), (2 * 128 + 2, 2 * 128 + 2))
+        self.assertIn("all-stages", self.refused("sample", base, "-o", self.path("x.png"), "--all-stages", "--upsampler",
+                                                 self.run_of))
+        self.assertIn("gigacat upsample", self.refused("sample", self.run_of, "-o", self.path("x.png")))
+        self.assertIn("recipe cat", self.refused("upsample", self.picture, "-o", self.path("x.png"), "--weights", base))
 
 
 if __name__ == "__main__":

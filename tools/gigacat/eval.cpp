@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "eval_flags.h"
+#include "gigacat/apply/enlarged.h"
 #include "gigacat/apply/generated.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
@@ -25,7 +26,7 @@ struct Flags {
   apply::SampleRequest samples;
   std::string real, fake, out;
   bool json = false;
-  int ranks = 1;
+  int ranks = 1, downscale = 0;
 };
 
 eval::Side fake_side(const Flags& flags, dist::Group& group) {
@@ -38,6 +39,23 @@ eval::Side fake_side(const Flags& flags, dist::Group& group) {
   request.from = flags.fake;
   request.count = flags.request.fake_count;
   return apply::generated_side(request, group);
+}
+
+// The real images made small, and large again by the simple ways and by --fake: results of each, in this order.
+std::vector<eval::Result> judge_enlarged(const Flags& flags, eval::Side real, eval::NetworkShelf& shelf,
+                                         dist::Group& group) {
+  if (!real.images) fail<UsageError>("--downscale makes small images of the real ones: give --real, a set of images");
+  real.images = apply::cut_images(real.images, flags.downscale);
+  std::vector<std::string> ways = apply::simple_enlargements();
+  if (!flags.fake.empty()) ways.push_back(flags.fake);
+  std::vector<eval::Result> all;
+  for (const std::string& way : ways) {
+    const eval::Side fake{
+        apply::enlarged_images(real.images, flags.downscale, way, {.device = group.device()}), {}, way};
+    for (eval::Result& result : eval::evaluate(flags.request, real, fake, shelf, group))
+      all.push_back(std::move(result));
+  }
+  return all;
 }
 
 // The run that `path` lies in: itself, or RUN/checkpoints/step-N; "" when there is none.
@@ -81,8 +99,13 @@ int run(Flags flags) {
   const auto group = dist::Group::create(environment, device);
   eval::NetworkShelf shelf = make_shelf(flags.networks, device);
   const eval::Side real = flags.real.empty() ? eval::Side{} : eval::open_side(flags.real);
-  const eval::Side fake = fake_side(flags, *group);
   flags.request.cache = eval::cache_folder();
+  if (flags.downscale > 0) {
+    const std::vector<eval::Result> results = judge_enlarged(flags, real, shelf, *group);
+    if (group->is_first()) print(flags, results);
+    return kOk;
+  }
+  const eval::Side fake = fake_side(flags, *group);
   const std::vector<eval::Result> results = eval::evaluate(flags.request, real, fake, shelf, *group);
   if (!group->is_first()) return kOk;
   print(flags, results);
@@ -145,6 +168,12 @@ void add_eval(CLI::App& app, Chosen& chosen) {
   command->add_option("--fake", flags->fake, "images to judge")->type_name("PATH");
   command->add_option("--num", request.fake_count, "fake images; 0: all")->type_name("N")->capture_default_str();
   command->add_option("--num-real", request.real_count, "real images; 0: all")->type_name("N")->capture_default_str();
+  command
+      ->add_option("--downscale", flags->downscale,
+                   "of upsamplers: the real images made N times smaller and large again, by bicubic, by Lanczos and by "
+                   "--fake, which is then as upsample --weights")
+      ->type_name("N")
+      ->check(CLI::Range(2, 64));
   add_network_flags(*command, flags->networks);
   command->add_option("--prompt-prefix", request.prompt_prefix, "before each caption of clip, as \"A photo depicts \"")
       ->type_name("TEXT");

@@ -78,6 +78,17 @@ void add_drawing_flags(CLI::App& command, apply::SampleRequest& request) {
       ->capture_default_str()
       ->group(group);
   command.add_flag("--all-stages", request.all_stages, "every stage's image, coarse first")->group(group);
+  command
+      .add_option(
+          "--upsampler", request.upsampler,
+          "makes the images larger: a run, checkpoint or generator file of recipe upsampler, or AuraSR's folder")
+      ->type_name("FROM")
+      ->group(group);
+  command.add_option("--scale", request.scale, "how many times larger; 0: the upsampler's own factor")
+      ->type_name("N")
+      ->needs("--upsampler")
+      ->capture_default_str()
+      ->group(group);
   command.add_option("--weights", request.weights, "ema or generator, of a run or checkpoint")
       ->type_name("NAME")
       ->capture_default_str()

@@ -84,12 +84,16 @@ void add_upsample(CLI::App& app, Chosen& chosen) {
   command->add_option("-o,--output", request.out, "a file for one image, else a folder; - is standard output")
       ->type_name("OUT")
       ->required();
-  command->add_option("--weights", request.weights, "AuraSR's folder: config.json and model.safetensors")
-      ->type_name("DIR")
+  command
+      ->add_option("--weights", request.weights,
+                   "a run, checkpoint or generator file of recipe upsampler, or AuraSR's folder")
+      ->type_name("FROM")
       ->required();
   command->add_option("-s,--scale,--outscale", request.options.scale, "how many times larger, 2 to 64")
       ->type_name("N")
       ->capture_default_str();
+  command->add_option("--prompt", request.options.prompt, "caption of the images, of an upsampler that reads them")
+      ->type_name("TEXT");
   command->add_option("--seed", request.options.seed, "of the latent and the noise")
       ->type_name("S")
       ->capture_default_str();

@@ -16,12 +16,14 @@ struct SampleRequest {
   std::string labels = "all";  // "all" (cycled), or a list and ranges, cycled too: "0,1,4-6"
   // Of a model of text: captions, cycled; empty: those of its config. `labels` then counts prompts.
   std::vector<std::string> prompts;
-  std::string seeds;           // "0,1,4-6": one sample each; empty: `count` samples of `seed`
+  std::string seeds;  // "0,1,4-6": one sample each; empty: `count` samples of `seed`
   int64_t count = 64, seed = 0;
   int64_t batch = 32;  // samples at once on a GPU; a CPU takes 8, which is no slower and gives equal bits for any batch
   double truncation = 1.0, guidance = 1.0;
   bool all_stages = false;             // every stage's image, coarse first; default: the last
   std::string weights = "ema";         // "ema" or "generator"
+  std::string upsampler;               // makes the images larger: as apply::Upsampler takes it; "": they stay
+  int64_t scale = 0;                   // how many times; 0: the upsampler's own factor
   std::vector<std::string> overrides;  // values of the run's config, as autoencoder.weights=vae.safetensors
 };
 
@@ -46,8 +48,8 @@ WeightSource find_weights(const std::filesystem::path& from, const std::string& 
 // batch or the number of ranks; on GPUs they are for one batch size, and another may round matrix products differently.
 // A folder of PNGs that was interrupted goes on; its settings stand in samples.json. Files are made from such a folder,
 // OUT.parts, which all ranks must see and which is removed at the end.
-// Errors: UsageError for labels outside the classes, unknown weights, no checkpoint, a folder that holds other samples;
-// Error for I/O.
+// Errors: as Upsampler; UsageError for labels outside the classes, unknown weights, no checkpoint, a folder that holds
+// other samples; Error for I/O.
 SampleReport sample(const SampleRequest& request, dist::Group& group);
 
 }  // namespace gigacat::apply

@@ -4,43 +4,59 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "gigacat/io/image.h"
-#include "gigacat/pretrained/aura_sr.h"
+#include "gigacat/pretrained/weights.h"
 
 namespace gigacat::apply {
 
 // How an image is made larger.
 struct UpsampleOptions {
-  int64_t scale = 4;  // 2 and up; more than the network's own factor takes several passes, less is resampled down
+  int64_t scale = 4;  // 2 and up, 0: the network's own factor; more than the network's own factor takes several passes,
+                      // less is resampled down
   uint64_t seed = 0;
   std::string blend = "feather";  // of tiles: feather, checkerboard, even, plain
-  int64_t tile = 0;               // px of the image, a multiple of 8; 0: the size that the network was trained at
-  int64_t overlap = 16;           // px
-  uint64_t memory = 0;            // bytes that tiles may take at once; 0: 1 GiB
+  int64_t tile = 0;  // px of the image, a multiple of the network's cells; 0: the size that it was trained at, or as
+                     // much less as `memory` asks for
+  int64_t overlap = 16;  // px
+  uint64_t memory = 0;   // bytes that tiles may take at once; 0: 1 GiB
+  std::string prompt;    // of upsamplers that were told captions
 };
 
 // One latent and noise that depend on seed and place alone serve a whole image. Letters: H x W image, S scale.
 class Upsampler {
  public:
-  // Errors: as load_aura_sr; UsageError for options that do not fit the network.
+  // AuraSR's folder or its model.safetensors; or a run, a checkpoint or a generator file of recipe upsampler. Errors:
+  // as load_aura_sr and find_weights; UsageError for options that do not fit the network, or another recipe.
   Upsampler(const std::filesystem::path& weights, const UpsampleOptions& options,
             const pretrained::LoadOptions& where = {});
-  // RGB [H, W, 3] -> [S H, S W, 3]; RGBA keeps its alpha, resampled bicubically. `progress`: share done, 0 to 1.
+  ~Upsampler();
+  // RGB [H, W, 3] -> strips [n, S W, 3] from the top on, as they are done; RGBA keeps its alpha, resampled
+  // bicubically. `progress`: share done, 0 to 1.
+  void run(const io::Image& image, const std::function<void(const io::Image&)>& strips,
+           const std::function<void(double)>& progress = {});
+  // The caption of the images to come, of upsamplers that were told captions; others do not listen.
+  void tell(const std::string& caption);
+  // The whole: [S H, S W, C].
   io::Image operator()(const io::Image& image, const std::function<void(double)>& progress = {});
   // First digits of the weights' SHA-256; reads the whole file.
-  std::string hash() const { return pretrained::short_hash({file_}); }
+  std::string hash() const;
+  int64_t scale() const { return options_.scale; }
+  // px of the tiles that are taken.
+  int64_t tile() const { return options_.tile; }
 
  private:
-  at::Tensor pass(const at::Tensor& image, int64_t number, const std::function<void(int64_t)>& progress);
+  struct Network;
+  void pass(const at::Tensor& image, int64_t number, const std::function<void(const at::Tensor&)>& rows,
+            const std::function<void(int64_t)>& progress);
 
   UpsampleOptions options_;
   pretrained::LoadOptions where_;
-  pretrained::AuraSr network_{nullptr};
-  std::filesystem::path file_;  // of the weights
-  int64_t passes_ = 0, batch_ = 1, folded_ = -1;
+  std::unique_ptr<Network> network_;
+  int64_t passes_ = 0, batch_ = 1, fixed_ = -1;
 };
 
 // Files in and out.
