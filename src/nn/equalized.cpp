@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "gigacat/nn/resample.h"
+#include "nn/winograd.h"
 
 namespace gigacat::nn {
 
@@ -32,6 +33,10 @@ EqualizedConvImpl::EqualizedConvImpl(int64_t in, int64_t out, int64_t kernel, co
 
 at::Tensor EqualizedConvImpl::forward(const at::Tensor& x) {
   const int64_t kernel = weight.size(2);
+  if (const int64_t tile = down_ == 1 && kernel == 3 ? winograd_tile(x, weight.size(0), /*per_sample=*/false) : 0) {
+    const at::Tensor y = winograd_conv(x, (weight * gain_).unsqueeze(0), {}, {}, /*demodulate=*/false, tile);
+    return bias.defined() ? y + bias.view({1, -1, 1, 1}) : y;
+  }
   if (down_ == 1) return at::conv2d(x, weight * gain_, bias, 1, kernel / 2);
   if (kernel == 1) return at::conv2d(downsample2d(x), weight * gain_, bias);
   return at::conv2d(filter_for_stride(x), weight * gain_, bias, /*stride=*/2);

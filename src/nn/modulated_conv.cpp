@@ -8,6 +8,7 @@
 #include "gigacat/nn/autocast.h"
 #include "gigacat/nn/resample.h"
 #include "nn/adaptive_conv.h"
+#include "nn/winograd.h"
 
 // Letters: B batch, I and O channels in and out, N kernels, k kernel size.
 namespace gigacat::nn {
@@ -21,6 +22,22 @@ void check(const at::Tensor& x, const at::Tensor& bank, const at::Tensor& select
   GIGACAT_CHECK(selection.defined() ? selection.size(1) == bank.size(0) : bank.size(0) == 1, "bank ", bank.sizes());
   GIGACAT_CHECK((kernel == 1 || kernel == 3) && (options.up == 1 || options.down == 1), "kernel ", kernel, ", up ",
                 options.up, ", down ", options.down);
+}
+
+// 0 where the tiles of nn/winograd.h do not serve.
+int64_t tiles_for(const at::Tensor& x, const at::Tensor& bank, const at::Tensor& selection,
+                  const ModulatedOptions& options) {
+  if (bank.size(3) != 3 || options.up != 1 || options.down != 1 || bank.scalar_type() != at::kFloat) return 0;
+  return winograd_tile(x, bank.size(1), selection.defined());
+}
+
+at::Tensor by_tiles(const at::Tensor& x, const at::Tensor& bank, const at::Tensor& selection, const at::Tensor& style,
+                    const ModulatedOptions& options, int64_t tile) {
+  const at::Tensor scale = style.to(at::kFloat) * options.weight_gain;
+  if (selection.defined()) return winograd_conv(x, bank, selection.to(at::kFloat), scale, options.demodulate, tile);
+  const at::Tensor y = winograd_conv(x, bank, {}, scale, /*demodulate=*/false, tile);
+  if (!options.demodulate) return y;
+  return y * demodulation(bank, {}, style, options.weight_gain).view({x.size(0), -1, 1, 1});
 }
 
 }  // namespace
@@ -42,6 +59,8 @@ at::Tensor adaptive_conv_reference(const at::Tensor& x, const at::Tensor& bank, 
 at::Tensor adaptive_conv(const at::Tensor& x, const at::Tensor& bank, const at::Tensor& selection,
                          const at::Tensor& style, const ModulatedOptions& options) {
   check(x, bank, selection, style, options);
+  const int64_t tile = tiles_for(x, bank, selection, options);
+  if (tile > 0) return by_tiles(x, bank, selection, style, options, tile);
   const auto type = x.scalar_type();
   const at::Tensor scaled = x * style.view({style.size(0), -1, 1, 1}).to(type);
   const at::Tensor y = mixed_conv(scaled, bank, selection, options);

@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "gigacat/core/error.h"
 #include "gigacat/nn/fused.h"
 #include "gigacat/nn/l2_attention.h"
 #include "gigacat/nn/modulated_conv.h"
 #include "gigacat/nn/resample.h"
 #include "nn/gradients.h"
+#include "nn/winograd.h"
 
 namespace gigacat::nn {
 namespace {
@@ -86,6 +88,62 @@ INSTANTIATE_TEST_SUITE_P(Nn, AdaptiveConvShapes,
                          ::testing::Values(Layer{3, 1, 8, 6, 4, 3, 1}, Layer{3, 2, 8, 6, 8, 3, 1},
                                            Layer{3, 4, 8, 6, 8, 3, 2}, Layer{2, 8, 16, 16, 16, 3, 1},
                                            Layer{2, 2, 8, 6, 8, 1, 1}, Layer{1, 2, 8, 6, 5, 3, 1}));
+
+struct Tiles {
+  int64_t batch, bank, in, out, height, width, tile;
+  bool demodulate;
+};
+
+class WinogradShapes : public ::testing::TestWithParam<Tiles> {};
+
+// In float32, beside the definition in double precision: tiles of 4 lose about one digit of seven.
+TEST_P(WinogradShapes, AgreesWithTheReference) {
+  const Tiles t = GetParam();
+  const std::vector<at::Tensor> inputs{values("x", {t.batch, t.in, t.height, t.width}).to(at::kFloat),
+                                       values("bank", {t.bank, t.out, t.in, 3, 3}).to(at::kFloat),
+                                       values("selection", {t.batch, t.bank}).to(at::kFloat),
+                                       (values("style", {t.batch, t.in}) + 1).to(at::kFloat)};
+  const auto run = [&](at::ScalarType type, auto convolution) {
+    std::vector<at::Tensor> typed;
+    for (const at::Tensor& value : inputs) typed.push_back(value.to(type));
+    return value_and_gradients(
+        [&](const std::vector<at::Tensor>& in) {
+          const at::Tensor selection = t.bank > 1 ? at::softmax(in[2], -1) : at::Tensor();
+          const at::Tensor y = convolution(in[0], in[1], selection, in[3]);
+          return t.bank > 1 ? y : y + 0 * in[2].sum();
+        },
+        typed);
+  };
+  const auto wanted = run(at::kDouble, [&](const auto&... in) {
+    return adaptive_conv_reference(in..., ModulatedOptions{.demodulate = t.demodulate});
+  });
+  const auto found = run(at::kFloat, [&](const auto&... in) { return winograd_conv(in..., t.demodulate, t.tile); });
+  for (size_t i = 0; i < wanted.size(); ++i) EXPECT_LT(relative_error(found[i], wanted[i]), 1e-5) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Nn, WinogradShapes,
+                         ::testing::Values(Tiles{3, 2, 32, 48, 8, 8, 2, true}, Tiles{3, 4, 48, 32, 9, 6, 2, true},
+                                           Tiles{2, 3, 16, 160, 10, 13, 4, true}, Tiles{2, 2, 32, 32, 8, 16, 4, false},
+                                           Tiles{3, 1, 32, 16, 9, 9, 4, false}, Tiles{5, 1, 16, 144, 8, 8, 2, false}));
+
+// What the layers themselves choose at such sizes, with the penalty's second derivative.
+TEST(Winograd, ServesLayersAndStepsAsideForPenalties) {
+  const at::Tensor x = values("x", {2, 32, 16, 16}).to(at::kFloat),
+                   bank = values("bank", {1, 32, 32, 3, 3}).to(at::kFloat);
+  const at::Tensor style = at::ones({2, 32});
+  ASSERT_GT(winograd_tile(x, 32, false), 0);
+  EXPECT_EQ(winograd_tile(x.to(at::kDouble), 32, false), 0);
+  EXPECT_EQ(winograd_tile(x.narrow(1, 0, 31), 32, false), 0);
+  const auto penalty = [&] {
+    const at::Tensor leaf = x.clone().requires_grad_(true);
+    const at::Tensor y = adaptive_conv(leaf, bank, {}, style);
+    const at::Tensor grad = torch::autograd::grad({y.square().sum()}, {leaf}, {}, true, /*create_graph=*/true)[0];
+    return torch::autograd::grad({grad.square().sum()}, {leaf})[0];
+  };
+  EXPECT_THROW(penalty(), InternalError);
+  const TwiceDifferentiable twice;
+  EXPECT_TRUE(penalty().isfinite().all().item<bool>());
+}
 
 }  // namespace
 }  // namespace gigacat::nn
