@@ -101,6 +101,86 @@ void gate_backward(const float* __restrict dout, const float* __restrict g, cons
     for (int64_t i = 0; i < d; ++i) dg[i] += dout[i] * y[i];
 }
 
+constexpr float kLeakySlope = 0.2f, kLeakyGain = 1.41421356f;
+
+void leaky(const float* __restrict x, float bias, int64_t n, float* __restrict y) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float value = (x[i] + bias) * kLeakyGain;
+    y[i] = value > 0 ? value : value * kLeakySlope;
+  }
+}
+
+float leaky_backward(const float* __restrict dy, const float* __restrict y, int64_t n, float* __restrict dx) {
+  float sum = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    dx[i] = dy[i] * (y[i] > 0 ? kLeakyGain : kLeakyGain * kLeakySlope);
+    sum += dx[i];
+  }
+  return sum;
+}
+
+// Row y of the columns' convolution [W]: a sum of the plane's rows under the taps; rows of zeros cost nothing.
+void fir_columns(const float* __restrict plane, const FirShape& s, const float* __restrict flipped, int64_t y,
+                 float* __restrict row) {
+  bool first = true;
+  for (int64_t k = 0; k < s.taps; ++k) {
+    const int64_t at = y * s.down + k - s.top;
+    if (at < 0 || at % s.up != 0 || at / s.up >= s.height) continue;
+    const float* __restrict const from = plane + at / s.up * s.width;
+    const float tap = flipped[k];
+    if (first)
+      for (int64_t x = 0; x < s.width; ++x) row[x] = tap * from[x];
+    else
+      for (int64_t x = 0; x < s.width; ++x) row[x] += tap * from[x];
+    first = false;
+  }
+  for (int64_t x = 0; x < s.width && first; ++x) row[x] = 0;
+}
+
+template <int Down>
+void fir_row(const float* __restrict from, const float* __restrict flipped, int64_t taps, int64_t columns,
+             float* __restrict out) {
+  if (taps == 4) {
+    const float a = flipped[0], b = flipped[1], c = flipped[2], d = flipped[3];
+    for (int64_t x = 0; x < columns; ++x)
+      out[x] = a * from[x * Down] + b * from[x * Down + 1] + c * from[x * Down + 2] + d * from[x * Down + 3];
+    return;
+  }
+  for (int64_t x = 0; x < columns; ++x) {
+    float sum = 0;
+    for (int64_t k = 0; k < taps; ++k) sum += flipped[k] * from[x * Down + k];
+    out[x] = sum;
+  }
+}
+
+// The row as it is convolved, zeros inserted and padded, stays in the scratch: only its values change.
+void fir(const float* __restrict plane, const FirShape& s, const float* __restrict flipped, float* __restrict scratch,
+         float* __restrict out) {
+  float* const padded = scratch + s.width;
+  const int64_t total = (s.columns - 1) * s.down + s.taps;
+  for (int64_t i = 0; i < total; ++i) padded[i] = 0;
+  const int64_t skip = s.left < 0 ? (-s.left + s.up - 1) / s.up : 0;
+  const int64_t fits = total > s.left ? (total - s.left + s.up - 1) / s.up : 0, end = fits < s.width ? fits : s.width;
+  for (int64_t y = 0; y < s.rows; ++y) {
+    fir_columns(plane, s, flipped, y, scratch);
+    if (s.up == 1)
+      for (int64_t x = skip; x < end; ++x) padded[x + s.left] = scratch[x];
+    else
+      for (int64_t x = skip; x < end; ++x) padded[x * s.up + s.left] = scratch[x];
+    float* const to = out + y * s.columns;
+    if (s.down == 1) {
+      fir_row<1>(padded, flipped, s.taps, s.columns, to);
+    } else if (s.down == 2) {
+      fir_row<2>(padded, flipped, s.taps, s.columns, to);
+    } else {
+      for (int64_t x = 0; x < s.columns; ++x) {
+        to[x] = 0;
+        for (int64_t k = 0; k < s.taps; ++k) to[x] += flipped[k] * padded[x * s.down + k];
+      }
+    }
+  }
+}
+
 void load_bf16(const uint16_t* __restrict from, int64_t n, float* __restrict to) {
   for (int64_t i = 0; i < n; ++i) to[i] = bits_to_float(static_cast<uint32_t>(from[i]) << 16);
 }
@@ -117,7 +197,8 @@ void store_bf16(const float* __restrict from, int64_t n, uint16_t* __restrict to
 }  // namespace
 
 extern const FusedKernels GIGACAT_ISA;
-const FusedKernels GIGACAT_ISA{rms,  rms_backward,  swiglu,    swiglu_backward, rotate, rotate_backward,
-                               gate, gate_backward, load_bf16, store_bf16};
+const FusedKernels GIGACAT_ISA{rms,       rms_backward,  swiglu, swiglu_backward, rotate, rotate_backward,
+                               gate,      gate_backward, leaky,  leaky_backward,  fir,    load_bf16,
+                               store_bf16};
 
 }  // namespace gigacat::nn

@@ -5,6 +5,11 @@
 
 namespace gigacat::nn {
 
+// A separable filter on one plane H x W -> R x S: zeros inserted (up), padded at the left and top, every down-th kept.
+struct FirShape {
+  int64_t height, width, rows, columns, up, down, left, top, taps;
+};
+
 struct FusedKernels {
   // y = x * r * (w + plus), returns r = 1 / sqrt(mean(x^2) + eps).
   float (*rms)(const float* x, const float* w, float plus, float eps, int64_t d, float* y);
@@ -25,6 +30,12 @@ struct FusedKernels {
   void (*gate)(const float* x, const float* g, const float* y, int64_t d, float* out);
   // dy = g * dout is set; dg (may be null) is added dout * y.
   void (*gate_backward)(const float* dout, const float* g, const float* y, int64_t d, float* dy, float* dg);
+  // y = sqrt(2) leaky_relu(x + bias) of slope 0.2.
+  void (*leaky)(const float* x, float bias, int64_t n, float* y);
+  // dx is set, the sum of it returned.
+  float (*leaky_backward)(const float* dy, const float* y, int64_t n, float* dx);
+  // out [R, S] is set; flipped [taps]; scratch holds W + (S - 1) down + taps floats.
+  void (*fir)(const float* plane, const FirShape& shape, const float* flipped, float* scratch, float* out);
   // bfloat16 is the upper half of a float; stores round to nearest even.
   void (*load_bf16)(const uint16_t* from, int64_t n, float* to);
   void (*store_bf16)(const float* from, int64_t n, uint16_t* to);

@@ -87,6 +87,10 @@ at::Tensor AdaptiveConvImpl::forward(const at::Tensor& x, const at::Tensor& w) {
   return y + bias.view({1, -1, 1, 1}).to(y.scalar_type());
 }
 
+at::Tensor AdaptiveConvImpl::activated(const at::Tensor& x, const at::Tensor& w) {
+  return leaky_relu_of_biased(adaptive_conv(x, bank, selection(w), affine(w), options_), bias);
+}
+
 ModulatedLinearImpl::ModulatedLinearImpl(int64_t in, int64_t out, int64_t condition, bool demodulate, const Init& init)
     : demodulate_(demodulate) {
   weight = register_parameter("weight", init.normal("weight", {out, in, 1, 1}, 1));

@@ -49,7 +49,10 @@ class Panels {
  public:
   Panels() = default;
   Panels(int64_t groups, int64_t places, int64_t channels, int64_t count)
-      : places_(places), blocks_(channels / kLanes), count_(count), values_(at::zeros({groups * place() * places})) {}
+      : places_(places),
+        blocks_(channels / kLanes),
+        count_(count),
+        values_(at::empty({groups * place() * places}, at::kFloat)) {}
   // From one panel to the next, and from one place to the next.
   int64_t panel() const { return count_ * kLanes; }
   int64_t place() const {
@@ -58,8 +61,7 @@ class Panels {
   float* at(int64_t group, int64_t where = 0, int64_t block = 0, int64_t row = 0) const {
     return values_.data_ptr<float>() + (group * places_ + where) * place() + block * panel() + row * kLanes;
   }
-  int64_t blocks() const { return blocks_; }
-  int64_t count() const { return count_; }
+  void clear() const { values_.zero_(); }
 
  private:
   int64_t places_ = 0, blocks_ = 0, count_ = 0;
@@ -87,6 +89,7 @@ class Pass {
         scale_(scale.defined() ? scale : at::ones({samples_, inputs_})),
         energy_(demodulate ? scale_.square() : at::Tensor()),
         tiled_(groups_, places_, inputs_, rows()) {
+    if (rows() > own_tiles()) tiled_.clear();  // rows that no tile fills are multiplied, too
     for_planes(inputs_, [&](int64_t s, int64_t i) {
       std::vector<float> scratch(strip());
       kernels_.input(plane(x_, s, i), at_row(scale_, s) + i, plan_, tiles_of(tiled_, s, i), tiled_.place(),
@@ -118,6 +121,7 @@ class Pass {
     const Panels kernel(groups_, places_, inputs_, piece_);  // of these two, the panels are the inputs'
     const Panels dkernel(groups_, places_, inputs_, piece_);
     if (energy_.defined()) denergy_ = at::zeros({groups_, kParts, inputs_});
+    if (rows() > own_tiles()) dproduct.clear();
     dselection_ = at::zeros({kParts, groups_, bank_.size(0)});
     for_pieces([&](int64_t first, int64_t count) {
       mix_for_inputs(kernel, first, count);
@@ -127,7 +131,8 @@ class Pass {
       });
       for_products(inputs_, [&](int64_t g, int64_t p, int64_t block, int64_t columns) {
         kernels_.multiply({dproduct.at(g, p), kernel.at(g, p, block), dtiled.at(g, p, block), /*rows_along=*/true,
-                           dproduct.panel(), kernel.panel(), dtiled.panel(), rows(), count, columns, /*add=*/true});
+                           dproduct.panel(), kernel.panel(), dtiled.panel(), rows(), count, columns,
+                           /*add=*/first > 0});
         kernels_.multiply({dproduct.at(g, p), tiled_.at(g, p, block), dkernel.at(g, p, block), /*rows_along=*/false,
                            dproduct.panel(), tiled_.panel(), dkernel.panel(), count, own_tiles(), columns,
                            /*add=*/false});
@@ -321,10 +326,12 @@ struct WinogradFunction : public torch::autograd::Function<WinogradFunction> {
 int64_t winograd_tile(const at::Tensor& x, int64_t outputs, bool per_sample) {
   if (!x.is_cpu() || x.scalar_type() != at::kFloat || TwiceDifferentiable::active()) return 0;
   if (at::autocast::is_autocast_enabled(at::kCPU) || x.size(1) % kLanes != 0 || outputs % kLanes != 0) return 0;
-  const int64_t side = std::min(x.size(2), x.size(3));
-  if (side < 8 || std::min(x.size(1), outputs) < 32) return 0;
-  (void)per_sample;
-  return side < 32 ? 2 : 4;
+  const int64_t channels = std::min(x.size(1), outputs), shared = per_sample ? 1 : x.size(0);
+  const auto tiles = [&](int64_t m) { return shared * ((x.size(2) + m - 1) / m) * ((x.size(3) + m - 1) / m); };
+  // Few tiles do not pay for the transforms of the kernels, which are larger for 4 than for 2.
+  if (channels >= 64 && tiles(4) >= 64) return 4;
+  if (per_sample) return tiles(2) >= 64 && channels >= 128 ? 2 : tiles(2) >= 16 && channels >= 256 ? 2 : 0;
+  return channels >= 64 && tiles(2) >= 32 ? 2 : 0;
 }
 
 at::Tensor winograd_conv(const at::Tensor& x, const at::Tensor& bank, const at::Tensor& selection,

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
+
 #include "gigacat/core/error.h"
 #include "gigacat/nn/fused.h"
 #include "gigacat/nn/l2_attention.h"
@@ -126,14 +128,35 @@ INSTANTIATE_TEST_SUITE_P(Nn, WinogradShapes,
                                            Tiles{2, 3, 16, 160, 10, 13, 4, true}, Tiles{2, 2, 32, 32, 8, 16, 4, false},
                                            Tiles{3, 1, 32, 16, 9, 9, 4, false}, Tiles{5, 1, 16, 144, 8, 8, 2, false}));
 
+// One pass and plain operations, gradients by what precedes and by the bias.
+TEST(LeakyRelu, OfABiasedImageIsThatOfItsParts) {
+  const auto run = [](at::ScalarType type, bool own) {
+    return value_and_gradients(
+        [&](const std::vector<at::Tensor>& in) {
+          const at::Tensor x = in[0] * 1.5;
+          return own ? leaky_relu_of_biased(x, in[1])
+                     : at::leaky_relu(x + in[1].view({1, -1, 1, 1}), 0.2) * std::sqrt(2);
+        },
+        {values("x", {3, 5, 4, 7}).to(type), values("bias", {5}).to(type)});
+  };
+  const auto wanted = run(at::kDouble, false);
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const auto found = run(type, true);
+    for (size_t i = 0; i < wanted.size(); ++i) EXPECT_LT(relative_error(found[i], wanted[i]), 1e-6) << i;
+  }
+  const at::Tensor leaf = at::ones({1, 5, 2, 2}).requires_grad_(true);
+  leaky_relu_of_biased(leaf, at::ones({5})).sum().backward();
+  EXPECT_TRUE(leaf.detach().eq(1).all().item<bool>());  // a leaf stays as it was
+}
+
 // What the layers themselves choose at such sizes, with the penalty's second derivative.
 TEST(Winograd, ServesLayersAndStepsAsideForPenalties) {
-  const at::Tensor x = values("x", {2, 32, 16, 16}).to(at::kFloat),
-                   bank = values("bank", {1, 32, 32, 3, 3}).to(at::kFloat);
-  const at::Tensor style = at::ones({2, 32});
-  ASSERT_GT(winograd_tile(x, 32, false), 0);
-  EXPECT_EQ(winograd_tile(x.to(at::kDouble), 32, false), 0);
-  EXPECT_EQ(winograd_tile(x.narrow(1, 0, 31), 32, false), 0);
+  const at::Tensor x = values("x", {2, 64, 16, 16}).to(at::kFloat),
+                   bank = values("bank", {1, 64, 64, 3, 3}).to(at::kFloat);
+  const at::Tensor style = at::ones({2, 64});
+  ASSERT_GT(winograd_tile(x, 64, false), 0);
+  EXPECT_EQ(winograd_tile(x.to(at::kDouble), 64, false), 0);
+  EXPECT_EQ(winograd_tile(x.narrow(1, 0, 63), 64, false), 0);
   const auto penalty = [&] {
     const at::Tensor leaf = x.clone().requires_grad_(true);
     const at::Tensor y = adaptive_conv(leaf, bank, {}, style);

@@ -1,4 +1,4 @@
-// Whole training steps of a config on random images or latents: no data, no run folder, no log.
+// Whole training steps of a config on random images or latents and made-up captions: no data, no run folder, no log.
 //
 //   bench_step configs/gat/imagenet256-s-2.yaml [--steps 3] train.batch=4 train.precision=fp32 loss.align=none
 //
@@ -27,6 +27,8 @@
 using namespace gigacat;
 
 namespace {
+
+constexpr int64_t kConvolutionWidth = 512;
 
 void set_trained(const train::Half& half, bool trained) {
   for (const at::Tensor& parameter : half.optimizer.parameters()) parameter.set_requires_grad(trained);
@@ -76,6 +78,7 @@ recipes::Batch Steps::random_batch(const recipes::Draws& draws) const {
   recipes::Batch batch;
   batch.images = draws.normal("bench.images", {}, {shape.channels, shape.height, shape.width});
   batch.labels = draws.integers("bench.labels", 0, shape.num_classes - 1);
+  for (int64_t i = 0; i < batch.images.size(0); ++i) batch.captions.push_back(cat("thing number ", i));
   batch.step = state_->step;
   batch.draws = &draws;
   return batch;
@@ -119,11 +122,13 @@ void Steps::run() {
 }
 
 double Steps::product_gflops() const {
-  const recipes::ImageShape shape = config_.image_shape();
-  const int64_t patch = size("patch"), tokens = 1 + shape.height / patch * (shape.width / patch);
   const auto type = config_.train.precision == "bf16"   ? at::kBFloat16
                     : config_.train.precision == "fp16" ? at::kHalf
                                                         : at::kFloat;
+  const recipes::ImageShape shape = config_.image_shape();
+  if (config_.binder.find("model.discriminator.patch") == nullptr)  // convolutions: products of a like size
+    return bench::product_gflops(4 * config_.train.batch * shape.height, kConvolutionWidth, type, device_);
+  const int64_t patch = size("patch"), tokens = 1 + shape.height / patch * (shape.width / patch);
   return bench::product_gflops(4 * config_.train.batch * tokens, size("hidden"), type, device_);
 }
 

@@ -13,6 +13,10 @@ namespace gigacat::nn {
 // Leaky ReLU of slope 0.2 times sqrt(2), which keeps the second moment of a centred input. Any shape.
 at::Tensor leaky_relu(const at::Tensor& x);
 
+// leaky_relu(x + bias), x [B, C, H, W], bias [C]. One pass on the CPU, and only the result is kept for its gradient; x
+// may be overwritten, so nothing else may need it.
+at::Tensor leaky_relu_of_biased(at::Tensor x, const at::Tensor& bias);
+
 struct EqualizedOptions {
   double lr_multiplier = 1;  // stored weights are N(0, 1) / lr_multiplier
   double bias = 0;           // initial value of the bias, in use
@@ -40,10 +44,13 @@ class EqualizedConvImpl : public torch::nn::Module {
  public:
   EqualizedConvImpl(int64_t in, int64_t out, int64_t kernel, const Init& init, int64_t down = 1, bool with_bias = true);
   at::Tensor forward(const at::Tensor& x);
+  // leaky_relu(forward(x)) of a layer with bias.
+  at::Tensor activated(const at::Tensor& x);
 
   at::Tensor weight, bias;
 
  private:
+  at::Tensor convolve(const at::Tensor& x, const at::Tensor& with_bias);
   int64_t down_;
   double gain_;
 };

@@ -40,6 +40,8 @@ class AdaptiveConvImpl : public torch::nn::Module {
                    const ModulatedOptions& options = {});
   // x [B, I, H, W], w [B, V] -> [B, O, H', W'].
   at::Tensor forward(const at::Tensor& x, const at::Tensor& w);
+  // leaky_relu(forward(x, w)).
+  at::Tensor activated(const at::Tensor& x, const at::Tensor& w);
   // a = softmax(select(w)), [B, N]; undefined for N = 1.
   at::Tensor selection(const at::Tensor& w);
 

@@ -106,7 +106,7 @@ at::Tensor DiscriminatorImpl::run_stage(size_t place, const at::Tensor& f, int64
     if (stage.conv.is_empty()) return y;
     std::vector<at::Tensor> runs;
     for (const at::Tensor& part : y.chunk(parts)) runs.push_back(nn::minibatch_std(part, config_.std_group));
-    y = nn::leaky_relu(stage.conv(at::cat(runs)));
+    y = stage.conv->activated(at::cat(runs));
     return nn::leaky_relu(stage.dense(y.flatten(1))).unsqueeze(2).unsqueeze(3);
   };
   return nn::run_block(static_cast<int64_t>(place), run, {f});
@@ -117,7 +117,7 @@ TrunkFeatures DiscriminatorImpl::features(const std::vector<at::Tensor>& pyramid
   at::Tensor f;  // levels that have entered, one behind the other
   for (size_t place = 0; place < stages_.size(); ++place) {
     if (place < from_rgb_.size()) {
-      const at::Tensor entering = nn::leaky_relu(from_rgb_[place](pyramid[place]));  // [N, C, r, r]
+      const at::Tensor entering = from_rgb_[place]->activated(pyramid[place]);  // [N, C, r, r]
       f = f.defined() ? at::cat({f, entering}) : entering;
     }
     f = run_stage(place, f, parts * f.size(0) / found.images);
