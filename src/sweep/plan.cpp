@@ -21,6 +21,7 @@ struct SweepKeys {
   std::vector<int64_t> seeds;
   std::vector<std::string> metrics, higher_is_better, skip;
   int64_t average;
+  Halving halving;
   void bind(config::Binder& b) {
     b.field("title", title, "", "heading of the report");
     b.field("base", base, "", "config that all runs begin from, relative to this file");
@@ -29,6 +30,10 @@ struct SweepKeys {
     b.field("higher_is_better", higher_is_better, {}, "those of the metrics");
     b.field("skip", skip, {}, "conditions KEY=VALUE KEY=VALUE: runs that meet all of one are left out");
     b.field("average", average, 1, "last records of a run that a figure is the mean of", {.min = 1});
+    b.field("halving.metric", halving.metric, "", "figure by which losing runs are stopped early; empty: none is");
+    b.field("halving.first", halving.first, 0, "steps before the first comparison", {.min = 0, .unit = "steps"});
+    b.field("halving.factor", halving.factor, 2, "of the labels one in so many goes on, for so many times the steps",
+            {.min = 2});
   }
 };
 
@@ -69,8 +74,10 @@ SweepKeys read_keys(const config::Document& document, const fs::path& file) {
   for (const config::Field& field : binder.fields()) known.push_back(field.path);
   for (const Entry& entry : document.entries()) {
     const std::string top = entry.path.substr(0, entry.path.find('.'));
-    if (std::find(known.begin(), known.end(), top) != known.end()) continue;
-    const std::string near = nearest(top, known);
+    const bool is_halving = entry.path == "halving" && entry.is_section;
+    const bool is_free = top != "halving" && std::find(known.begin(), known.end(), top) != known.end();
+    if (is_halving || is_free || binder.find(entry.path)) continue;
+    const std::string near = nearest(top == "halving" ? entry.path : top, known);
     wrong.push_back(cat(entry.key_origin, ": ", entry.path, ": unknown key",
                         near.empty() ? "" : cat("; did you mean ", near, "?")));
   }
@@ -86,6 +93,8 @@ SweepKeys read_keys(const config::Document& document, const fs::path& file) {
     overrides.push_back(entry.path + "=" + (entry.is_list && texts ? "[" + join(items) + "]" : value_of(entry)));
   }
   config::Document::parse("", file.string(), overrides).apply(binder);
+  if (!keys.halving.metric.empty() && keys.halving.first == 0)
+    fail<UsageError>(file.string(), ": halving.first: the steps before the first comparison are missing");
   if (keys.base.empty()) fail<UsageError>(file.string(), ": base: the config that the runs begin from is missing");
   return keys;
 }
@@ -225,6 +234,7 @@ Plan read_plan(const fs::path& file, const fs::path& out) {
   plan.metrics = keys.metrics;
   plan.higher_is_better = keys.higher_is_better;
   plan.average = keys.average;
+  plan.halving = keys.halving;
   Settings common;
   for (const auto& [path, entry] : below(document, "set")) common.emplace_back(path, value_of(*entry));
   const auto axes = combinations(axes_of(document));

@@ -21,6 +21,9 @@ std::map<std::string, Curve> read_curves(const fs::path& metrics) {
     for (const auto& [name, value] : figures.items())
       if (name != "step" && value.is_number())
         curves[name].emplace_back(figures["step"].get<int64_t>(), value.get<double>());
+    if (!figures.contains("eval")) continue;
+    for (const auto& [name, value] : figures["eval"].value("results", nlohmann::json::object()).items())
+      if (value.is_number()) curves["eval/" + name].emplace_back(figures["step"].get<int64_t>(), value.get<double>());
   }
   return curves;
 }
@@ -43,7 +46,9 @@ RunResult read_result(const Plan& plan, const Run& run) {
   result.curves = read_curves(folder.metrics());
   result.picture = last_picture(folder.samples());
   for (const auto& [name, curve] : result.curves) {
-    const auto count = std::min<int64_t>(plan.average, std::ssize(curve));
+    // Of an evaluation, which comes rarely, the last one counts.
+    const int64_t wanted = name.starts_with("eval/") ? 1 : plan.average;
+    const auto count = std::min<int64_t>(wanted, std::ssize(curve));
     double sum = 0;
     for (int64_t i = std::ssize(curve) - count; i < std::ssize(curve); ++i) sum += curve[static_cast<size_t>(i)].second;
     result.figures[name] = sum / static_cast<double>(count);

@@ -1,5 +1,6 @@
 #include "gigacat/sweep/runner.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -10,6 +11,7 @@
 #include "gigacat/train/config.h"
 #include "gigacat/train/run_folder.h"
 #include "gigacat/train/trainer.h"
+#include "sweep/losers.h"
 
 namespace gigacat::sweep {
 namespace {
@@ -50,7 +52,8 @@ bool is_locked(const fs::path& folder) {
   }
 }
 
-dist::Job job_of(const Plan& plan, const Run& run, int ranks) {
+// `steps`: what it is trained to.
+dist::Job job_of(const Plan& plan, const Run& run, int ranks, int64_t steps) {
   const fs::path folder = folder_of(plan, run);
   fs::create_directories(folder);
   write_atomically(folder / "config.yaml", run.config);
@@ -61,6 +64,7 @@ dist::Job job_of(const Plan& plan, const Run& run, int ranks) {
     job.arguments = {"train", (folder / "config.yaml").string(), "out=" + folder.string()};
   else
     job.arguments = {"train", "--resume", before.string()};
+  job.arguments.push_back(cat("train.steps=", steps));
   if (ranks > 1) job.arguments.insert(job.arguments.end(), {"--ranks", std::to_string(ranks)});
   return job;
 }
@@ -101,57 +105,136 @@ RunState state_of(const Plan& plan, const Run& run) {
   return state;
 }
 
-int run_sweep(const Plan& plan, const RunnerOptions& options) {
-  const auto slots = gpu_slots(options);
-  fs::create_directories(plan.folder);
-  const train::RunLock lock(plan.folder);
-  std::vector<const Run*> runs;
-  std::vector<dist::Job> jobs;
-  size_t done = 0, failed = 0;
+namespace {
+
+// One round of a sweep: the runs that are to reach a step, and what has become of them.
+class Round {
+ public:
+  // `steps`: what runs are trained to; 0: their own length.
+  Round(const Plan& plan, const RunnerOptions& options, int64_t steps);
+  // 0, or 128 + the signal that asked to stop.
+  int run();
+  int64_t done() const { return done_; }
+  int64_t pruned() const { return pruned_; }
+
+ private:
+  bool is_chosen(const Run& run, const RunState& state);
+  int64_t target(const Run& run) const;
+  void ended(const dist::JobEnd& end);
+
+  const Plan& plan_;
+  const RunnerOptions& options_;
+  int64_t steps_;
+  std::vector<const Run*> runs_;
+  std::vector<dist::Job> jobs_;
+  int64_t done_ = 0, failed_ = 0, pruned_ = 0;
+};
+
+Round::Round(const Plan& plan, const RunnerOptions& options, int64_t steps)
+    : plan_(plan), options_(options), steps_(steps) {
   for (const Run& run : plan.runs) {
-    const std::string status = read_state(folder_of(plan, run)).value("status", "waiting");
-    if (status == "done") {
-      ++done;
-    } else if (status == "failed" && !options.retry) {
-      ++failed;
-    } else {
-      runs.push_back(&run);
-      jobs.push_back(job_of(plan, run, options.ranks));
-    }
+    if (!options.only.empty() && run.id != options.only) continue;
+    const RunState state = state_of(plan, run);
+    if (!is_chosen(run, state)) continue;
+    runs_.push_back(&run);
+    jobs_.push_back(job_of(plan, run, options.ranks, target(run)));
   }
-  log::info("sweep ", plan.name, ": ", plan.runs.size(), " runs, ", done, " done before, ", failed, " failed before, ",
-            jobs.size(), " to do");
+}
+
+bool Round::is_chosen(const Run& run, const RunState& state) {
+  if (state.status == "done") return ++done_, false;
+  if (state.status == "failed" && !options_.retry) return ++failed_, false;
+  if (state.status == "pruned" && !options_.all) return ++pruned_, false;
+  return state.step < target(run) || steps_ == 0;
+}
+
+int64_t Round::target(const Run& run) const {
+  const int64_t own = train::parse_config(run.config, run.label)->train.steps;
+  return steps_ == 0 ? own : std::min(own, steps_);
+}
+
+int Round::run() {
+  log::info("sweep ", plan_.name, steps_ == 0 ? "" : cat(" to step ", steps_), ": ", plan_.runs.size(), " runs, ",
+            done_, " done before, ", failed_, " failed before, ", pruned_ == 0 ? "" : cat(pruned_, " pruned, "),
+            jobs_.size(), " to do");
+  const auto slots = gpu_slots(options_);
   dist::JobOptions how;
-  how.at_once = options.jobs;
+  how.at_once = options_.jobs;
   if (!slots.empty())
     how.variables = [&slots](int slot) {
       return std::vector<std::pair<std::string, std::string>>{
           {"CUDA_VISIBLE_DEVICES", slots[static_cast<size_t>(slot)]}};
     };
-  const auto before = [&](size_t job) { return read_state(folder_of(plan, *runs[job])).value("seconds", 0.0); };
   how.started = [&](size_t job) {
-    log::info("started ", runs[job]->id, " ", runs[job]->label, ", seed ", runs[job]->seed);
-    write_state(folder_of(plan, *runs[job]), "running", "", before(job));
+    log::info("started ", runs_[job]->id, " ", runs_[job]->label, ", seed ", runs_[job]->seed);
+    const fs::path folder = folder_of(plan_, *runs_[job]);
+    write_state(folder, "running", "", read_state(folder).value("seconds", 0.0));
   };
-  how.ended = [&](const dist::JobEnd& end) {
-    const Run& run = *runs[end.job];
-    const bool stopped =
-        end.code == train::kExitInterrupted || end.code == train::kExitTerminated || end.code == train::kExitTimeLimit;
-    const char* status = end.code == 0 ? "done" : stopped ? "stopped" : "failed";
-    const std::string error = stopped                               ? ""
-                              : end.error.empty() && end.code > 128 ? cat("killed by signal ", end.code - 128)
-                                                                    : end.error;
-    write_state(folder_of(plan, run), status, error, before(end.job) + end.seconds);
-    (end.code == 0 ? done : failed) += stopped ? 0 : 1;
-    log::info(status, " ", run.id, " ", run.label, ", seed ", run.seed, " after ", human_time(end.seconds), ": ", done,
-              " of ", plan.runs.size(), " done", error.empty() ? "" : "; ", error);
-  };
-  const int stop = dist::run_jobs(jobs, how);
-  if (stop != 0) {
-    log::info("stopped on request; the same command goes on");
-    return stop;
+  how.ended = [&](const dist::JobEnd& end) { ended(end); };
+  return dist::run_jobs(jobs_, how);
+}
+
+void Round::ended(const dist::JobEnd& end) {
+  const Run& run = *runs_[end.job];
+  const fs::path folder = folder_of(plan_, run);
+  const bool asked =
+      end.code == train::kExitInterrupted || end.code == train::kExitTerminated || end.code == train::kExitTimeLimit;
+  const bool whole = target(run) == train::parse_config(run.config, run.label)->train.steps;
+  const bool stopped = asked || (end.code == 0 && !whole);
+  const char* status = stopped ? "stopped" : end.code == 0 ? "done" : "failed";
+  const std::string error = stopped                               ? ""
+                            : end.error.empty() && end.code > 128 ? cat("killed by signal ", end.code - 128)
+                                                                  : end.error;
+  write_state(folder, status, error, read_state(folder).value("seconds", 0.0) + end.seconds);
+  (end.code == 0 ? done_ : failed_) += stopped ? 0 : 1;
+  log::info(status, " ", run.id, " ", run.label, ", seed ", run.seed, " after ", human_time(end.seconds), ": ", done_,
+            " of ", plan_.runs.size(), " done", error.empty() ? "" : "; ", error);
+}
+
+// Steps after which runs are compared: first, first * factor, ... below the longest run.
+std::vector<int64_t> rungs_of(const Plan& plan) {
+  std::vector<int64_t> rungs;
+  if (plan.halving.metric.empty()) return rungs;
+  int64_t longest = 0;
+  for (const Run& run : plan.runs) {
+    const auto config = train::parse_config(run.config, run.label);
+    longest = std::max(longest, config->train.steps);
+    if (config->optimizer.schedule == "cosine" && config->optimizer.decay_steps == 0)
+      fail<UsageError>("halving: the learning rate of run '", run.label,
+                       "' depends on train.steps, which halving changes: set optimizer.decay_steps");
   }
-  return done == plan.runs.size() ? 0 : 1;
+  for (int64_t step = plan.halving.first; step < longest; step *= plan.halving.factor) rungs.push_back(step);
+  return rungs;
+}
+
+}  // namespace
+
+int run_sweep(const Plan& plan, const RunnerOptions& options) {
+  const bool known = std::any_of(plan.runs.begin(), plan.runs.end(),
+                                 [&](const Run& run) { return options.only.empty() || run.id == options.only; });
+  if (!known) fail<UsageError>("--only ", options.only, ": the sweep has no such run; `sweep plan` lists them");
+  gpu_slots(options);  // says what is wrong before anything is made
+  const fs::path place = options.only.empty() ? plan.folder : plan.folder / "runs" / options.only;
+  fs::create_directories(place);
+  const train::RunLock lock(place);
+  auto rungs = options.all || !options.only.empty() ? std::vector<int64_t>() : rungs_of(plan);
+  rungs.push_back(0);
+  for (const int64_t steps : rungs) {
+    Round round(plan, options, steps);
+    if (const int stop = round.run(); stop != 0) {
+      log::info("stopped on request; the same command goes on");
+      return stop;
+    }
+    if (steps > 0)
+      for (const Run* run : losers(plan, steps)) {
+        const fs::path folder = folder_of(plan, *run);
+        log::info("pruned ", run->id, " ", run->label, ", seed ", run->seed, " at step ", steps);
+        write_state(folder, "pruned", "", read_state(folder).value("seconds", 0.0));
+      }
+    if (steps == 0 && options.only.empty()) return round.done() + round.pruned() == std::ssize(plan.runs) ? 0 : 1;
+    if (steps == 0) return round.done() == 1 ? 0 : 1;
+  }
+  return 0;
 }
 
 }  // namespace gigacat::sweep

@@ -4,9 +4,10 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
 import time
 
-from harness import CliTest, main, read_text
+from harness import SOURCE, CliTest, main, read_text
 
 
 class SweepTest(CliTest):
@@ -46,6 +47,62 @@ class SweepTest(CliTest):
         after = self.states()
         self.assertEqual(len(after), 3)
         self.assertEqual({name: after[name] for name in before}, before)
+
+    def test_a_small_twin_of_the_repository(self):
+        emoji = self.path("emoji")
+        self.gigacat("data", "emoji", emoji, "size=32")
+        file = os.path.join(SOURCE, "configs", "sweeps", "gat-small.yaml")
+        done = self.gigacat("sweep", "run", file, "-o", self.path("out"), "--jobs", 2, env={"EMOJI": emoji}, timeout=800)
+        self.assertIn("report.html", done.stdout)
+        report = read_text(self.path("out", "gat-small", "report.md"))
+        self.assertEqual(report.count("2 of 2"), 4, report)
+
+    def test_losing_runs_stop_early(self):
+        rows = "{%s}" % ", ".join("c%d: {loss: {consistency: %d}}" % (n, n) for n in range(4))
+        file = self.sweep("seeds: [1, 2]\nhalving: {metric: G/loss, first: 2, factor: 2}", rows)
+        file = self.write("s.yaml", read_text(file).replace("steps: 3", "steps: 6"))
+        self.command("run", file, "--jobs", 2)
+        steps = sorted(self.steps().values())
+        self.assertEqual(steps, [2, 2, 2, 2, 4, 4, 6, 6], "two labels leave after step 2, one after step 4")
+        self.assertEqual(sorted(state["status"] for state in self.states().values()), ["done"] * 2 + ["pruned"] * 6)
+        before = self.states()
+        self.command("run", file)
+        self.assertEqual(self.states(), before, "what is pruned stays")
+        self.command("run", file, "--all")
+        self.assertEqual(set(self.steps().values()), {6})
+        self.assertIn("halving.first", self.command("plan", self.sweep("halving: {metric: G/loss}"), code=2).stderr)
+        self.assertIn("halving.frist", self.command("plan", self.sweep("halving: {frist: 3}"), code=2).stderr)
+
+    def steps(self):
+        """The last step of each run."""
+        folder = self.path("out", "s", "runs")
+        return {name: json.loads(read_text(os.path.join(folder, name, "00000-" + self.name_of(folder, name), "metrics.jsonl"))
+                                 .splitlines()[-1])["step"] for name in os.listdir(folder)}
+
+    @staticmethod
+    def name_of(folder, run):
+        return next(name for name in os.listdir(os.path.join(folder, run)) if name.startswith("00000-"))[6:]
+
+    def test_a_job_array_trains_each_run(self):
+        file = self.sweep()
+        os.mkdir(self.path("bin"))
+        sbatch = self.write("bin/sbatch", '#!/bin/bash\ncp "$1" %s\necho Submitted batch job 7\n' % self.path("job.sh"))
+        os.chmod(sbatch, 0o755)
+        env = {"PATH": self.path("bin") + ":" + os.environ["PATH"]}
+        done = self.gigacat("sweep", "run", file, "-o", self.path("out"), "--submit", "slurm", "--slurm", "--gpus=2",
+                            "--jobs", 3, env=env)
+        self.assertIn("Submitted batch job 7", done.stdout)
+        script = read_text(self.path("job.sh"))
+        self.assertIn("#SBATCH --array=0-1%3\n", script)
+        self.assertIn("#SBATCH --gpus=2\n", script)
+        for task in range(2):
+            variables = dict(os.environ, SLURM_ARRAY_TASK_ID=str(task), SLURM_PROCID="0", SLURM_NTASKS="1")
+            subprocess.run(["bash", self.path("job.sh")], env=variables, check=True, capture_output=True, timeout=100)
+        self.assertEqual([state["status"] for state in self.states().values()], ["done", "done"])
+        again = self.gigacat("sweep", "run", file, "-o", self.path("out"), "--submit", "slurm", env=env)
+        self.assertIn("nothing to submit", again.stdout)
+        self.assertIn("sbatch", self.gigacat("sweep", "run", self.sweep("seeds: [5]"), "-o", self.path("out"), "--submit",
+                                             "slurm", env={"PATH": "/nowhere"}, code=1).stderr)
 
     def test_a_failed_run_stops_no_other(self):
         file = self.sweep(rows="{bad: {data: {path: /nowhere}}, good: {loss: {consistency: 1}}}")

@@ -17,7 +17,8 @@ namespace {
 struct Flags {
   std::filesystem::path file, out = "sweeps";
   sweep::RunnerOptions options;
-  std::string gpus;
+  std::string gpus, submit;
+  std::vector<std::string> slurm;
 };
 
 // Parameters and arithmetic of a run.
@@ -72,7 +73,18 @@ int run(const Flags& flags) {
   sweep::RunnerOptions options = flags.options;
   for (const std::string& gpu : split(flags.gpus, ',')) options.gpus.push_back(trim(gpu));
   const sweep::Plan plan = sweep::read_plan(flags.file, flags.out);
+  if (flags.submit == "slurm") {
+    const std::vector<std::string> command = {std::filesystem::read_symlink("/proc/self/exe").string(),
+                                              "sweep",
+                                              "run",
+                                              flags.file.string(),
+                                              "-o",
+                                              flags.out.string()};
+    std::printf("%s\n", sweep::submit_to_slurm(plan, options, command, flags.slurm).c_str());
+    return kOk;
+  }
   const int code = sweep::run_sweep(plan, options);
+  if (!options.only.empty()) return code;
   sweep::write_report(plan);
   std::printf("report: %s\n", (plan.folder / "report.html").c_str());
   return code;
@@ -139,6 +151,16 @@ void add_sweep(CLI::App& app, Chosen& chosen) {
       ->type_name("LIST")
       ->group("Processes");
   command->add_flag("--retry", flags->options.retry, "runs that failed, once more")->group("Processes");
+  command->add_flag("--all", flags->options.all, "runs that halving has pruned too, to their end")->group("Processes");
+  command->add_option("--only", flags->options.only, "this run alone, by its id")->type_name("ID")->group("Processes");
+  command->add_option("--submit", flags->submit, "hand the runs to a cluster as a job array of --jobs at once: slurm")
+      ->type_name("slurm")
+      ->check(CLI::IsMember({"slurm"}))
+      ->group("Processes");
+  command->add_option("--slurm", flags->slurm, "an option for sbatch, as --gpus=4; may be repeated")
+      ->type_name("OPTION")
+      ->allow_extra_args(false)
+      ->group("Processes");
   add(*group, chosen, "status", "where each run stands", flags, status);
   add(*group, chosen, "report", "Markdown, CSV and one HTML page", flags, report);
 }

@@ -6,6 +6,7 @@
 //   metrics: [trajectory/rewrite]            rows: {without: {loss: {consistency: 0}}, with: {loss: {consistency: 1}}}
 //   average: 5                               skip: ["loss.anchor=detached model.generator.hidden=64"]
 //   higher_is_better: [diversity]            paper: {without: {fid: 5.43}, with: {fid: 4.06}}
+//   halving: {metric: trajectory/rewrite, first: 50, factor: 2}                # losing runs stop early
 #pragma once
 
 #include <cstdint>
@@ -28,6 +29,13 @@ struct Run {
   std::string config;  // resolved, as YAML
 };
 
+// Successive halving (arXiv 1502.07943): after `first` steps, and after each `factor` times as many, the best 1 /
+// factor of the labels go on.
+struct Halving {
+  std::string metric;  // empty: all runs go to their end
+  int64_t first = 0, factor = 2;
+};
+
 struct Plan {
   std::string name, title;                             // the file's stem; heading of the report
   std::filesystem::path base;                          // config
@@ -35,6 +43,7 @@ struct Plan {
   std::vector<std::string> metrics, higher_is_better;  // names in metrics.jsonl
   int64_t average = 1;                                 // last records of a run that a figure is the mean of
   std::vector<Run> runs;
+  Halving halving;
   int64_t skipped = 0;  // combinations left out by `skip`, and repetitions of a config
   std::map<std::string, std::map<std::string, double>> paper;  // label -> metric -> the paper's figure
 };
