@@ -109,6 +109,9 @@ void TrainSection::bind(config::Binder& b) {
   b.section("profile", profile, "a trace of some steps in RUN/profile");
   b.field("bucket_mb", bucket_mb, 25, "gradients that ranks exchange at once",
           {.min = 0.01, .unit = "MB", .free_on_resume = true});
+  b.field("gradient_compression", gradient_compression, "none",
+          "bf16: gradients travel between ranks as bfloat16, half the bytes, and are summed as such",
+          {.choices = {"none", "bf16"}});
   b.field("deterministic", deterministic, false, "only algorithms that give the same bits each time, on GPUs as well",
           {.free_on_resume = true});
   b.field("nonfinite_limit", nonfinite_limit, 20,

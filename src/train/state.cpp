@@ -44,8 +44,8 @@ Half::Half(std::string title, torch::nn::Module& module, double scale, const Run
       lr_scale(scale),
       optimizer(module, config.optimizer, config.train.precision == "fp16",
                 config.train.shard_optimizer ? group : nullptr),
-      reducer(group, optimizer.parameters(), config.train.bucket_mb, /*bf16=*/false, /*find_unused=*/false,
-              optimizer.names()),
+      reducer(group, optimizer.parameters(), config.train.bucket_mb, config.train.gradient_compression == "bf16",
+              /*find_unused=*/false, optimizer.names()),
       guard(name, config.train.nonfinite_limit, group->device()) {}
 
 TrainState::TrainState(const RunConfig& config, const std::shared_ptr<dist::Group>& group)

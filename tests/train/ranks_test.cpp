@@ -63,6 +63,21 @@ TEST_P(RecipeRanksTest, OneTwoAndFourAgree) {
 INSTANTIATE_TEST_SUITE_P(Ranks, RecipeRanksTest, testing::Values("toy", "gat", "cat"),
                          [](const auto& tested) { return std::string(tested.param); });
 
+TEST_F(RanksTest, CompressedGradientsGoTheSameWay) {
+  const auto exact = weights_of(run({"train.steps=10"}), 10);
+  std::vector<double> away;
+  for (const char* compression : {"none", "bf16"}) {
+    const auto result =
+        test::Program(command(2, fresh({"train.steps=10", cat("train.gradient_compression=", compression)})))
+            .finish(120);
+    ASSERT_EQ(result.code, 0) << result.text;
+    away.push_back(difference(weights_of(newest_run(out()), 10), exact));
+  }
+  EXPECT_LT(away[0], 1e-4);
+  EXPECT_GT(away[1], away[0]);  // rounded to 8 bits
+  EXPECT_LT(away[1], 0.05);
+}
+
 TEST_F(RanksTest, GoesOnWithAnotherNumberOfRanks) {
   const auto wanted = weights_of(run({"train.steps=12"}), 12);
   const fs::path run = this->run({"train.steps=6"});

@@ -31,7 +31,7 @@ struct ProfileSection {
 // `train:` how long, on what and how a step is computed.
 struct TrainSection {
   int64_t steps, batch, accumulate, threads, nonfinite_limit;
-  std::string device, precision, activation_checkpoint, backend;
+  std::string device, precision, activation_checkpoint, backend, gradient_compression;
   double timeout, bucket_mb;
   bool reuse_fakes, deterministic, shard_optimizer;
   ProfileSection profile;
