@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "gigacat/apply/describe.h"
+#include "gigacat/apply/plan.h"
 #include "gigacat/apply/sample.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
@@ -13,7 +14,7 @@ namespace gigacat::cli {
 namespace {
 
 struct Flags {
-  std::string what;
+  std::string what, plan;
   std::vector<std::string> overrides;
 };
 
@@ -29,7 +30,12 @@ int run(const Flags& flags) {
   check_overrides(flags.overrides);
   const auto config = train::load_config(config_of(flags.what), flags.overrides);
   std::printf("%s, recipe %s\n", flags.what.c_str(), config->recipe_name.c_str());
-  std::fputs(apply::to_text(apply::describe(*config)).c_str(), stdout);
+  const bool planned = !flags.plan.empty();
+  const apply::MachinePlan machine =
+      planned ? apply::parse_plan(flags.plan, config->train.precision) : apply::MachinePlan{};
+  const apply::ModelReport report = apply::describe(*config);
+  std::fputs(apply::to_text(report).c_str(), stdout);
+  if (planned) std::printf("\n%s", apply::to_text(apply::plan(*config, report, machine), *config).c_str());
   return kOk;
 }
 
@@ -41,6 +47,12 @@ void add_info(CLI::App& app, Chosen& chosen) {
   auto flags = std::make_shared<Flags>();
   command->add_option("WHAT", flags->what, "config, checkpoint folder or run folder")->type_name("")->required();
   add_overrides(*command, flags->overrides);
+  command
+      ->add_option(
+          "--plan", flags->plan,
+          "memory, time of a step and of the gradients' exchange on a machine: gpus=64,profile=h100 (or a100), "
+          "and any of its figures, as utilisation=0.3")
+      ->type_name("KEY=VALUE,...");
   command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
 }
 
