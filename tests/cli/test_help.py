@@ -9,7 +9,7 @@ COMMANDS = ["", "train", "sample", "upsample", "eval", "edit", "edit interpolate
             "edit truncation", "data", "data emoji", "data encode", "data inspect", "data stats", "config", "config show",
             "config check", "config schema", "config docs", "sweep", "sweep plan", "sweep run", "sweep status",
             "sweep report", "weights", "weights list", "weights get", "weights verify", "weights where", "import", "export",
-            "info", "doctor", "version"]
+            "info", "doctor", "completion", "man", "version"]
 
 
 class HelpTest(CliTest):

@@ -23,6 +23,8 @@ int run(int argc, char** argv) {
   add_export(app, chosen);
   add_info(app, chosen);
   add_doctor(app, chosen);
+  add_completion(app, chosen);
+  add_man(app, chosen);
   add_version(app, chosen);
   try {
     app.parse(argc, argv);
