@@ -47,6 +47,11 @@ double bytes_of_tile(const recipes::EnlargerSizes& sizes, int64_t tile) {
   return 8 * static_cast<double>(sizes.width) * side * side * 4;
 }
 
+// Sums of three colours and of weights over the rows that tiles in the making touch, for an image W wide.
+double bytes_of_strip(const recipes::EnlargerSizes& sizes, int64_t tile, int64_t width) {
+  return 16 * static_cast<double>(4 * tile * sizes.scale) * static_cast<double>(width * sizes.scale);
+}
+
 }  // namespace
 
 // A network and what it belongs to.
@@ -83,9 +88,10 @@ Upsampler::Upsampler(const std::filesystem::path& weights, const UpsampleOptions
                      const pretrained::LoadOptions& where)
     : options_(options), where_(where), network_(std::make_unique<Network>(Network::open(weights, where))) {
   const recipes::EnlargerSizes& sizes = network_->sizes();
-  const double memory = static_cast<double>(options_.memory > 0 ? options_.memory : kMemory);
+  if (options_.memory == 0) options_.memory = kMemory;
   if (options_.tile == 0) {
     options_.tile = sizes.tile;
+    const auto memory = static_cast<double>(options_.memory);
     while (options_.tile % (2 * sizes.cells) == 0 && bytes_of_tile(sizes, options_.tile) > memory) options_.tile /= 2;
   }
   if (options_.tile < sizes.cells || options_.tile % sizes.cells != 0)
@@ -95,7 +101,6 @@ Upsampler::Upsampler(const std::filesystem::path& weights, const UpsampleOptions
   options_.overlap = std::min(options_.overlap, options_.tile / 4);
   if (options_.scale < 2 || options_.scale > 64) fail<UsageError>("scale ", options_.scale, ": 2 to 64 are possible");
   for (int64_t reached = 1; reached < options_.scale; reached *= sizes.scale) ++passes_;
-  batch_ = std::clamp<int64_t>(static_cast<int64_t>(memory / bytes_of_tile(sizes, options_.tile)), 1, kMostAtOnce);
 }
 
 Upsampler::~Upsampler() = default;
@@ -120,6 +125,8 @@ void Upsampler::pass(const at::Tensor& image, int64_t number, const std::functio
     enlarger.fix(z.to(where_.device), options_.prompt);
     fixed_ = number;
   }
+  const double left = static_cast<double>(options_.memory) - bytes_of_strip(sizes, options_.tile, image.size(2));
+  const auto batch = static_cast<int64_t>(left / bytes_of_tile(sizes, options_.tile));
   const at::Tensor noise = place_noise(options_.seed, number, image.size(1), image.size(2));
   upscale(
       at::cat({image, noise}),
@@ -127,7 +134,7 @@ void Upsampler::pass(const at::Tensor& image, int64_t number, const std::functio
        .scale = sizes.scale,
        .blend = options_.blend,
        .overlap = options_.overlap,
-       .batch = batch_},
+       .batch = std::clamp<int64_t>(batch, 1, kMostAtOnce)},
       [&](const at::Tensor& tiles) {
         const nn::AutocastScope autocast(where_.device.type(), network_->autocast);
         const at::Tensor on_device = tiles.to(where_.device);

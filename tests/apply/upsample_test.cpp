@@ -75,7 +75,7 @@ TEST_F(UpsampleTest, EverySizeAndScale) {
 
 TEST_F(UpsampleTest, SeedsDifferAndTilesAtOnceDoNotMatter) {
   const io::Image image = picture(40, 30);
-  const auto one = upsampler({.memory = 600'000})(image).pixels;  // one tile at a time
+  const auto one = upsampler({.memory = 1'200'000})(image).pixels;  // one tile at a time
   const auto many = upsampler()(image).pixels;
   ASSERT_EQ(one.size(), many.size());
   int worst = 0;

@@ -22,7 +22,7 @@ struct UpsampleOptions {
   int64_t tile = 0;  // px of the image, a multiple of the network's cells; 0: the size that it was trained at, or as
                      // much less as `memory` asks for
   int64_t overlap = 16;  // px
-  uint64_t memory = 0;   // bytes that tiles may take at once; 0: 1 GiB
+  uint64_t memory = 0;   // bytes that tiles and the rows they touch may take; 0: 1 GiB
   std::string prompt;    // of upsamplers that were told captions
 };
 
@@ -56,7 +56,7 @@ class Upsampler {
   UpsampleOptions options_;
   pretrained::LoadOptions where_;
   std::unique_ptr<Network> network_;
-  int64_t passes_ = 0, batch_ = 1, fixed_ = -1;
+  int64_t passes_ = 0, fixed_ = -1;
 };
 
 // Files in and out.
