@@ -15,6 +15,8 @@
 #include "gigacat/data/source.h"
 #include "gigacat/io/image.h"
 #include "gigacat/io/npy.h"
+#include "gigacat/losses/alignment.h"
+#include "gigacat/pretrained/features.h"
 
 namespace gigacat::apply {
 namespace {
@@ -51,7 +53,11 @@ class Encoder {
  public:
   Encoder(const EncodeRequest& request, const data::Source& source, pretrained::Autoencoder& autoencoder,
           at::Device device)
-      : request_(request), source_(source), autoencoder_(autoencoder), device_(device) {}
+      : request_(request), source_(source), autoencoder_(autoencoder), device_(device) {
+    const EncodeConfig& encode = request.encode;
+    if (encode.features != "none")
+      features_ = pretrained::make_feature_encoder(encode.features, encode.features_weights, device);
+  }
 
   // Encodes the images first <= i < last into `writer`; what the recipe needs to know of them.
   ordered_json operator()(int64_t first, int64_t last, PieceWriter& writer,
@@ -99,17 +105,34 @@ class Encoder {
         result_["bad"].push_back(image.reason);
     if (pixels.empty()) return;
     const at::Tensor plain = at::stack(pixels);  // [B, 3, H, W]
-    std::vector<at::Tensor> latents{latents_of(plain)};
-    if (request_.encode.flip) latents.push_back(latents_of(plain.flip(3)));
+    std::vector<at::Tensor> latents, features;
+    for (const at::Tensor& version : versions_of(plain)) {
+      latents.push_back(latents_of(version));
+      if (features_) features.push_back(features_of(version));
+    }
 
     const auto versions = static_cast<int64_t>(latents.size());
     for (int64_t i = first, b = 0; i < last; ++i) {
       const Decoded& image = images[static_cast<size_t>(i - first)];
       if (!image.reason.empty()) continue;
-      for (int64_t flip = 0; flip < versions; ++flip)
-        store(image, i * versions + flip, flip == 1, latents[static_cast<size_t>(flip)][b], writer);
+      for (int64_t flip = 0; flip < versions; ++flip) {
+        const auto version = static_cast<size_t>(flip);
+        store(image, i * versions + flip, flip == 1, latents[version][b],
+              features_ ? features[version][b] : at::Tensor(), writer);
+      }
       ++b;
     }
+  }
+
+  std::vector<at::Tensor> versions_of(const at::Tensor& plain) const {
+    return request_.encode.flip ? std::vector<at::Tensor>{plain, plain.flip(3)} : std::vector<at::Tensor>{plain};
+  }
+
+  // [B, 3, H, W] bytes -> [B, 1 + N, F] on the CPU.
+  at::Tensor features_of(const at::Tensor& pixels) const {
+    const at::NoGradGuard no_grad;
+    const at::Tensor input = losses::encoder_input(pixels.to(device_).to(at::kFloat), features_->input_size());
+    return features_->encode(input).to(at::kCPU, at::kFloat).contiguous();
   }
 
   // [B, 3, H, W] bytes -> [B, C or 2C, h, w] on the CPU.
@@ -122,10 +145,12 @@ class Encoder {
     return latent.to(at::kCPU, at::kFloat).contiguous();
   }
 
-  void store(const Decoded& image, int64_t number, bool flipped, const at::Tensor& latent, PieceWriter& writer) {
+  void store(const Decoded& image, int64_t number, bool flipped, const at::Tensor& latent, const at::Tensor& features,
+             PieceWriter& writer) {
     EncodedSample sample;
     sample.number = number;
     sample.latent = to_npy(latent);
+    if (features.defined()) sample.features = to_npy(features);
     if (request_.encode.keep_images)
       sample.png = io::encode_png(image_of(flipped ? image.pixels.flip(2) : image.pixels));
     sample.caption = image.sample.caption;
@@ -141,6 +166,7 @@ class Encoder {
   const data::Source& source_;
   pretrained::Autoencoder& autoencoder_;
   at::Device device_;
+  std::unique_ptr<pretrained::FeatureEncoder> features_;
   ordered_json result_;
   Sums sums_;
 };
@@ -160,6 +186,8 @@ ordered_json settings_of(const EncodeRequest& request, const data::Source& sourc
                            {"piece", request.encode.piece},
                            {"flip", request.encode.flip},
                            {"keep_images", request.encode.keep_images}};
+  if (request.encode.features != "none")
+    settings["features"] = cat(request.encode.features, " ", request.encode.features_weights);
   return settings;
 }
 
@@ -172,6 +200,8 @@ void check(const EncodeRequest& request, const data::Source& source, const pretr
       fail<UsageError>("data.resolution: ", side, " px is no multiple of the autoencoder's ", factor);
   if (request.data.crop == "random")
     fail<UsageError>("data.crop: each image is encoded once, so that its crop cannot be random; use adm or resize");
+  if (request.encode.features != "none" && request.encode.layout != "shards")
+    fail<UsageError>("encode.features: features are kept in shards: set encode.layout=shards");
   if (request.data.flip)
     fail<UsageError>("data.flip: images cannot be mirrored at random here; encode.flip stores both");
 }
@@ -227,6 +257,16 @@ void EncodeConfig::bind(config::Binder& b) {
           {.min = 1, .max = 1'000'000});
   b.field("flip", flip, false, "encode each image mirrored too: twice the samples");
   b.field("keep_images", keep_images, true, "store the image beside its latent, for alignment and previews");
+  std::vector<std::string> encoders = pretrained::feature_encoders();
+  encoders.insert(encoders.begin(), "none");
+  b.field("features", features, "none", "frozen features stored beside the latent, for loss.align=precomputed",
+          {.choices = encoders});
+  b.field("features_weights", features_weights, "", "file of the encoder's weights, or a known name");
+  b.check("features_weights", [this]() -> std::string {
+    return features.starts_with("dinov2") && features_weights.empty()
+               ? cat("features ", features, " need the file of its weights")
+               : "";
+  });
 }
 
 EncodeReport encode(const EncodeRequest& request, dist::Group& group) {

@@ -34,6 +34,7 @@ class ShardWriter : public PieceWriter {
   void add(const EncodedSample& sample) override {
     const std::string key = numbered("%09lld", sample.number);
     tar_.add(key + ".npy", sample.latent);
+    if (!sample.features.empty()) tar_.add(key + ".features.npy", sample.features);
     if (!sample.png.empty()) tar_.add(key + ".png", sample.png);
     if (sample.label >= 0) tar_.add(key + ".cls", cat(sample.label));
     if (!sample.caption.empty()) tar_.add(key + ".txt", sample.caption);

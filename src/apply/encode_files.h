@@ -13,11 +13,12 @@ namespace gigacat::apply {
 
 // A sample as it is stored.
 struct EncodedSample {
-  int64_t number = 0;   // names its files
-  std::string latent;   // .npy
-  std::string png;      // empty: not kept
-  std::string caption;  // empty: none
-  int64_t label = -1;   // -1: none
+  int64_t number = 0;    // names its files
+  std::string latent;    // .npy
+  std::string features;  // .npy; empty: none
+  std::string png;       // empty: not kept
+  std::string caption;   // empty: none
+  int64_t label = -1;    // -1: none
   nlohmann::ordered_json about;
 };
 

@@ -22,7 +22,8 @@ std::map<std::string, Curve> read_curves(const fs::path& metrics) {
       if (name != "step" && value.is_number())
         curves[name].emplace_back(figures["step"].get<int64_t>(), value.get<double>());
     if (!figures.contains("eval")) continue;
-    for (const auto& [name, value] : figures["eval"].value("results", nlohmann::json::object()).items())
+    const auto results = figures["eval"].value("results", nlohmann::json::object());
+    for (const auto& [name, value] : results.items())
       if (value.is_number()) curves["eval/" + name].emplace_back(figures["step"].get<int64_t>(), value.get<double>());
   }
   return curves;

@@ -4,7 +4,7 @@ import json
 import os
 import re
 
-from harness import CliTest, image_folder, main, read_bytes, taesd_weights
+from harness import CliTest, image_folder, main, read_bytes, read_text, taesd_weights
 
 
 def png_size(path):
@@ -50,6 +50,27 @@ class EncodeTest(CliTest):
         self.assertIn(self.weights, self.refused("sample", run, "-o", self.path("again")))
         self.gigacat("sample", run, "-o", self.path("again"), "--count", 2, "autoencoder.weights=" + moved)
         self.assertEqual(read_bytes(self.path("again/000001.png")), read_bytes(self.path("samples/000001.png")))
+
+    def test_features_for_alignment_are_stored_beside(self):
+        out = self.path("aligned")
+        done = self.encode(out, "encode.features=fake", "encode.flip=true")
+        hint = done.stdout.split("train on them with\n")[1].replace("'", "").split()
+        self.assertIn("loss.align_dim=32", hint)
+        self.gigacat("train", self.tiny(self.dir), "data.resolution=0", "train.steps=2", *hint)
+        metrics = [json.loads(line) for line in read_text(os.path.join(self.run_folder(self.dir), "metrics.jsonl")).splitlines()]
+        # The encoder on the stored image gives the same loss as its stored features.
+        hint = [word for word in hint if not word.startswith(("data.features", "loss.align"))]
+        self.gigacat("train", self.tiny(self.dir), "data.resolution=0", "train.steps=2", *hint, "loss.align=fake",
+                     "loss.augment=false", "data.raw_resolution=32", "out=" + self.path("fly"))
+        self.gigacat("train", self.tiny(self.dir), "data.resolution=0", "train.steps=2", *hint, "loss.align=precomputed",
+                     "loss.align_dim=32", "data.features=%s/*.tar" % out, "loss.augment=false", "out=" + self.path("ahead"))
+        fly, ahead = ([json.loads(line)["D/align_patch"] for line in read_text(os.path.join(run, "metrics.jsonl")).splitlines()]
+                      for run in (self.path("fly/00000-tiny"), self.path("ahead/00000-tiny")))
+        for a, b in zip(fly, ahead):
+            self.assertAlmostEqual(a, b, places=4)
+        self.assertIn("D/align_cls", metrics[0])
+        self.assertIn("encode.layout", self.encode(self.path("r"), "encode.features=fake", "encode.layout=repa", code=2).stderr)
+        self.assertIn("features_weights", self.encode(self.path("r"), "encode.features=dinov2-s", code=2).stderr)
 
     def test_images_are_not_trained_on_with_an_autoencoder(self):
         message = self.refused("train", self.tiny(self.dir), "autoencoder.kind=taesd", "autoencoder.weights=" + self.weights)

@@ -5,6 +5,7 @@
 #include "gigacat/apply/encode.h"
 #include "gigacat/core/text.h"
 #include "gigacat/dist/device.h"
+#include "gigacat/pretrained/features.h"
 #include "launch.h"
 
 namespace gigacat::cli {
@@ -45,6 +46,9 @@ void print(const Flags& flags, const apply::EncodeReport& report) {
       out.c_str(), static_cast<long long>(report.latent[0]), static_cast<long long>(report.latent[1]),
       static_cast<long long>(report.latent[2]), report.mean, report.deviation > 0 ? 1 / report.deviation : 1.0,
       flags.request.autoencoder.kind.c_str(), flags.request.autoencoder.weights.c_str());
+  if (flags.request.encode.features != "none")
+    std::printf("  'data.features=%s/*.tar' loss.align=precomputed loss.align_dim=%lld\n", out.c_str(),
+                static_cast<long long>(pretrained::feature_width(flags.request.encode.features)));
 }
 
 int run(Flags& flags) {
@@ -66,7 +70,7 @@ void add_data_encode(CLI::App& group, Chosen& chosen) {
       "gigacat data encode data/photos data/latents data.resolution=256 autoencoder.kind=taesd "
       "autoencoder.weights=taef2-encoder,taef2-decoder\n\n"
       "Keys: data.*, autoencoder.* as in a config, encode.layout (shards, repa), encode.piece, encode.flip, "
-      "encode.keep_images.");
+      "encode.keep_images, encode.features, encode.features_weights.");
   auto flags = std::make_shared<Flags>();
   command->add_option("DATA", flags->data, "data set of images")->type_name("")->required();
   command->add_option("OUT", flags->request.out, "folder for the latents")->type_name("")->required();

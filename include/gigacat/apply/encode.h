@@ -18,6 +18,9 @@ struct EncodeConfig {
   std::string layout;      // "shards": OUT/latents-NNNNNN.tar; "repa": OUT/vae-sd and OUT/images
   int64_t piece;           // samples of the data set in a shard, and what an interrupted call does again
   bool flip, keep_images;  // each image mirrored too; the image stored beside its latent
+  // Frozen features stored beside, KEY.features.npy [1 + N, F] float32, for loss.align=precomputed: an encoder's name
+  // or "none"; the file of its weights or a known name.
+  std::string features, features_weights;
   void bind(config::Binder& b);
 };
 
