@@ -1,4 +1,4 @@
-#include "train/shards.h"
+#include "gigacat/train/shards.h"
 
 #include <ATen/ATen.h>
 

@@ -109,7 +109,7 @@ class ShowTest(CliTest):
     def test_show_names_the_source_of_each_value(self):
         config = self.tiny(self.dir)
         shown = self.gigacat("config", "show", config, "train.steps=9").stdout
-        lines = {line.split(":")[0].strip(): line for line in shown.splitlines() if "#" in line}
+        lines = {line.split(":")[0].strip(): line for line in reversed(shown.splitlines()) if "#" in line}  # the first of a name
         self.assertRegex(lines["steps"], r"steps: 9 +# command line")
         self.assertRegex(shown, r"(?m)^  batch: 8 +# .*tiny.yaml:9:")
         self.assertRegex(lines["lr"], r"# default")

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "gigacat/train/config.h"
-#include "train/shards.h"
+#include "gigacat/train/shards.h"
 
 namespace gigacat::train {
 
