@@ -21,7 +21,8 @@ namespace gigacat::apply {
 namespace {
 
 constexpr uint64_t kMemory = 1ull << 30;
-constexpr int64_t kMostAtOnce = 16;  // tiles
+constexpr double kProgram = 320 << 20;  // bytes of the program and its libraries
+constexpr int64_t kMostAtOnce = 16;     // tiles
 
 // [C, H, W] in [0, 1] of channels `first` and on.
 at::Tensor to_planes(const io::Image& image, int64_t first, int64_t count) {
@@ -44,7 +45,13 @@ at::Tensor place_noise(uint64_t seed, int64_t pass, int64_t height, int64_t widt
 // The widest part of a tile: the last levels' branches and their input, at full size.
 double bytes_of_tile(const recipes::EnlargerSizes& sizes, int64_t tile) {
   const double side = static_cast<double>(tile * sizes.scale);
-  return 8 * static_cast<double>(sizes.width) * side * side * 4;
+  return 10 * static_cast<double>(sizes.width) * side * side * 4;
+}
+
+// What is left for tiles and rows.
+double usable(uint64_t memory) {
+  const auto bytes = static_cast<double>(memory);
+  return std::max(bytes - kProgram, bytes / 4);
 }
 
 // Sums of three colours and of weights over the rows that tiles in the making touch, for an image W wide.
@@ -89,21 +96,37 @@ Upsampler::Upsampler(const std::filesystem::path& weights, const UpsampleOptions
     : options_(options), where_(where), network_(std::make_unique<Network>(Network::open(weights, where))) {
   const recipes::EnlargerSizes& sizes = network_->sizes();
   if (options_.memory == 0) options_.memory = kMemory;
-  if (options_.tile == 0) {
-    options_.tile = sizes.tile;
-    const auto memory = static_cast<double>(options_.memory);
-    while (options_.tile % (2 * sizes.cells) == 0 && bytes_of_tile(sizes, options_.tile) > memory) options_.tile /= 2;
-  }
-  if (options_.tile < sizes.cells || options_.tile % sizes.cells != 0)
+  if (options_.tile != 0 && (options_.tile < sizes.cells || options_.tile % sizes.cells != 0))
     fail<UsageError>("a tile of ", options_.tile, " px does not fit the network: it must be a multiple of ",
                      sizes.cells);
   if (options_.scale == 0) options_.scale = sizes.scale;
-  options_.overlap = std::min(options_.overlap, options_.tile / 4);
   if (options_.scale < 2 || options_.scale > 64) fail<UsageError>("scale ", options_.scale, ": 2 to 64 are possible");
   for (int64_t reached = 1; reached < options_.scale; reached *= sizes.scale) ++passes_;
 }
 
 Upsampler::~Upsampler() = default;
+
+int64_t Upsampler::tile(int64_t width) const {
+  if (options_.tile > 0) return options_.tile;
+  const recipes::EnlargerSizes& sizes = network_->sizes();
+  const auto is_too_much = [&](int64_t tile) {
+    return bytes_of_tile(sizes, tile) + bytes_of_strip(sizes, tile, width) > usable(options_.memory);
+  };
+  int64_t tile = sizes.tile;
+  while (tile % (2 * sizes.cells) == 0 && is_too_much(tile)) tile /= 2;
+  return tile;
+}
+
+Tiling Upsampler::tiling(int64_t width) const {
+  const recipes::EnlargerSizes& sizes = network_->sizes();
+  const int64_t side = tile(width);
+  const double left = usable(options_.memory) - bytes_of_strip(sizes, side, width);
+  return {.tile = side,
+          .scale = sizes.scale,
+          .blend = options_.blend,
+          .overlap = std::min(options_.overlap, side / 4),
+          .batch = std::clamp<int64_t>(static_cast<int64_t>(left / bytes_of_tile(sizes, side)), 1, kMostAtOnce)};
+}
 
 void Upsampler::tell(const std::string& caption) {
   if (!network_->sizes().reads_text || caption == options_.prompt) return;
@@ -125,16 +148,9 @@ void Upsampler::pass(const at::Tensor& image, int64_t number, const std::functio
     enlarger.fix(z.to(where_.device), options_.prompt);
     fixed_ = number;
   }
-  const double left = static_cast<double>(options_.memory) - bytes_of_strip(sizes, options_.tile, image.size(2));
-  const auto batch = static_cast<int64_t>(left / bytes_of_tile(sizes, options_.tile));
   const at::Tensor noise = place_noise(options_.seed, number, image.size(1), image.size(2));
   upscale(
-      at::cat({image, noise}),
-      {.tile = options_.tile,
-       .scale = sizes.scale,
-       .blend = options_.blend,
-       .overlap = options_.overlap,
-       .batch = std::clamp<int64_t>(batch, 1, kMostAtOnce)},
+      at::cat({image, noise}), tiling(image.size(2)),
       [&](const at::Tensor& tiles) {
         const nn::AutocastScope autocast(where_.device.type(), network_->autocast);
         const at::Tensor on_device = tiles.to(where_.device);
@@ -149,7 +165,7 @@ void Upsampler::run(const io::Image& image, const std::function<void(const io::I
   const auto factor = [step](int64_t number) { return static_cast<int64_t>(std::pow(step, number)); };
   const auto tiles_of = [&](int64_t number) {
     return count_tiles(image.height * factor(number), image.width * factor(number),
-                       {.tile = options_.tile, .scale = step, .blend = options_.blend, .overlap = options_.overlap});
+                       tiling(image.width * factor(number)));
   };
   int64_t all = 0, before = 0;
   for (int64_t number = 0; number < passes_; ++number) all += tiles_of(number);

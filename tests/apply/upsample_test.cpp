@@ -75,14 +75,15 @@ TEST_F(UpsampleTest, EverySizeAndScale) {
 
 TEST_F(UpsampleTest, SeedsDifferAndTilesAtOnceDoNotMatter) {
   const io::Image image = picture(40, 30);
-  const auto one = upsampler({.memory = 1'200'000})(image).pixels;  // one tile at a time
+  const auto one = upsampler({.memory = 5'000'000})(image).pixels;  // one tile at a time
   const auto many = upsampler()(image).pixels;
   ASSERT_EQ(one.size(), many.size());
   int worst = 0;
   for (size_t i = 0; i < one.size(); ++i) worst = std::max(worst, std::abs(one[i] - many[i]));
   EXPECT_LE(worst, 1);  // sums in another order may round the other way
-  EXPECT_EQ(upsampler({.memory = 600'000}).tile(), 16);
-  EXPECT_EQ(upsampler({.memory = 200'000}).tile(), 8);  // what one of 16 px would take is more
+  EXPECT_EQ(upsampler({.memory = 5'000'000}).tile(30), 16);
+  EXPECT_EQ(upsampler({.memory = 5'000'000}).tile(300), 8);  // wider rows leave less
+  EXPECT_EQ(upsampler({.memory = 1'000'000}).tile(30), 8);   // what one of 16 px would take is more
   EXPECT_EQ(upsampler()(image).pixels, many);
   EXPECT_NE(upsampler({.seed = 1})(image).pixels, many);
 }

@@ -40,6 +40,11 @@ class DocsTest(CliTest):
             if "--ranks" in words:
                 at = words.index("--ranks")
                 words[at] = "--world"
+        if "--downscale" in words:  # by the upsampler, of the small images
+            words[words.index("--real") + 1] = data
+            words[words.index("--fake") + 1] = self.upsampler
+        if "--upsampler" in words:
+            words[words.index("--upsampler") + 1] = self.upsampler
         if words[0] == "upsample":
             return self.gigacat("upsample", data + "/class0/000.png", "-o", self.path("large.png"), "--weights", self.upsampler)
         if words[:2] == ["data", "encode"]:

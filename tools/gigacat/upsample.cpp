@@ -67,7 +67,8 @@ void add_tile_flags(CLI::App& command, Flags& flags) {
       ->type_name("HOW")
       ->capture_default_str()
       ->group(group);
-  command.add_option("--memory", flags.memory, "what tiles and the rows they touch may take, as 2G; default 1G")
+  command
+      .add_option("--memory", flags.memory, "what the program may take besides weights and images, as 2G; default 1G")
       ->type_name("SIZE")
       ->group(group);
 }

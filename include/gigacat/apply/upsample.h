@@ -13,6 +13,8 @@
 
 namespace gigacat::apply {
 
+struct Tiling;
+
 // How an image is made larger.
 struct UpsampleOptions {
   int64_t scale = 4;  // 2 and up, 0: the network's own factor; more than the network's own factor takes several passes,
@@ -22,7 +24,7 @@ struct UpsampleOptions {
   int64_t tile = 0;  // px of the image, a multiple of the network's cells; 0: the size that it was trained at, or as
                      // much less as `memory` asks for
   int64_t overlap = 16;  // px
-  uint64_t memory = 0;   // bytes that tiles and the rows they touch may take; 0: 1 GiB
+  uint64_t memory = 0;   // bytes that the program may take besides weights and images; 0: 1 GiB
   std::string prompt;    // of upsamplers that were told captions
 };
 
@@ -45,11 +47,12 @@ class Upsampler {
   // First digits of the weights' SHA-256; reads the whole file.
   std::string hash() const;
   int64_t scale() const { return options_.scale; }
-  // px of the tiles that are taken.
-  int64_t tile() const { return options_.tile; }
+  // px of the tiles that an image W wide is cut into, in one pass.
+  int64_t tile(int64_t width) const;
 
  private:
   struct Network;
+  Tiling tiling(int64_t width) const;
   void pass(const at::Tensor& image, int64_t number, const std::function<void(const at::Tensor&)>& rows,
             const std::function<void(int64_t)>& progress);
 
