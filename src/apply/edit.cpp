@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "apply/sampler.h"
+#include "apply/style_file.h"
 #include "apply/weight_source.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
@@ -30,6 +31,11 @@ class Editor {
         sampler_(source, SampleRequest{.prompts = request.prompts, .overrides = request.overrides}, device),
         seeds_(parse_ranges(request.seeds, "--seeds")),
         conditions_(request.prompts.empty() ? parse_ranges(request.labels, "--labels") : numbers(request.prompts)) {
+    for (const fs::path& file : request.styles) found_.push_back(read_style(file, device));
+    for (const Style& style : found_)
+      if (style.w.sizes() != found_[0].w.sizes())
+        fail<UsageError>("--styles: give styles of all layers or of each of the layers, not both in one picture");
+    if (!found_.empty()) seeds_.resize(found_.size());  // rows
     if (seeds_.empty()) fail<UsageError>("--seeds names no seed: give a list such as 0-3");
     for (const int64_t condition : conditions_)
       if (condition >= sampler_.num_classes())
@@ -42,10 +48,10 @@ class Editor {
     if (latents && seeds_.size() < 2) fail<UsageError>("an interpolation needs two prompts or labels, or two seeds");
     if (conditions_.empty() || conditions_.size() > 2)
       fail<UsageError>("an interpolation goes from one prompt or label to another: give two, not ", conditions_.size());
-    const Style all = told(seeds_, conditions_[0]), others = latents ? all : told(seeds_, conditions_[1]);
-    const int64_t count = std::ssize(seeds_), rows = latents ? count - 1 : count;
+    const Style all = rows(conditions_[0]), others = latents ? all : rows(conditions_[1]);
+    const int64_t count = std::ssize(seeds_), lines = latents ? count - 1 : count;
     const auto rows_from = [&](const Style& style, int64_t first) {
-      return style.at(at::arange(first, first + rows, style.w.options().dtype(at::kLong)));
+      return style.at(at::arange(first, first + lines, style.w.options().dtype(at::kLong)));
     };
     const Style a = rows_from(all, 0), b = rows_from(others, latents ? 1 : 0);
     std::vector<std::vector<io::Image>> columns;
@@ -62,15 +68,14 @@ class Editor {
     const int64_t layers = several_layers();
     const int64_t crossover = request_.crossover < 0 ? layers / 2 : request_.crossover;
     if (crossover > layers) fail<UsageError>("--crossover must be in 0..", layers, ", not ", crossover);
-    const Style grid =
-        models::style_grid(told(seeds_, conditions_[0]), told(columns, conditions_[0]), layers, crossover);
+    const Style grid = models::style_grid(rows(conditions_[0]), told(columns, conditions_[0]), layers, crossover);
     return {sampler_.draw(grid), std::ssize(columns)};
   }
 
   Board prompt_mix() const {
     if (conditions_.size() != 2) fail<UsageError>("prompt-mix takes two prompts or labels, not ", conditions_.size());
     const int64_t layers = several_layers();
-    const Style a = told(seeds_, conditions_[0]), b = told(seeds_, conditions_[1]);
+    const Style a = rows(conditions_[0]), b = rows(conditions_[1]);
     std::vector<std::vector<io::Image>> columns;
     for (int64_t crossover = 0; crossover <= layers; ++crossover)
       columns.push_back(sampler_.draw(models::mix(a, b, layers, crossover)));
@@ -81,7 +86,7 @@ class Editor {
     one_condition();
     if (request_.psi.empty()) fail<UsageError>("--psi: give at least one value");
     std::vector<std::vector<io::Image>> columns;
-    for (const double psi : request_.psi) columns.push_back(sampler_.draw(told(seeds_, conditions_[0], psi)));
+    for (const double psi : request_.psi) columns.push_back(sampler_.draw(rows(conditions_[0], psi)));
     return by_rows(columns);
   }
 
@@ -99,6 +104,30 @@ class Editor {
     std::vector<Item> items;
     for (const int64_t seed : seeds) items.push_back({seed, 0, condition});
     return sampler_.style(items, psi);
+  }
+
+  // What the rows are told: seeds, or styles that were found for images. Those go straight to the condition's mean.
+  Style rows(int64_t condition) const { return rows(condition, request_.truncation); }
+  Style rows(int64_t condition, double psi) const {
+    if (found_.empty()) return told(seeds_, condition, psi);
+    Style all = joined(found_);
+    const Style mean = psi == 1 && request_.prompts.empty() ? Style() : told({0}, condition, /*psi=*/0);
+    if (psi != 1) all.w = mean.w + (all.w - mean.w) * psi;
+    if (request_.prompts.empty()) return all;
+    const int64_t count = all.size();
+    return {all.w, spread_rows(mean.text, count), spread_rows(mean.mask, count)};
+  }
+  static at::Tensor spread_rows(const at::Tensor& x, int64_t count) {
+    return x.defined() ? x.repeat_interleave(count, 0) : x;
+  }
+  static Style joined(const std::vector<Style>& styles) {
+    const auto all = [&](at::Tensor Style::*part) {
+      std::vector<at::Tensor> rows;
+      for (const Style& style : styles)
+        if ((style.*part).defined()) rows.push_back(style.*part);
+      return rows.empty() ? at::Tensor() : at::cat(rows);
+    };
+    return {all(&Style::w), all(&Style::text), all(&Style::mask)};
   }
 
   void one_condition() const {
@@ -121,6 +150,7 @@ class Editor {
   const EditRequest& request_;
   Sampler sampler_;
   std::vector<int64_t> seeds_, conditions_;
+  std::vector<Style> found_;
 };
 
 // The columns one after the other and back again, each a picture of its rows.

@@ -102,6 +102,13 @@ std::vector<io::Image> Sampler::draw(const models::Style& style) const {
   return drawn;
 }
 
+at::Tensor Sampler::render(const models::Style& style) const {
+  if (!space_.is_pixels()) fail<UsageError>("this model makes latents: only a generator of pixels can be projected to");
+  recipes::Recipe& recipe = *config_->recipe;
+  const at::Tensor x = recipe.draw(recipe.generator(), style, /*all_stages=*/false)[0];
+  return x.size(1) == 3 ? x : x.expand({-1, 3, -1, -1});
+}
+
 std::vector<std::vector<io::Image>> Sampler::draw(std::span<const Item> items) const {
   const at::Tensor all = images(items);
   const int64_t channels = all.size(2), height = all.size(3), width = all.size(4);

@@ -42,6 +42,10 @@ class Sampler {
   models::Style style(std::span<const Item> items, double truncation) const;
   // One image for each style.
   std::vector<io::Image> draw(const models::Style& style) const;
+  // Images [B, 3, H, W] in [-1, 1] on the device, differentiable by the style. Errors: UsageError for a model of
+  // latents.
+  at::Tensor render(const models::Style& style) const;
+  at::Device device() const { return device_; }
   // Whether the images of a sample are stages, and the recipe's figures of items' stages, means over the items.
   bool has_trajectory() const { return config_->recipe->has_trajectory(); }
   std::vector<std::pair<std::string, double>> diagnostics(std::span<const Item> items) const;

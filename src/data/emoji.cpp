@@ -51,6 +51,21 @@ struct Sources {
   ordered_json identity;  // what the recipe says of them
 };
 
+// Whether one of the words stands in a name by itself: "red" in "red heart", not in "bored face".
+bool has_word(const EmojiSequence& sequence, const std::vector<std::string>& words) {
+  std::string word;
+  for (const char c : sequence.name + " ") {
+    const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (lower >= 'a' && lower <= 'z') {
+      word += lower;
+    } else {
+      if (std::ranges::find(words, word) != words.end()) return true;
+      word.clear();
+    }
+  }
+  return false;
+}
+
 // CLDR keeps the keywords of composed sequences (skin tones, families, flags) in a folder beside.
 fs::path derived_annotations(const fs::path& keywords) {
   return keywords.parent_path().parent_path() / "annotationsDerived" / keywords.filename();
@@ -72,19 +87,24 @@ Sources read_sources(const EmojiOptions& options) {
     sources.identity["keywords"].push_back(sha256_file(path));
   }
   if (options.skin_tones == "default") std::erase_if(sources.list.sequences, &EmojiSequence::has_skin_tone);
+  if (!options.only.empty())
+    std::erase_if(sources.list.sequences, [&](const EmojiSequence& s) { return !has_word(s, options.only); });
+  if (sources.list.sequences.empty()) fail<UsageError>("only: no emoji's name has the word ", join(options.only));
   return sources;
 }
 
 // All that decides the content of the set.
 ordered_json make_recipe(const EmojiOptions& options, const ordered_json& sources) {
-  return {{"kind", "emoji"},
-          {"recipe_version", kRecipeVersion},
-          {"source", sources},
-          {"filter", {{"status", "fully-qualified"}, {"skin_tones", options.skin_tones}}},
-          {"crop", "whole glyph, fitted with a margin of 1/16"},
-          {"size", options.size},
-          {"background", options.background},
-          {"shard_size", options.shard_size}};
+  ordered_json recipe = {{"kind", "emoji"},
+                         {"recipe_version", kRecipeVersion},
+                         {"source", sources},
+                         {"filter", {{"status", "fully-qualified"}, {"skin_tones", options.skin_tones}}},
+                         {"crop", "whole glyph, fitted with a margin of 1/16"},
+                         {"size", options.size},
+                         {"background", options.background},
+                         {"shard_size", options.shard_size}};
+  if (!options.only.empty()) recipe["filter"]["only"] = options.only;
+  return recipe;
 }
 
 std::string shard_name(size_t shard) {

@@ -57,18 +57,25 @@ at::Tensor l2_attention(const at::Tensor& q, const at::Tensor& k, const at::Tens
   const auto wide = type == at::kDouble ? at::kDouble : at::kFloat;
   // Distances do not change when all rows move: the offset needs no gradient.
   const at::Tensor centre = k.detach().to(wide).mean(2, /*keepdim=*/true);  // [B, h, 1, d]
-  const at::Tensor near_q = q.to(wide) - centre, near_k = k.to(wide) - centre;
-  if (exact) return plain(near_q, near_k, v.to(wide), mask).to(type);
+  if (exact) return plain(q.to(wide) - centre, k.to(wide) - centre, v.to(wide), mask).to(type);
 
-  const int64_t d = q.size(3);
-  const at::Tensor short_q = near_q.to(type), short_k = near_k.to(type);
-  const at::Tensor norms =
-      norm_channels(short_k.to(wide).square().sum(-1), type);  // [B, h, S, 1 or 3], of what is multiplied
-  const int64_t more = norms.size(3), pad = (kAlign - (d + more) % kAlign) % kAlign;
-  const auto ones = at::ones({q.size(0), q.size(1), q.size(2), more}, short_q.options());
-  const at::Tensor long_q = at::constant_pad_nd(at::cat({2 * short_q, ones}, -1), {0, pad});
-  const at::Tensor long_k = at::constant_pad_nd(at::cat({short_k, norms}, -1), {0, pad});
-  const at::Tensor long_v = at::constant_pad_nd(v, {0, more + pad});
+  const int64_t d = q.size(3), more = type == at::kFloat ? 1 : 3, pad = (kAlign - (d + more) % kAlign) % kAlign;
+  const auto constant = [&](const at::Tensor& rows, int64_t width, double value) {
+    return at::full({1, 1, 1, width}, value, at::TensorOptions(rows.device()).dtype(type))
+        .expand({rows.size(0), rows.size(1), rows.size(2), -1});
+  };
+  // In pieces of their own, so that nothing but the three long tensors is left when they are multiplied.
+  const auto lengthened_q = [&] {
+    const at::Tensor near = (q.to(wide) - centre).to(type);
+    return at::cat({2 * near, constant(q, more, 1), constant(q, pad, 0)}, -1);
+  };
+  const auto lengthened_k = [&] {
+    const at::Tensor near = (k.to(wide) - centre).to(type);
+    const at::Tensor norms = norm_channels(near.to(wide).square().sum(-1), type);  // of what is multiplied
+    return at::cat({near, norms, constant(k, pad, 0)}, -1);
+  };
+  const at::Tensor long_q = lengthened_q(), long_k = lengthened_k();
+  const at::Tensor long_v = at::cat({v, constant(v, more + pad, 0)}, -1);
   const double scale = 1 / std::sqrt(static_cast<double>(d));
   const std::optional<at::Tensor> visible = mask.defined() ? std::optional(for_logits(mask)) : std::nullopt;
   return at::scaled_dot_product_attention(long_q, long_k, long_v, visible, 0.0, false, scale).narrow(3, 0, d);

@@ -8,6 +8,7 @@
 #include "gigacat/core/config.h"
 #include "gigacat/models/gigagan/text.h"
 #include "gigacat/pretrained/text_image.h"
+#include "gigacat/pretrained/tokenizer.h"
 #include "gigacat/recipes/draws.h"
 
 namespace gigacat::recipes {
@@ -25,7 +26,8 @@ struct CaptionConfig {
 class CaptionReader {
  public:
   explicit CaptionReader(CaptionConfig& config) : config_(config) {}
-  // Fits the text layers' sizes to the frozen encoder. Errors: UsageError for an unknown encoder.
+  // Fits the text layers' sizes to the frozen encoder or the vocabulary. Errors: UsageError for an unknown encoder;
+  // Error for a file that is no vocabulary.
   void prepare();
   models::gigagan::Captions read(const std::vector<std::string>& captions, at::Device device);
   // A share of the captions, chosen by `purpose`, made empty: what an unconditional sample is told.
@@ -34,6 +36,7 @@ class CaptionReader {
  private:
   CaptionConfig& config_;
   std::unique_ptr<pretrained::TextImageEncoder> encoder_;
+  std::unique_ptr<pretrained::Tokenizer> tokenizer_;  // of the embedded encoder, unless it hashes words
 };
 
 }  // namespace gigacat::recipes

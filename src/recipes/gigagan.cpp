@@ -95,7 +95,6 @@ class GigaGan : public MultiScaleGan {
   }
 
   at::Tensor draw(torch::nn::Module& generator, const Style& style, bool all_stages) override {
-    at::NoGradGuard no_grad;
     std::vector<at::Tensor> images = generator.as<gigagan::Generator>()->synthesize(style);  // coarse first
     if (!all_stages) return images.back().unsqueeze(0);
     for (at::Tensor& image : images) image = at::upsample_nearest2d(image, {shape_.height, shape_.width});

@@ -265,7 +265,6 @@ Style TransformerGan::style(torch::nn::Module& generator, const at::Tensor& z, c
 }
 
 at::Tensor TransformerGan::draw(torch::nn::Module& generator, const Style& style, bool all_stages) {
-  at::NoGradGuard no_grad;
   const at::Tensor images = generator.as<models::gat::Generator>()->synthesize(style.w_of(0));
   return all_stages ? images : images.narrow(0, images.size(0) - 1, 1);
 }

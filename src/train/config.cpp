@@ -63,6 +63,8 @@ void OptimizerConfig::bind(config::Binder& b) {
   b.field("beta2", beta2, 0.99, "decay of the gradient's square", {.min = 0, .max = 0.999999, .source = "GAT"});
   b.field("eps", eps, 1e-8, "added to the root of the square", {.min = 0, .source = "GAT"});
   b.field("weight_decay", weight_decay, 0, "decoupled weight decay", {.min = 0, .source = "GAT"});
+  b.field("decay", decay, "all", "weights that decay: all, or those of attention (self-, cross- and of text) alone",
+          {.choices = {"all", "attention"}, .source = "GigaGAN: attention"});
   b.field("max_grad_norm", max_grad_norm, 1, "gradients longer than this are scaled down to it; 0: never",
           {.min = 0, .source = "GAT"});
   b.field("schedule", schedule, "constant",

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "gigacat/core/error.h"
+#include "gigacat/core/text.h"
 
 namespace gigacat::train {
 namespace {
@@ -15,6 +16,15 @@ namespace {
 // Source: PyTorch's GradScaler (defaults).
 constexpr double kFirstLossScale = 65536, kScaleGrowth = 2, kScaleBackoff = 0.5;
 constexpr int64_t kScaleGrowthInterval = 2000;
+
+// Whether a part of the name, up to digits, is that of an attention module: "b16.self0.up.weight".
+bool is_attention(const std::string& name) {
+  for (std::string part : split(name, '.')) {
+    while (!part.empty() && part.back() >= '0' && part.back() <= '9') part.pop_back();
+    if (part == "self" || part == "cross" || part == "attn" || part == "attention" || part == "text") return true;
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -40,6 +50,10 @@ Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerConfig& con
   for (size_t i = 0; i < parameters_.size(); ++i)
     for (std::vector<at::Tensor>* moments : {&mean_, &square_})
       moments->push_back(is_mine(i) ? at::zeros_like(parameters_[i]) : at::Tensor());
+  groups_.resize(2);
+  for (size_t i = 0; i < names_.size(); ++i)
+    if (is_mine(i))
+      groups_[config.weight_decay > 0 && (config.decay == "all" || is_attention(names_[i])) ? 0 : 1].push_back(i);
   const auto scalar = at::TensorOptions().device(parameters_.front().device()).dtype(at::kFloat);
   step_ = at::zeros({}, scalar);
   grad_norm_ = at::zeros({}, scalar);
@@ -60,13 +74,26 @@ void Optimizer::step(double lr) {
   at::Tensor divisor = loss_scale_;
   if (config_.max_grad_norm > 0) divisor = loss_scale_ * ((grad_norm_ + 1e-6) / config_.max_grad_norm).clamp_min(1);
   step_.add_(1 - skipped_);
-  const std::vector<at::Tensor> updated = mine(parameters_), steps(updated.size(), step_);
-  if (!updated.empty())
-    at::_fused_adamw_(updated, mine(grads), mine(mean_), mine(square_), {}, steps, lr, config_.beta1, config_.beta2,
-                      config_.weight_decay, config_.eps, /*amsgrad=*/false, /*maximize=*/false, divisor, skipped_);
+  update(grads, lr, divisor);
   if (shards_) shards_->exchange(parameters_, "updated weights");
   if (scale_loss_)
     at::_amp_update_scale_(loss_scale_, growth_, skipped_, kScaleGrowth, kScaleBackoff, kScaleGrowthInterval);
+}
+
+void Optimizer::update(const std::vector<at::Tensor>& grads, double lr, const at::Tensor& divisor) {
+  for (const std::vector<size_t>& group : groups_) {
+    if (group.empty()) continue;
+    const auto some = [&](const std::vector<at::Tensor>& all) {
+      std::vector<at::Tensor> picked;
+      for (const size_t i : group) picked.push_back(all[i]);
+      return picked;
+    };
+    const double decay = &group == &groups_[0] ? config_.weight_decay : 0;
+    auto parameters = some(parameters_), means = some(mean_), squares = some(square_);
+    at::_fused_adamw_(parameters, some(grads), means, squares, {}, std::vector<at::Tensor>(group.size(), step_), lr,
+                      config_.beta1, config_.beta2, decay, config_.eps, /*amsgrad=*/false, /*maximize=*/false, divisor,
+                      skipped_);
+  }
 }
 
 std::vector<at::Tensor> Optimizer::gradients() const {
@@ -80,13 +107,6 @@ std::vector<at::Tensor> Optimizer::gradients() const {
     fail("no gradient reached ", join(missing),
          ": a recipe must switch requires_grad off for weights that its losses do not use");
   return grads;
-}
-
-std::vector<at::Tensor> Optimizer::mine(const std::vector<at::Tensor>& of_all) const {
-  std::vector<at::Tensor> some;
-  for (size_t i = 0; i < of_all.size(); ++i)
-    if (is_mine(i)) some.push_back(of_all[i]);
-  return some;
 }
 
 void Optimizer::zero_grad() {

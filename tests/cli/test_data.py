@@ -25,6 +25,15 @@ class InspectTest(CliTest):
         self.assertIn("bad: 0", text)
         self.assertTrue(read_bytes(self.path("sheet.png")).startswith(b"\x89PNG"))
 
+    def test_emoji_of_some_words(self):
+        out = self.path("emoji")
+        self.gigacat("data", "emoji", out, "size=16", "only=[red,green]")
+        found = self.gigacat("data", "inspect", out, "data.captions=true").stdout
+        count = int(found.split("samples: ")[1].split()[0])
+        self.assertTrue(20 < count < 60, found)
+        self.assertIn('"only":["red","green"]', found.replace(" ", "").replace("\n", ""))
+        self.assertIn("no emoji", self.refused("data", "emoji", out, "only=[Red]"))
+
     def test_bad_files_are_named(self):
         images = image_folder(self.path("images"))
         bad = spoil(images, 4)

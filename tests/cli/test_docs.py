@@ -15,6 +15,7 @@ ELSEWHERE = {  # commands that other tests or CI run as they are
     "scripts/compare_gat.py": "needs the reference's checkout",
     "scripts/compare_eval.py": "needs the reference's packages",
     "scripts/compare_upsample.py": "needs the package aura-sr",
+    "scripts/compare_gigagan.py": "needs the package gigagan-pytorch",
     "scripts/compare_loader.py": "needs the reference's packages",
 }
 MARKS = ("needs a GPU", "needs weights", "needs a cluster", "eight GPUs")

@@ -2,7 +2,7 @@
 
 import os
 
-from harness import CliTest, main, read_bytes, read_text
+from harness import CliTest, main, png, read_bytes, read_text
 
 
 class TextModelTest(CliTest):
@@ -46,6 +46,34 @@ out: %s
         data = read_bytes(moving)
         self.assertEqual((data[:4], data[8:16], data.count(b"ANMF")), (b"RIFF", b"WEBPVP8X", 4))
         self.assertEqual(int.from_bytes(data[4:8], "little") + 8, len(data))
+
+    def test_projection(self):
+        run = self.model()
+        image = self.write("photo.png", png(20, 24, lambda x, y: (250, 10 * x, 5)))
+        style = self.path("photo.safetensors")
+        words = ("edit", "project", run, image, "-o", style, "--steps", 20)
+        done = self.gigacat(*words, "--prompt", "red heart")
+        near, far = (float(part.split()[-1]) for part in done.stdout.rsplit("distance ", 1)[1].split(", of the mean style's image"))
+        self.assertLess(near, far)
+        self.assertEqual(read_bytes(self.path("photo.found.png"))[:8], b"\x89PNG\r\n\x1a\n")
+        first = read_bytes(style)
+        self.gigacat(*words, "--prompt", "red heart")
+        self.assertEqual(first, read_bytes(style))
+        other = self.path("other.safetensors")
+        self.gigacat("edit", "project", run, image, "-o", other, "--steps", 3, "--each-layer", "--seed", 2)
+        out = self.path("out.png")
+        both = ("--styles", style, "--styles", other)
+        for what, more, shape in (("interpolate", ("--styles", style, "--styles", style, "--steps", 3), "1 x 3"),
+                                  ("style-mix", both + ("--columns", "4,5"), None),
+                                  ("prompt-mix", ("--styles", style, "--prompt", "a", "--prompt", "b"), "1 x 4"),
+                                  ("truncation", ("--styles", style, "--psi", "1,0"), "1 x 2")):
+            with self.subTest(what=what):
+                if shape is None:
+                    self.assertIn("layers", self.refused("edit", what, run, "-o", out, *more))
+                else:
+                    self.assertIn(shape, self.gigacat("edit", what, run, "-o", out, *more).stdout)
+        weights = os.path.join(run, "checkpoints", os.listdir(os.path.join(run, "checkpoints"))[-1], "ema.safetensors")
+        self.assertIn("holds no style", self.refused("edit", "truncation", run, "-o", out, "--styles", weights, code=1))
 
     def test_refusals(self):
         run = self.model()

@@ -10,6 +10,7 @@
 #include "pretrained/text/html.h"
 #include "pretrained/text/mojibake.h"
 #include "pretrained/text/repair.h"
+#include "pretrained/vocabulary.h"
 
 namespace gigacat::pretrained {
 namespace {
@@ -57,20 +58,6 @@ TEST(Unicode, LowerCaseOfWords) {
   const auto lower = [](const char* utf8) { return text::to_utf8(text::lower(text::from_utf8(utf8))); };
   EXPECT_EQ(lower("ΟΔΟΣ ΣΊΣΥΦΟΣ, ΑΣ'Β Σ"), "οδος σίσυφος, ασ'β σ");
   EXPECT_EQ(lower("İI ẞ Ǆ"), "i̇i ß ǆ");
-}
-
-// A vocabulary of the right length whose merges are all pairs of two bytes in the order of their ids.
-std::string vocabulary() {
-  std::vector<std::string> symbols;
-  for (const bool itself : {true, false})
-    for (char32_t byte = 0, next = 256; byte < 256; ++byte) {
-      const bool printable = (byte >= U'!' && byte <= U'~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
-      const char32_t shown = printable ? byte : next++;
-      if (printable == itself) symbols.push_back(text::to_utf8(text::TextView(&shown, 1)));
-    }
-  std::string lines = "#version\n";
-  for (int merge = 0; merge < 48894; ++merge) lines += symbols[merge / 256] + " " + symbols[merge % 256] + "\n";
-  return lines;
 }
 
 constexpr int64_t kFirstMerge = 512, kStart = 49406, kEnd = 49407;

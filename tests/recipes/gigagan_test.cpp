@@ -5,6 +5,8 @@
 #include "gigacat/core/error.h"
 #include "gigacat/nn/autocast.h"
 #include "gigacat/recipes/recipe.h"
+#include "pretrained/vocabulary.h"
+#include "recipes/fingerprint.h"
 
 namespace gigacat::recipes {
 namespace {
@@ -173,6 +175,28 @@ TEST(GigaGan, ReportsActivationScales) {
     layers += name.starts_with("activation/");
   }
   EXPECT_EQ(layers, recipe->style_layers());
+}
+
+TEST(GigaGan, HasTheFingerprintThatIsOnRecord) {
+  const auto recipe = tiny();
+  check_fingerprint("gigagan", *recipe, [&](int64_t s) {
+    const Losses losses = run(*recipe, Step(s).batch);
+    return std::pair{losses.discriminator.total.item<double>(), losses.generator.total.item<double>()};
+  });
+}
+
+TEST(GigaGan, ReadsCaptionsByClipsTokensWhereAVocabularyIsThere) {
+  const fs::path file = fs::path(::testing::TempDir()) / "gigagan-vocabulary.txt";
+  write_atomically(file, pretrained::vocabulary());
+  EXPECT_THROW(tiny({"model.text.tokenizer=bpe"}), UsageError);
+  const auto rows = [&](const std::string& tokenizer) {
+    const auto recipe = tiny({"model.text.tokenizer=" + tokenizer, "model.text.clip_vocabulary=" + file.string()});
+    run(*recipe, Step().batch);
+    return recipe->generator().named_parameters()["text.embedding"].size(0);
+  };
+  EXPECT_EQ(rows("words"), 64);
+  EXPECT_EQ(rows("auto"), 49408);
+  fs::remove(file);
 }
 
 }  // namespace

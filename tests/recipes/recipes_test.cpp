@@ -1,15 +1,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <nlohmann/json.hpp>
 
 #include "gigacat/core/error.h"
-#include "gigacat/core/files.h"
 #include "gigacat/nn/checkpoint.h"
 #include "gigacat/recipes/recipe.h"
 #include "nn/gradients.h"
-#include "paths.h"
+#include "recipes/fingerprint.h"
 
 namespace gigacat::recipes {
 namespace {
@@ -148,32 +145,13 @@ TEST_P(EveryRecipe, DiagnosticsHaveTheirNames) {
   }
 }
 
-// A few plain gradient steps whose losses are kept: a change that moves them says why. GIGACAT_UPDATE_FINGERPRINTS=1
-// writes them anew.
 TEST_P(EveryRecipe, HasTheFingerprintThatIsOnRecord) {
-  const fs::path file = fs::path(test::source_dir()) / "tests/golden/fingerprints" / (GetParam() + ".json");
   const auto recipe = tiny(GetParam());
-  nlohmann::json found = nlohmann::json::array();
-  for (int64_t s = 0; s < 4; ++s) {
+  check_fingerprint(GetParam(), *recipe, [&](int64_t s) {
     const Step step({4, 16, 16, 10}, s, {4 * s, 4 * s + 1, 4 * s + 2, 4 * s + 3});
     const Losses losses = run(*recipe, step.batch);
-    found.push_back(
-        {{"d_total", losses.discriminator.total.item<double>()}, {"g_total", losses.generator.total.item<double>()}});
-    at::NoGradGuard no_grad;
-    for (torch::nn::Module* network : {&recipe->generator(), &recipe->discriminator()})
-      for (at::Tensor& p : network->parameters()) {
-        p.sub_(p.grad().sign() * 1e-3);
-        p.mutable_grad() = at::Tensor();
-      }
-  }
-  if (std::getenv("GIGACAT_UPDATE_FINGERPRINTS")) write_atomically(file, found.dump(1) + "\n");
-  const auto expected = nlohmann::json::parse(read_file(file));
-  ASSERT_EQ(found.size(), expected.size());
-  for (size_t s = 0; s < found.size(); ++s)
-    for (const char* name : {"d_total", "g_total"})
-      EXPECT_NEAR(found[s][name].get<double>(), expected[s][name].get<double>(),
-                  1e-4 * std::abs(expected[s][name].get<double>()))
-          << s << " " << name;
+    return std::pair{losses.discriminator.total.item<double>(), losses.generator.total.item<double>()};
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Recipes, EveryRecipe, ::testing::Values("gat", "cat"));

@@ -168,6 +168,27 @@ TEST(Optimizer, LeavesFrozenParametersAlone) {
   EXPECT_THAT(optimizer.names(), testing::ElementsAre("a"));
 }
 
+TEST(Optimizer, DecaysAttentionAloneWhereThatIsAsked) {
+  struct Network : torch::nn::Module {
+    Network() {
+      for (const char* name : {"self0", "conv0", "cross1", "selfish"}) {
+        auto part = register_module(name, std::make_shared<torch::nn::Module>());
+        part->register_parameter("weight", at::ones({2}));
+      }
+    }
+  } module;
+  OptimizerConfig config = plain_config();
+  config.weight_decay = 0.5;
+  config.decay = "attention";
+  Optimizer optimizer(module, config, false);
+  for (at::Tensor& p : module.parameters()) p.mutable_grad() = at::zeros({2});
+  optimizer.step(0.1);
+  for (const auto& item : module.named_parameters()) {
+    const bool decays = item.key() == "self0.weight" || item.key() == "cross1.weight";
+    EXPECT_FLOAT_EQ(item.value()[0].item<float>(), decays ? 0.95f : 1.0f) << item.key();
+  }
+}
+
 TEST(Schedule, ConstantStays) {
   const OptimizerConfig config = plain_config();
   for (const int64_t step : {0, 1, 99'999}) EXPECT_EQ(schedule_factor(config, step, 100'000), 1);

@@ -18,7 +18,8 @@ void add_train(CLI::App& app, Chosen& chosen);
 void add_sample(CLI::App& app, Chosen& chosen);
 void add_eval(CLI::App& app, Chosen& chosen);
 void add_data(CLI::App& app, Chosen& chosen);
-void add_data_encode(CLI::App& data, Chosen& chosen);  // on `data`
+void add_data_encode(CLI::App& data, Chosen& chosen);  // on `data`, as the next
+void add_data_filter(CLI::App& data, Chosen& chosen);
 void add_upsample(CLI::App& app, Chosen& chosen);
 void add_edit(CLI::App& app, Chosen& chosen);
 void add_config(CLI::App& app, Chosen& chosen);

@@ -1,4 +1,4 @@
-// gigacat data emoji|inspect|stats, and data encode of data_encode.cpp
+// gigacat data emoji|inspect|stats, and those of data_encode.cpp and data_filter.cpp
 #include <algorithm>
 #include <cstdio>
 
@@ -27,18 +27,20 @@ struct EmojiFlags {
 struct EmojiSettings {
   std::string font, list, keywords, skin_tones, background;
   int64_t size, shard_size;
+  std::vector<std::string> only;
   void bind(config::Binder& b) {
     const data::EmojiOptions standard;
     b.field("size", size, standard.size, "side of an image", {.min = 8, .max = 4096, .unit = "px"});
     b.field("skin_tones", skin_tones, standard.skin_tones, "variants", {.choices = {"default", "all"}});
     b.field("background", background, standard.background, "behind the glyph",
             {.choices = {"white", "black", "transparent"}});
+    b.field("only", only, {}, "words: emoji whose name has one of them; empty: all");
     b.field("shard_size", shard_size, standard.shard_size, "samples in a shard", {.min = 1});
     b.field("font", font, standard.font.string(), "Noto Color Emoji");
     b.field("list", list, standard.list.string(), "Unicode's emoji-test.txt");
     b.field("keywords", keywords, standard.keywords.string(), "annotations of CLDR");
   }
-  data::EmojiOptions options() const { return {font, list, keywords, skin_tones, size, shard_size, background}; }
+  data::EmojiOptions options() const { return {font, list, keywords, skin_tones, size, shard_size, background, only}; }
 };
 
 int emoji(const EmojiFlags& flags) {
@@ -161,11 +163,12 @@ void add_stats(CLI::App& group, Chosen& chosen) {
 }
 
 void add_emoji(CLI::App& group, Chosen& chosen) {
-  CLI::App* command = add_command(
-      group, "emoji", "make the built-in data set: every emoji with its name, as WebDataset shards",
-      "gigacat data emoji data/emoji size=32 skin_tones=all\n\n"
-      "Keys: size, skin_tones (default, all), background (white, black, transparent), shard_size, font, list, "
-      "keywords.");
+  CLI::App* command =
+      add_command(group, "emoji", "make the built-in data set: every emoji with its name, as WebDataset shards",
+                  "gigacat data emoji data/emoji size=32 skin_tones=all\n\n"
+                  "Keys: size, skin_tones (default, all), background (white, black, transparent), shard_size, only "
+                  "(words of names, as only=[red,blue]), font, list, "
+                  "keywords.");
   auto flags = std::make_shared<EmojiFlags>();
   command->add_option("OUT", flags->out, "folder for the shards")->type_name("")->required();
   command->add_option("SETTINGS", flags->settings, "values, as size=32")->type_name("");
@@ -189,11 +192,12 @@ void add_inspect(CLI::App& group, Chosen& chosen) {
 
 void add_data(CLI::App& app, Chosen& chosen) {
   CLI::App* group =
-      add_command(app, "data", "make, encode and inspect data sets", "gigacat data emoji data/emoji size=32");
+      add_command(app, "data", "make, encode, filter and inspect data sets", "gigacat data emoji data/emoji size=32");
   group->require_subcommand(1);
   add_emoji(*group, chosen);
   add_inspect(*group, chosen);
   add_data_encode(*group, chosen);
+  add_data_filter(*group, chosen);
   add_stats(*group, chosen);
 }
 

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "cli.h"
+#include "gigacat/apply/project.h"
 #include "gigacat/core/error.h"
 #include "gigacat/dist/device.h"
 
@@ -39,6 +40,11 @@ void add_edit(CLI::App& parent, Chosen& chosen, Edit what, const std::string& na
       ->type_name("LIST")
       ->capture_default_str();
   command->add_option("--seeds", request->seeds, "latents of the rows")->type_name("LIST")->capture_default_str();
+  command->add_option("--styles", request->styles, "rows found by `edit project`, in place of --seeds")
+      ->type_name("FILE")
+      ->excludes("--seeds")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--weights", request->weights, "ema or generator")->type_name("NAME")->capture_default_str();
   if (what == Edit::truncation)
     command->add_option("--psi", request->psi, "values of psi")->delimiter(',')->type_name("LIST");
@@ -63,6 +69,49 @@ void add_edit(CLI::App& parent, Chosen& chosen, Edit what, const std::string& na
 
 }  // namespace
 
+namespace {
+
+int run(const apply::ProjectRequest& request) {
+  check_overrides(request.overrides);
+  const apply::ProjectReport report = apply::project(request, dist::choose_device("auto", 0));
+  std::printf("%s: style of %s in %s, distance %.4f, of the mean style's image %.4f\n", request.out.c_str(),
+              request.image.c_str(), report.checkpoint.c_str(), report.last, report.first);
+  return kOk;
+}
+
+void add_project(CLI::App& parent, Chosen& chosen) {
+  CLI::App* command = add_command(parent, "project", "find the style whose image is nearest to a given one",
+                                  "gigacat edit project runs/00000-emoji-text photo.png -o photo.safetensors --prompt "
+                                  "'red heart'");
+  auto request = std::make_shared<apply::ProjectRequest>();
+  command->add_option("FROM", request->from, "run folder, checkpoint folder, or generator .safetensors")
+      ->type_name("")
+      ->required();
+  command->add_option("IMAGE", request->image, "cut to a centred square and resized")->type_name("")->required();
+  command->add_option("-o,--out", request->out, "style for --styles of the other edits; a .found.png of it beside")
+      ->type_name("OUT.safetensors")
+      ->required();
+  command->add_option("--prompt", request->prompt, "what the image shows, for a model of text")->type_name("TEXT");
+  command->add_option("--class", request->label, "its class")->check(CLI::NonNegativeNumber)->type_name("N");
+  command->add_option("--steps", request->steps, "of Adam")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("N")
+      ->capture_default_str();
+  command->add_option("--lr", request->lr, "in deviations of the styles")
+      ->check(CLI::PositiveNumber)
+      ->type_name("RATE")
+      ->capture_default_str();
+  command->add_flag("--each-layer", request->each_layer, "a style for each layer: nearer, less apt for edits");
+  command->add_option("--lpips", request->lpips, "weights, as alexnet,lpips-alex; without them pixels and edges")
+      ->type_name("LIST");
+  command->add_option("--seed", request->seed, "of the noise")->type_name("S")->capture_default_str();
+  command->add_option("--weights", request->weights, "ema or generator")->type_name("NAME")->capture_default_str();
+  add_overrides(*command, request->overrides);
+  command->callback([request, &chosen] { chosen = [request] { return run(*request); }; });
+}
+
+}  // namespace
+
 void add_edit(CLI::App& app, Chosen& chosen) {
   const std::string from = "gigacat edit interpolate runs/00000-emoji-text -o hearts.png";
   CLI::App* command = add_command(app, "edit", "interpolate, mix and truncate what a generator makes",
@@ -79,6 +128,7 @@ void add_edit(CLI::App& app, Chosen& chosen) {
            start + "prompt-mix" + run + " --prompt 'green apple'");
   add_edit(*command, chosen, Edit::truncation, "truncation", "the same samples at several strengths of truncation",
            start + "truncation" + run + " --psi 1,0.8,0.5,0");
+  add_project(*command, chosen);
 }
 
 }  // namespace gigacat::cli

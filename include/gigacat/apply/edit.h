@@ -14,9 +14,9 @@ namespace gigacat::apply {
 enum class Edit {
   interpolate,  // rows: seeds, columns: steps from the first condition to the second; with one condition, rows go from
                 // each seed to the next
-  style_mix,   // rows: seeds of the layers before the crossover, columns: seeds of those behind it
-  prompt_mix,  // rows: seeds, columns: crossovers; the first prompt before it, the second behind it
-  truncation,  // rows: seeds, columns: psi
+  style_mix,    // rows: seeds of the layers before the crossover, columns: seeds of those behind it
+  prompt_mix,   // rows: seeds, columns: crossovers; the first prompt before it, the second behind it
+  truncation,   // rows: seeds, columns: psi
 };
 
 struct EditRequest {
@@ -25,6 +25,7 @@ struct EditRequest {
   std::vector<std::string> prompts;  // of a model of text
   std::string labels = "0";          // of a model of classes: "0" or "0,1"
   std::string seeds = "0-3", columns = "4-7";
+  std::vector<std::filesystem::path> styles;  // of project(), in place of `seeds`; with prompts, told these instead
   std::string weights = "ema";
   std::vector<double> psi{1, 0.8, 0.7, 0.5, 0};
   double truncation = 1;               // of all edits but the sweep

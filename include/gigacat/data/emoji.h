@@ -17,6 +17,7 @@ struct EmojiOptions {
   int64_t size = 128;                  // px, square; the glyph is fitted with a margin and composited on `background`
   int64_t shard_size = 1000;           // samples in a shard
   std::string background = "white";    // "white", "black", "transparent"
+  std::vector<std::string> only;       // lower-case words: emoji whose name has one of them; empty: all
 };
 
 // What was written; `skipped`: sequences of the list that the font does not have.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
 #include <torch/nn/module.h>
 
 #include <map>
@@ -109,7 +110,8 @@ class Recipe {
                       const SampleOptions& /*options*/) {
     fail<UsageError>("recipe ", name(), " has no styles to edit");
   }
-  // Images of styles: [K, B, C, H, W] with all_stages, else [1, B, C, H, W]. Errors: as above.
+  // Images of styles: [K, B, C, H, W] with all_stages, else [1, B, C, H, W]; differentiable by the style where
+  // gradients are on. Errors: as above.
   virtual at::Tensor draw(torch::nn::Module& /*generator*/, const Style& /*style*/, bool /*all_stages*/) {
     fail<UsageError>("recipe ", name(), " has no styles to edit");
   }
@@ -118,6 +120,7 @@ class Recipe {
   // Images of samples, as draw() gives them.
   virtual at::Tensor sample(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
                             const SampleOptions& options) {
+    const at::NoGradGuard no_grad;
     return draw(generator, style(generator, z, labels, options), options.all_stages);
   }
 

@@ -18,7 +18,7 @@ namespace gigacat::train {
 struct OptimizerConfig {
   double lr, beta1, beta2, eps, weight_decay, max_grad_norm, ema, final_lr;
   int64_t ema_warmup, warmup, decay_steps;
-  std::string schedule;
+  std::string schedule, decay;
   void bind(config::Binder& b);
 };
 

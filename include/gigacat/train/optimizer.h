@@ -63,12 +63,13 @@ class Optimizer {
  private:
   std::vector<at::Tensor> gradients() const;
   bool is_mine(size_t parameter) const { return !shards_ || shards_->is_mine(parameter); }
-  // Of the parameters that this rank updates.
-  std::vector<at::Tensor> mine(const std::vector<at::Tensor>& of_all) const;
+  void update(const std::vector<at::Tensor>& grads, double lr, const at::Tensor& divisor);
   OptimizerConfig config_;
   bool scale_loss_;
   std::vector<std::string> names_;
   std::vector<at::Tensor> parameters_, mean_, square_;  // moments of parameters of other ranks are undefined
+  // Places of the parameters that this rank updates: those that decay, those that do not.
+  std::vector<std::vector<size_t>> groups_;
   std::optional<Shards> shards_;
   TensorMap others_;  // of rank 0, for a while: moments that other ranks keep
   at::Tensor step_, grad_norm_, skipped_, loss_scale_;
