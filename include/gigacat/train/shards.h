@@ -21,7 +21,7 @@ class Shards {
   // One tensor for each parameter, right at its owner: afterwards right at all ranks. In place, one message for each
   // rank. A collective. Errors: as Group.
   void exchange(const std::vector<at::Tensor>& tensors, const char* what) const;
-  // Rank 0's tensor to all, in place. A collective. Errors: as Group.
+  // Rank 0's tensor, of any shape, to all, in place. A collective. Errors: as Group.
   void from_first(at::Tensor& tensor, const char* what) const { group_->broadcast(tensor, 0, what); }
 
  private:
