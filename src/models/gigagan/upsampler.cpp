@@ -18,6 +18,10 @@ namespace {
 constexpr int64_t kColours = 3;
 constexpr double kFirstRgb = 0.01;  // of the to-RGBs' weights: a residual network begins near the enlarged input
 
+// Of what turns w into modulations and selections: the fidelity losses want one answer for every z, and a network whose
+// features change their signs with z finds none for long.
+constexpr double kFirstStyle = 0.1;
+
 bool is_power_of_two(int64_t n) { return n > 0 && std::has_single_bit(static_cast<uint64_t>(n)); }
 
 }  // namespace
@@ -100,9 +104,16 @@ UpsamplerImpl::UpsamplerImpl(const UpsamplerConfig& config, const std::optional<
     level.resolution = inner << (i + 1);
     level.rgb = named_children()[name]->register_module(
         "rgb", nn::ModulatedLinear(widths.back(), kColours, config.w_dim, false, init / name / "rgb"));
-    const at::NoGradGuard no_grad;
-    if (config.residual) level.rgb->weight.mul_(kFirstRgb);
   }
+  begin_gently();
+}
+
+void UpsamplerImpl::begin_gently() {
+  const at::NoGradGuard no_grad;
+  for (auto& item : named_parameters())
+    if (item.key().ends_with("affine.weight") || item.key().ends_with("select.weight")) item.value().mul_(kFirstStyle);
+  if (!config_.residual) return;
+  for (Level& level : ups_) level.rgb->weight.mul_(kFirstRgb);
 }
 
 // Blocks between the widths, the first resizing, then units.

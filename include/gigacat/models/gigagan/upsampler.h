@@ -67,6 +67,7 @@ class UpsamplerImpl : public torch::nn::Module {
   };
   Level make_level(const std::string& name, const std::vector<int64_t>& widths, Resize first, int64_t bank,
                    int64_t units, const nn::Init& init);
+  void begin_gently();
   at::Tensor attend(Level& level, int64_t unit, const at::Tensor& f, const at::Tensor& w, const Text& text);
   at::Tensor run(Level& level, size_t block, const at::Tensor& f, const at::Tensor& w, const Text& text);
 
