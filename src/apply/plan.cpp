@@ -7,13 +7,12 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
-#include "gigacat/nn/state.h"
 
 namespace gigacat::apply {
 namespace {
 
-constexpr double kGiga = 1e9, kTera = 1e12;
-constexpr double kBackwardShare = 2.0 / 3;  // of a step's arithmetic
+constexpr double kGiga = 1e9, kTera = 1e12, kFloat = 4;  // the last in bytes
+constexpr double kBackwardShare = 2.0 / 3;               // of a step's arithmetic
 
 // Sources: NVIDIA's data sheets of H100 SXM and A100 SXM 80 GB (dense, without sparsity); one 400 or 200 Gbit/s adapter
 // for each GPU, as in DGX H100 and DGX A100.
@@ -50,8 +49,14 @@ std::string milliseconds(double seconds) {
   return out.str();
 }
 
-// Parts of a step in which each GPU of `n` sends its share of `bytes` on around a ring, there and back.
-double ring(double bytes, double n, double gbs) { return n > 1 ? 2 * (n - 1) / n * bytes / (gbs * kGiga) : 0; }
+// Seconds in which `bytes` are summed over all GPUs and known to all, or only known to all (`ways` 1): a ring of each
+// node's GPUs, then for each of them one between the nodes.
+double rings(double bytes, const MachinePlan& m, double ways) {
+  const auto gpus = static_cast<double>(m.gpus), in_node = std::min(gpus, static_cast<double>(m.gpus_per_node));
+  const double nodes = std::ceil(gpus / static_cast<double>(m.gpus_per_node));
+  const double inside = ways * (in_node - 1) / in_node * bytes / (m.node_gbs * kGiga);
+  return inside + ways * (nodes - 1) / nodes * bytes / in_node / (m.network_gbs * kGiga);
+}
 
 }  // namespace
 
@@ -88,25 +93,24 @@ PlanReport plan(const train::RunConfig& config, const ModelReport& model, const 
   PlanReport report;
   report.machine = machine;
   report.micro_batch = config.micro_batch(static_cast<int>(machine.gpus));
-  report.memory = train::estimate_memory(config, report.micro_batch);
+  report.memory = train::estimate_memory(config, report.micro_batch, static_cast<int>(machine.gpus));
   report.fits = report.memory.total() < 0.9 * machine.memory_gb * kGiga;
 
-  const double samples = static_cast<double>(config.train.batch) / static_cast<double>(machine.gpus);
+  const auto gpus = static_cast<double>(machine.gpus);
+  const double samples = static_cast<double>(config.train.batch) / gpus;
   report.compute = samples * model.cost.step / (machine.tflops * kTera * machine.utilisation);
   // AdamW reads weights, gradients and both moments and writes all but the gradients; the average is read and written.
   const auto trained = static_cast<double>(model.generator.parameters + model.discriminator.parameters);
-  report.update =
-      (7 * trained * 4 + 3 * static_cast<double>(model.generator.parameters) * 4) / (machine.memory_gbs * kGiga);
+  const double moments = config.train.shard_optimizer ? 4 / gpus : 4;
+  const double words = (3 + moments) * trained + 3 * static_cast<double>(model.generator.parameters);
+  report.update = words * kFloat / (machine.memory_gbs * kGiga);
 
-  const bool compressed = config.train.gradient_compression == "bf16";
-  report.gradient_bytes = trained * (compressed ? 2 : 4);
-  const double in_node = static_cast<double>(std::min(machine.gpus, machine.gpus_per_node));
-  const double nodes = std::ceil(static_cast<double>(machine.gpus) / static_cast<double>(machine.gpus_per_node));
-  const double buckets = std::ceil(trained * 4 / (config.train.bucket_mb * (1 << 20)));
-  if (machine.gpus > 1)
-    report.all_reduce = ring(report.gradient_bytes, in_node, machine.node_gbs) +
-                        ring(report.gradient_bytes / in_node, nodes, machine.network_gbs) +
-                        buckets * machine.latency_us * 1e-6;
+  report.gradient_bytes = trained * (config.train.gradient_compression == "bf16" ? 2 : kFloat);
+  const double buckets = std::ceil(trained * kFloat / (config.train.bucket_mb * (1 << 20)));
+  if (machine.gpus > 1) {
+    report.all_reduce = rings(report.gradient_bytes, machine, 2) + buckets * machine.latency_us * 1e-6;
+    if (config.train.shard_optimizer) report.gather = rings(trained * kFloat, machine, 1);
+  }
   // Only the last of the accumulated passes exchanges gradients.
   const double hidden =
       report.compute * kBackwardShare * machine.overlap / static_cast<double>(config.train.accumulate);
@@ -130,6 +134,7 @@ std::string to_text(const PlanReport& report, const train::RunConfig& config) {
        cat(human_bytes(report.gradient_bytes), " at ", m.node_gbs, " GB/s in a node of ", m.gpus_per_node, ", ",
            m.network_gbs, " GB/s between nodes, ", m.latency_us, " us a bucket"));
   line(out, "  not hidden by backward", milliseconds(report.exposed), cat("overlap ", m.overlap));
+  if (report.gather > 0) line(out, "gathering of weights", milliseconds(report.gather), "train.shard_optimizer");
   line(out, "step", milliseconds(report.step()));
   line(out, "images a second", human(images));
   line(out, "the whole run", human_time(report.step() * static_cast<double>(config.train.steps)),

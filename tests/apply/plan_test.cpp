@@ -75,6 +75,14 @@ TEST(Plan, CompressionHalvesTheBytes) {
   EXPECT_NEAR(half.all_reduce, full.all_reduce / 2, 1e-15);
 }
 
+TEST(Plan, SharedMomentsTakeLessMemoryAndOneMoreExchange) {
+  const PlanReport whole = planned("gpus=8"), shared = planned("gpus=8", {"train.shard_optimizer=true"});
+  EXPECT_NEAR(shared.memory.optimizer, whole.memory.optimizer / 8, 1);
+  EXPECT_LT(shared.update, whole.update);
+  EXPECT_EQ(whole.gather, 0);
+  EXPECT_NEAR(shared.gather, 7.0 / 8 * whole.gradient_bytes / 450e9, 1e-15);
+}
+
 TEST(Plan, MemoryThatDoesNotFitIsSaid) {
   const auto config = tiny();
   const ModelReport model = describe(*config);

@@ -39,7 +39,8 @@ struct PlanReport {
   double update = 0;          // weights, moments and average read and written once
   double all_reduce = 0;      // all gradients, if nothing hid them
   double exposed = 0;         // of it, what backward does not hide
-  double step() const { return compute + update + exposed; }
+  double gather = 0;          // updated weights from the ranks that hold their moments (train.shard_optimizer)
+  double step() const { return compute + update + exposed + gather; }
 };
 
 // A ring inside each node and one between nodes for each of a node's GPUs. `report` is describe()'s of `config`.
