@@ -65,22 +65,25 @@ std::string facts_table(const Portable& made, const RunFacts& facts) {
   for (const auto& [name, tensor] : made.weights) tensors.push_back(tensor);
   const auto& shape = made.shape;
   const auto number = [&](const json& of, const char* key) { return of.contains(key) ? of[key].dump() : ""; };
-  return cat("| | |\n| --- | --- |\n", row("architecture", made.architecture),
-             row("output", cat(shape.channels, " x ", shape.height, " x ", shape.width)),
-             row("parameters", cat(nn::count_elements(tensors))),
-             row("type of the weights", toString(tensors.front().scalar_type())),
-             row("data", data_text(facts.run.value("data", json()))),
-             row("training steps", number(facts.state, "step")), row("images seen", number(facts.state, "images")),
-             row("ranks", number(facts.state, "ranks")), row("started", facts.run.value("started", "")),
-             row("made by", facts.run.contains("version") ? "gigacat " + facts.run["version"].get<std::string>() : ""));
+  return cat(
+      "| | |\n| --- | --- |\n", row("architecture", made.architecture),
+      row("output", cat(shape.channels, " x ", shape.height, " x ", shape.width)),
+      row("parameters", cat(nn::count_elements(tensors))),
+      row("weights", join(std::vector<std::string>{made.dtype, facts.weights}, facts.weights.empty() ? "" : ", ")),
+      row("data", data_text(facts.run.value("data", json()))), row("training steps", number(facts.state, "step")),
+      row("images seen", number(facts.state, "images")), row("ranks", number(facts.state, "ranks")),
+      row("started", facts.run.value("started", "")),
+      row("made by", facts.run.contains("version") ? "gigacat " + facts.run["version"].get<std::string>() : ""));
 }
 
 }  // namespace
 
 RunFacts read_facts(const WeightSource& source) {
-  if (!fs::is_directory(source.origin)) return {json::object(), json::object(), {}};
+  if (!fs::is_directory(source.origin)) return {"", json::object(), json::object(), {}};
   const fs::path run = fs::absolute(source.origin).parent_path().parent_path();  // RUN/checkpoints/step-N
-  return {read_json(run / "run.json"), read_json(source.origin / "state.json"), newest_results(run / "metrics.jsonl")};
+  const bool average = source.weights.stem() == "ema";
+  return {average ? "moving average" : "of the last step", read_json(run / "run.json"),
+          read_json(source.origin / "state.json"), newest_results(run / "metrics.jsonl")};
 }
 
 std::string model_card(const Portable& made, const train::RunConfig& config, const RunFacts& facts,

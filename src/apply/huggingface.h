@@ -12,6 +12,7 @@ namespace gigacat::apply {
 
 // What a card says of a run; empty where the weights came without one.
 struct RunFacts {
+  std::string weights;                      // which ones they are
   nlohmann::json run;                       // run.json
   nlohmann::json state;                     // state.json of the checkpoint
   std::vector<nlohmann::json> evaluations;  // the newest result of each metric, as metrics.jsonl has it

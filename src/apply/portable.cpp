@@ -44,6 +44,7 @@ void fill_gigagan(Portable& made, const train::RunConfig& config) {
 Portable make_portable(const train::RunConfig& config, nn::TensorMap weights, at::ScalarType type) {
   Portable made;
   made.architecture = config.recipe_name;
+  made.dtype = type == at::kHalf ? "float16" : type == at::kBFloat16 ? "bfloat16" : "float32";
   made.shape = config.image_shape();
   if (made.architecture == "gat" || made.architecture == "cat")
     fill_transformer(made, config);
@@ -60,14 +61,11 @@ Portable make_portable(const train::RunConfig& config, nn::TensorMap weights, at
 }
 
 nlohmann::ordered_json describe_portable(const Portable& made, const train::RunConfig& config) {
-  nlohmann::ordered_json json = {{"model_type", "gigacat"},
-                                 {"architecture", made.architecture},
-                                 {"dtype", toString(made.weights.begin()->second.scalar_type())},
-                                 {"image", {made.shape.channels, made.shape.height, made.shape.width}},
-                                 {"z_dim", made.z_dim},
-                                 {"num_classes", made.shape.num_classes},
-                                 {"inputs", made.inputs},
-                                 {"numbers", made.numbers}};
+  nlohmann::ordered_json json = {
+      {"model_type", "gigacat"}, {"architecture", made.architecture},
+      {"dtype", made.dtype},     {"image", {made.shape.channels, made.shape.height, made.shape.width}},
+      {"z_dim", made.z_dim},     {"num_classes", made.shape.num_classes},
+      {"inputs", made.inputs},   {"numbers", made.numbers}};
   if (made.inputs.front() == "tokens") {
     json["text"] = {{"encoder", text(config.binder, "model.text.encoder")},
                     {"length", number(config.binder, "model.text.length")},

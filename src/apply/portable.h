@@ -19,6 +19,7 @@ extern const char* const kLoaderText;       // a program of Python that draws im
 
 struct Portable {
   std::string architecture;               // the recipe's name
+  std::string dtype;                      // of the weights, as Python calls it: "bfloat16"
   std::string functions;                  // generate(weights, numbers, z, INPUTS..., truncation) and what it calls
   std::vector<std::string> inputs;        // INPUTS: "labels" [B], or "tokens" [B, L] and "end" [B]
   std::map<std::string, double> numbers;  // what shapes of weights do not tell

@@ -147,7 +147,7 @@ TEST_F(ExportTest, HuggingFaceFolder) {
   run({.out = root_ / "hub", .to = "huggingface", .dtype = "bf16", .license = "mit"});
   const nlohmann::json json = nlohmann::json::parse(read_file(root_ / "hub/config.json"));
   EXPECT_EQ(json["architecture"], "cat");
-  EXPECT_EQ(json["dtype"], "BFloat16");
+  EXPECT_EQ(json["dtype"], "bfloat16");
   EXPECT_EQ(json["image"], (std::vector<int>{3, 8, 8}));
   EXPECT_EQ(nn::read_tensors(root_ / "hub/model.safetensors").at("w_avg").scalar_type(), at::kBFloat16);
   const std::string card = read_file(root_ / "hub/README.md");

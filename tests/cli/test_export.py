@@ -102,7 +102,7 @@ class ExportTest(CliTest):
         run = self.trained()
         self.gigacat("export", run, "--to", "huggingface", "-o", self.path("hub"), "--license", "cc0-1.0")
         card = read_text(self.path("hub", "README.md"))
-        for words in ("license: cc0-1.0", "# tiny", "| training steps | 6 |", "| images seen | 48 |",
+        for words in ("license: cc0-1.0", "# tiny", "| training steps | 6 |", "| images seen | 48 |", "| weights | float32, moving average |",
                       "| data | images (24 samples, 2 classes) |", "None were measured"):
             self.assertIn(words, card)
         self.gigacat("sample", self.path("hub", "model.safetensors"), "-o", self.path("a.npz"), "--count", 2)
