@@ -67,10 +67,13 @@ nlohmann::ordered_json describe_portable(const Portable& made, const train::RunC
       {"z_dim", made.z_dim},     {"num_classes", made.shape.num_classes},
       {"inputs", made.inputs},   {"numbers", made.numbers}};
   if (made.inputs.front() == "tokens") {
+    const std::string tokenizer = text(config.binder, "model.text.tokenizer");
+    const bool words = tokenizer == "words" || text(config.binder, "model.text.clip_vocabulary").empty();
+    const auto table = made.weights.find("text.embedding");  // [vocabulary, D], none where a frozen encoder is read
     json["text"] = {{"encoder", text(config.binder, "model.text.encoder")},
-                    {"length", number(config.binder, "model.text.length")},
-                    {"vocabulary", number(config.binder, "model.text.vocabulary")}};
-    for (const char* whole : {"length", "vocabulary"}) json["text"][whole] = json["text"][whole].get<int64_t>();
+                    {"tokenizer", words ? "words" : "bpe"},
+                    {"length", static_cast<int64_t>(number(config.binder, "model.text.length"))},
+                    {"vocabulary", table == made.weights.end() ? 0 : table->second.size(0)}};
   } else if (made.numbers.at("clamp") == 0) {
     json["latents"] = {{"scale", config.data.latent_scale},
                        {"shift", config.data.latent_shift},

@@ -156,6 +156,21 @@ TEST_F(ExportTest, HuggingFaceFolder) {
   EXPECT_THAT(read_file(root_ / "hub/gigacat_generator.py"), HasSubstr("class Generator"));
 }
 
+TEST_F(ExportTest, FolderOfAModelOfTextSaysHowCaptionsAreRead) {
+  make(kText);
+  const auto text_of = [&] {
+    run({.out = root_ / "hub", .to = "huggingface"});
+    return nlohmann::json::parse(read_file(root_ / "hub/config.json"))["text"];
+  };
+  EXPECT_EQ(text_of(),
+            nlohmann::json::parse(R"({"encoder": "embedded", "tokenizer": "words", "length": 6, "vocabulary": 64})"));
+  std::string yaml = config_->to_yaml();
+  const std::string none = "clip_vocabulary: \"\"";
+  yaml.replace(yaml.find(none), none.size(), "clip_vocabulary: bpe.txt");
+  write_atomically(root_ / "config.yaml", yaml);
+  EXPECT_EQ(text_of()["tokenizer"], "bpe");
+}
+
 TEST_F(ExportTest, Refusals) {
   make(cat("recipe: cat\n", kTransformer));
   EXPECT_THROW(run({.out = root_ / "x", .to = "onnx"}), UsageError);

@@ -52,8 +52,9 @@ class Generator(torch.nn.Module):
         if "text" not in self.config:
             return (torch.tensor([int(text) for text in conditions]),)
         text = self.config["text"]
-        if text["encoder"] != "embedded":
-            raise ValueError("this model reads features of %s: give them to forward()" % text["encoder"])
+        if text["encoder"] != "embedded" or text["tokenizer"] != "words":
+            kind = "CLIP's tokens" if text["encoder"] == "embedded" else "features of " + text["encoder"]
+            raise ValueError("this model reads %s: give them, and the place of each end, to forward()" % kind)
         tokens = torch.zeros(len(conditions), text["length"], dtype=torch.int64)
         end = torch.zeros(len(conditions), dtype=torch.int64)
         for i, caption in enumerate(conditions):
