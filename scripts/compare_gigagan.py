@@ -60,7 +60,7 @@ def community_step(torch, batch):
         generator=dict(dim_capacity=16, dim_max=512, image_size=64, dim_latent=512, num_conv_kernels=2,
                        style_network=dict(dim=512, depth=4, dim_text_latent=512), text_encoder=text),
         discriminator=dict(dim_capacity=16, dim_max=512, image_size=64, num_conv_kernels=2, text_encoder=text),
-        model_folder=folder + "/models", results_folder=folder + "/results")
+        generator_contrastive_loss_weight=0.0, model_folder=folder + "/models", results_folder=folder + "/results")
 
     def batches():
         while True:
