@@ -56,7 +56,7 @@ class CompletionTest(CliTest):
     @unittest.skipUnless(shutil.which("zsh"), "needs zsh")
     def test_zsh(self):
         lines = self.lines("zsh", ZSH, self.path("dump"))
-        self.assertEqual(lines[0], "interpolate style-mix prompt-mix truncation")
+        self.assertEqual(lines[0], "interpolate style-mix prompt-mix truncation project")
         self.assertIn("--crossover", lines[1].split())
         self.assertEqual(lines[2], "files")
 
