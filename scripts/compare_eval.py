@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures `gigacat eval fid` beside pytorch-fid and clean-fid: same images, same random Inception weights.
 
-    scripts/compare_eval.py --program build/release/bin/gigacat [--images 2000] [--size 256] [--json FILE]
+    scripts/compare_eval.py --program build/release/bin/gigacat [--images 2000] [--size 256] [--peer NAME] [--json FILE]
 
 Needs the packages torch, torchvision, pytorch-fid 0.3.0, clean-fid, Pillow and SciPy below 1.18 in the Python that runs it.
 Two folders of JPEGs are made (smooth noise of different spectra), and Inception weights drawn once for all programs.
@@ -162,6 +162,7 @@ def main():
     parser.add_argument("--images", type=int, default=2000, help="in each folder")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--workers", type=int, default=2, help="of the Python loaders")
+    parser.add_argument("--peer", choices=("pytorch-fid", "clean-fid"), help="this one alone")
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -172,6 +173,8 @@ def main():
             draw_images(path, args.images, args.size, seed=i, slope=1.2 + 0.3 * i)
         rows, faults = [], 0
         for peer, script, protocol in (("pytorch-fid", PYTORCH_FID, "legacy"), ("clean-fid", CLEAN_FID, "clean")):
+            if args.peer not in (None, peer):
+                continue
             for who, run in ((peer, lambda: theirs(script, folders, folder / "inception.pth", args.workers)),
                              ("gigacat " + protocol, lambda: ours(args.program, folders, folder / "inception.safetensors", protocol))):
                 seconds, peak, fid = run()

@@ -58,14 +58,16 @@ void check_origin(const StatisticsFile& file, const std::string& name, const std
                      ": numbers of the two do not compare");
 }
 
+// `shelf_in_use`: the other side is measured with its networks, which must then be those of the file.
 SideFeatures from_statistics(const StatisticsFile& file, const std::string& name, const Wishes& wishes,
-                             NetworkShelf& shelf) {
+                             NetworkShelf& shelf, bool shelf_in_use) {
   check_origin(file, name, "protocol", shelf.protocol());
   SideFeatures side;
   for (const auto& [feature, wanted] : wishes) {
     side.gaussians[feature] = file.gaussians.at(key_of(feature));
     const std::string key = "weights of " + feature.network;
-    if (file.description.contains(key)) check_origin(file, name, key, shelf.get(feature.network).weights());
+    if (shelf_in_use && file.description.contains(key))
+      check_origin(file, name, key, shelf.get(feature.network).weights());
   }
   const auto count = file.description.find("images");
   if (count != file.description.end()) side.images = parse_int(count->second, name + ": images");
@@ -107,7 +109,7 @@ SideFeatures cached_statistics(const Plan& plan, const Side& real, const Wishes&
   if (!found.empty()) {
     log::info("statistics of ", real.name, " from the cache: ", file);
     if (!group.is_first()) return {};  // the file lies on the first rank's machine, where figures are computed
-    return from_statistics(read_statistics(file), file, wishes, shelf);
+    return from_statistics(read_statistics(file), file, wishes, shelf, /*shelf_in_use=*/true);
   }
   const Wishes all = statistics_wishes(networks);
   PassResult pass =
@@ -123,10 +125,12 @@ SideFeatures cached_statistics(const Plan& plan, const Side& real, const Wishes&
   return side;
 }
 
-SideFeatures measure_real(const Plan& plan, const Side& real, NetworkShelf& shelf, dist::Group& group) {
+SideFeatures measure_real(const Plan& plan, const Side& real, const Side& fake, NetworkShelf& shelf,
+                          dist::Group& group) {
   const Wishes wishes = wishes_of(plan.features, /*fake=*/false, plan.real_count, shelf.protocol());
   if (wishes.empty()) return {};
-  if (real.statistics) return from_statistics(*real.statistics, real.name, wishes, shelf);
+  if (real.statistics)
+    return from_statistics(*real.statistics, real.name, wishes, shelf, /*shelf_in_use=*/fake.images != nullptr);
   const bool rows = std::any_of(wishes.begin(), wishes.end(), [](const auto& wish) { return wish.second.rows; });
   if (!rows) return cached_statistics(plan, real, wishes, shelf, group);
   PassResult pass =
@@ -135,10 +139,12 @@ SideFeatures measure_real(const Plan& plan, const Side& real, NetworkShelf& shel
   return from_pass(std::move(pass), wishes);
 }
 
-SideFeatures measure_fake(const Plan& plan, const Side& fake, NetworkShelf& shelf, dist::Group& group) {
+SideFeatures measure_fake(const Plan& plan, const Side& real, const Side& fake, NetworkShelf& shelf,
+                          dist::Group& group) {
   const Wishes wishes = wishes_of(plan.features, /*fake=*/true, plan.fake_count, shelf.protocol());
   if (wishes.empty()) return {};
-  if (fake.statistics) return from_statistics(*fake.statistics, fake.name, wishes, shelf);
+  if (fake.statistics)
+    return from_statistics(*fake.statistics, fake.name, wishes, shelf, /*shelf_in_use=*/real.images != nullptr);
   PassResult pass =
       run_pass(*fake.images, wishes, shelf, pass_options(plan.request, "fake", plan.fake_count, group), group);
   warn_of_images(pass, fake.name, group);
@@ -196,11 +202,22 @@ Result base_result(const Metric& metric, const Plan& plan, const Side& real, con
   return result;
 }
 
+// First digits of the hash of a network's weights; of two files of statistics what they say of it, "" when they do not.
+std::string weights_of(const std::string& network, const Side& real, const Side& fake, NetworkShelf& shelf) {
+  if (!real.statistics || !fake.statistics) return shelf.get(network).weights();
+  const std::string key = "weights of " + network;
+  const auto known = real.statistics->description.find(key);
+  if (known == real.statistics->description.end()) return "";
+  check_origin(*fake.statistics, fake.name, key, known->second);
+  return known->second;
+}
+
 std::vector<Result> feature_results(const Plan& plan, const Side& real, const Side& fake, NetworkShelf& shelf,
                                     dist::Group& group) {
   if (plan.features.empty()) return {};
   if (group.is_first()) announce_memory(plan.features, plan.real_count, plan.fake_count);
-  SideFeatures of_real = measure_real(plan, real, shelf, group), of_fake = measure_fake(plan, fake, shelf, group);
+  SideFeatures of_real = measure_real(plan, real, fake, shelf, group),
+               of_fake = measure_fake(plan, real, fake, shelf, group);
   if (group.is_first())
     for (SideFeatures* side : {&of_real, &of_fake})
       for (auto& [name, collected] : side->collected)
@@ -212,7 +229,7 @@ std::vector<Result> feature_results(const Plan& plan, const Side& real, const Si
     result.values = named(*metric, compute(*metric, of_real, of_fake, group));
     if (metric->needs_real() && result.real_images == 0) result.real_images = of_real.images;
     if (result.fake_images == 0) result.fake_images = of_fake.images;
-    result.weights[metric->feature.network] = shelf.get(metric->feature.network).weights();
+    result.weights[metric->feature.network] = weights_of(metric->feature.network, real, fake, shelf);
     result.stylegan = stylegan_name(*metric, real, plan, shelf.protocol());
     if (!plan.request.quiet && group.is_first()) warn_of_few(*metric, result.fake_images);
     results.push_back(std::move(result));

@@ -185,6 +185,9 @@ class EvalTest(CliTest):
         self.assertIn("from the cache", self.eval("fid", "--real", self.real, "--fake", self.fake).stderr)
         self.assertIn("protocol adm, not clean", self.eval("fid", "--real", stats, "--fake", self.fake, "--protocol", "clean",
                                                            code=2).stderr)
+        # Two files of statistics need no network.
+        alone = self.gigacat("eval", "fid", "--real", stats, "--fake", stats, "--json", env={"GIGACAT_CACHE": self.path("none")})
+        self.assertLess(abs(json.loads(alone.stdout)[0]["results"]["fid"]), 1e-4)
         self.assertIn("holds statistics", self.eval("kid", "--real", stats, "--fake", self.fake, code=2).stderr)
 
     def test_a_run_is_sampled_and_told_of_its_score(self):
