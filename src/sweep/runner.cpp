@@ -42,6 +42,9 @@ int64_t last_step(const fs::path& metrics) {
   return step;
 }
 
+// Steps of the whole run.
+int64_t length_of(const Run& run) { return train::parse_config(run.config, run.label)->train.steps; }
+
 bool is_locked(const fs::path& folder) {
   if (!fs::exists(folder / ".lock")) return false;
   try {
@@ -95,7 +98,7 @@ RunState state_of(const Plan& plan, const Run& run) {
   state.status = stored.value("status", "waiting");
   state.error = stored.value("error", "");
   state.seconds = stored.value("seconds", 0.0);
-  state.steps = train::parse_config(run.config, run.label)->train.steps;
+  state.steps = length_of(run);
   const auto runs = train::list_runs(folder);
   if (!runs.empty()) {
     state.run = runs.front();
@@ -148,10 +151,7 @@ bool Round::is_chosen(const Run& run, const RunState& state) {
   return state.step < target(run) || steps_ == 0;
 }
 
-int64_t Round::target(const Run& run) const {
-  const int64_t own = train::parse_config(run.config, run.label)->train.steps;
-  return steps_ == 0 ? own : std::min(own, steps_);
-}
+int64_t Round::target(const Run& run) const { return steps_ == 0 ? length_of(run) : std::min(length_of(run), steps_); }
 
 int Round::run() {
   log::info("sweep ", plan_.name, steps_ == 0 ? "" : cat(" to step ", steps_), ": ", plan_.runs.size(), " runs, ",
@@ -179,7 +179,7 @@ void Round::ended(const dist::JobEnd& end) {
   const fs::path folder = folder_of(plan_, run);
   const bool asked =
       end.code == train::kExitInterrupted || end.code == train::kExitTerminated || end.code == train::kExitTimeLimit;
-  const bool whole = target(run) == train::parse_config(run.config, run.label)->train.steps;
+  const bool whole = target(run) == length_of(run);
   const bool stopped = asked || (end.code == 0 && !whole);
   const char* status = stopped ? "stopped" : end.code == 0 ? "done" : "failed";
   const std::string error = stopped                               ? ""

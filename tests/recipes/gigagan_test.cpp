@@ -7,6 +7,7 @@
 #include "gigacat/recipes/recipe.h"
 #include "pretrained/vocabulary.h"
 #include "recipes/fingerprint.h"
+#include "recipes/step.h"
 
 namespace gigacat::recipes {
 namespace {
@@ -53,22 +54,6 @@ struct Step {
   StreamDraws draws;
   Batch batch;
 };
-
-struct Losses {
-  Loss discriminator, generator;
-};
-
-Losses run(Recipe& recipe, const Batch& batch) {
-  const at::Tensor fakes = recipe.generate(batch, true);
-  Losses losses{recipe.discriminator_loss(batch, fakes.detach()), {}};
-  losses.discriminator.total.backward();
-  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(false);
-  losses.generator = recipe.generator_loss(batch, fakes);
-  losses.generator.total.backward();
-  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(true);
-  recipe.update_buffers(*dist::Group::create({}, at::kCPU));
-  return losses;
-}
 
 bool reports(const Loss& loss, const std::string& term) {
   for (const auto& [name, value] : loss.terms)

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 
 #include "core/temporary_folder.h"
 #include "gigacat/core/error.h"
@@ -16,8 +15,9 @@
 #include "gigacat/pretrained/aura_sr.h"
 #include "gigacat/pretrained/lpips.h"
 #include "gigacat/recipes/recipe.h"
-#include "paths.h"
 #include "pretrained/helpers.h"
+#include "recipes/fingerprint.h"
+#include "recipes/step.h"
 
 namespace gigacat::recipes {
 namespace {
@@ -67,21 +67,6 @@ struct Step {
   StreamDraws draws;
   Batch batch;
 };
-
-struct Losses {
-  Loss discriminator, generator;
-};
-
-Losses run(Recipe& recipe, const Batch& batch) {
-  const at::Tensor fakes = recipe.generate(batch, true);
-  Losses losses{recipe.discriminator_loss(batch, fakes.detach()), {}};
-  losses.discriminator.total.backward();
-  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(false);
-  losses.generator = recipe.generator_loss(batch, fakes);
-  losses.generator.total.backward();
-  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(true);
-  return losses;
-}
 
 double term(const Loss& loss, const std::string& name) {
   for (const auto& [term, value] : loss.terms)
@@ -249,30 +234,12 @@ TEST(Upsampler, NamesWhatDoesNotFit) {
   EXPECT_THROW(recipe->generate(step.batch, false), UsageError);
 }
 
-// GIGACAT_UPDATE_FINGERPRINTS=1 writes it anew.
 TEST(Upsampler, HasTheFingerprintThatIsOnRecord) {
-  const fs::path file = fs::path(test::source_dir()) / "tests/golden/fingerprints/upsampler.json";
   const auto recipe = tiny(kTold);
-  nlohmann::json found = nlohmann::json::array();
-  for (int64_t s = 0; s < 4; ++s) {
+  check_fingerprint("upsampler", *recipe, [&](int64_t s) {
     const Losses losses = run(*recipe, Step(s).batch);
-    found.push_back(
-        {{"d_total", losses.discriminator.total.item<double>()}, {"g_total", losses.generator.total.item<double>()}});
-    at::NoGradGuard no_grad;
-    for (torch::nn::Module* network : {&recipe->generator(), &recipe->discriminator()})
-      for (at::Tensor& p : network->parameters()) {
-        p.sub_(p.grad().sign() * 1e-3);
-        p.mutable_grad() = at::Tensor();
-      }
-  }
-  if (std::getenv("GIGACAT_UPDATE_FINGERPRINTS")) write_atomically(file, found.dump(1) + "\n");
-  const auto expected = nlohmann::json::parse(read_file(file));
-  ASSERT_EQ(found.size(), expected.size());
-  for (size_t s = 0; s < found.size(); ++s)
-    for (const char* name : {"d_total", "g_total"})
-      EXPECT_NEAR(found[s][name].get<double>(), expected[s][name].get<double>(),
-                  1e-4 * std::abs(expected[s][name].get<double>()))
-          << s << " " << name;
+    return std::pair(losses.discriminator.total.item<double>(), losses.generator.total.item<double>());
+  });
 }
 
 }  // namespace
