@@ -17,6 +17,12 @@ endif()
 find_program(MOLD mold)
 if(MOLD)
   add_link_options(-fuse-ld=mold)
+  execute_process(COMMAND ${MOLD} --version OUTPUT_VARIABLE MOLD_VERSION)
+  string(REGEX REPLACE "^mold ([0-9.]+).*" "\\1" MOLD_VERSION "${MOLD_VERSION}")
+  if(MOLD_VERSION VERSION_LESS 2.4)
+    # Where .tbss ends a page, its RELRO segment begins before any mapping and the program does not start (rui314/mold#1151).
+    add_link_options(-Wl,-z,norelro)
+  endif()
 endif()
 
 add_library(gigacat_flags INTERFACE)
