@@ -23,7 +23,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::chrono::hours kLongestShare{24 * 30};  // one rank may have far more left to do than another
 constexpr size_t kNamedBad = 20;
 
 struct Decoded {
@@ -286,24 +285,17 @@ EncodeReport encode(const EncodeRequest& request, dist::Group& group) {
   const int64_t size = source->size(), piece = request.encode.piece, pieces = (size + piece - 1) / piece;
   Encoder encoder(request, *source, *autoencoder, group.device());
   Progress progress("encoding", "image", size);
-  int64_t kept = 0;
-  for (int64_t p = group.rank(); p < pieces; p += group.size()) {
-    const int64_t first = p * piece, last = std::min(size, first + piece);
-    if (const ordered_json result = folder.result(p); result.is_object()) {
-      kept += result.at("samples").get<int64_t>();
-    } else {
-      folder.write(p, [&](PieceWriter& writer) {
-        return encoder(first, last, writer, [&](int64_t done) { progress.update(first + done); });
-      });
-    }
-    progress.update(last);
-  }
+  const int64_t kept = folder.fill(group, size, piece, [&](int64_t p, int64_t first, int64_t last) {
+    const auto writer = folder.writer(p);
+    const ordered_json result = encoder(first, last, *writer, [&](int64_t done) { progress.update(first + done); });
+    writer->finish();
+    return result;
+  });
   progress.finish();
-  group.barrier("all images encoded", kLongestShare);
 
   ordered_json labels = ordered_json::array();
   EncodeReport report = summed(folder, pieces, labels);
-  report.kept = static_cast<int64_t>(group.sum(static_cast<double>(kept), "samples kept"));
+  report.kept = kept;
   if (static_cast<double>(report.bad) > request.data.max_bad_fraction * static_cast<double>(size))
     fail(report.bad, " of ", size, " images cannot be decoded, more than data.max_bad_fraction ",
          request.data.max_bad_fraction, "; the first: ", report.first_bad.front());

@@ -1,5 +1,8 @@
 #include "apply/encode_files.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <cstdio>
 
 #include "gigacat/core/error.h"
@@ -9,6 +12,8 @@ namespace gigacat::apply {
 namespace {
 
 using nlohmann::ordered_json;
+
+constexpr std::chrono::hours kLongestShare{24 * 30};  // one rank may have far more left to do than another
 
 std::string numbered(const char* pattern, int64_t number) {
   char name[64];
@@ -105,7 +110,7 @@ void EncodeFolder::prepare(const ordered_json& settings) const {
     std::string what = "settings";
     for (const auto& [key, value] : settings.items())
       if (!before.is_object() || before.value(key, ordered_json()) != value) what = key;
-    fail<UsageError>(out_.string(), " holds latents of another ", what, ": choose another folder");
+    fail<UsageError>(out_.string(), " was made with another ", what, ": choose another folder");
   }
   if (recipe().is_object()) return;
   fs::create_directories(notes());
@@ -114,16 +119,26 @@ void EncodeFolder::prepare(const ordered_json& settings) const {
 
 ordered_json EncodeFolder::result(int64_t piece) const { return read_json(note(piece)); }
 
-ordered_json EncodeFolder::write(int64_t piece, const std::function<ordered_json(PieceWriter&)>& fill) const {
-  std::unique_ptr<PieceWriter> writer;
-  if (layout_ == "repa")
-    writer = std::make_unique<RepaWriter>(out_);
-  else
-    writer = std::make_unique<ShardWriter>(out_ / numbered("latents-%06lld.tar", piece));
-  const ordered_json result = fill(*writer);
-  writer->finish();
-  write_atomically(note(piece), result.dump() + "\n");
-  return result;
+fs::path EncodeFolder::piece_path(int64_t piece) const {
+  return out_ / numbered(layout_ == "text" ? "text-%06lld.safetensors" : "latents-%06lld.tar", piece);
+}
+
+std::unique_ptr<PieceWriter> EncodeFolder::writer(int64_t piece) const {
+  if (layout_ == "repa") return std::make_unique<RepaWriter>(out_);
+  return std::make_unique<ShardWriter>(piece_path(piece));
+}
+
+int64_t EncodeFolder::fill(dist::Group& group, int64_t size, int64_t piece,
+                           const std::function<ordered_json(int64_t, int64_t, int64_t)>& fill) const {
+  int64_t kept = 0;
+  for (int64_t p = group.rank(); p * piece < size; p += group.size()) {
+    if (const ordered_json before = result(p); before.is_object())
+      kept += before.at("samples").get<int64_t>();
+    else
+      write_atomically(note(p), fill(p, p * piece, std::min(size, (p + 1) * piece)).dump() + "\n");
+  }
+  group.barrier("all pieces encoded", kLongestShare);
+  return std::llround(group.sum(static_cast<double>(kept), "samples kept"));
 }
 
 void EncodeFolder::complete(const ordered_json& recipe, const ordered_json& labels) const {

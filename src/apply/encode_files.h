@@ -8,6 +8,7 @@
 #include <string>
 
 #include "gigacat/core/files.h"
+#include "gigacat/dist/group.h"
 
 namespace gigacat::apply {
 
@@ -40,8 +41,13 @@ class EncodeFolder {
   void prepare(const nlohmann::ordered_json& settings) const;
   // What a finished piece said of itself; null while it is not finished.
   nlohmann::ordered_json result(int64_t piece) const;
-  // Runs `fill` with the piece's writer, then notes `fill`'s result: from there on the piece is finished.
-  nlohmann::ordered_json write(int64_t piece, const std::function<nlohmann::ordered_json(PieceWriter&)>& fill) const;
+  std::filesystem::path piece_path(int64_t piece) const;  // of layouts with a file a piece
+  std::unique_ptr<PieceWriter> writer(int64_t piece) const;
+  // Runs fill(piece, first, last) for a rank's share of the pieces of `piece` samples that are not finished, and notes
+  // its result: from there on that piece is finished. Returns when all ranks are done: the sum over ranks of the
+  // "samples" that were there before.
+  int64_t fill(dist::Group& group, int64_t size, int64_t piece,
+               const std::function<nlohmann::ordered_json(int64_t, int64_t, int64_t)>& fill) const;
   // The finished set's own description; null before. Written last.
   nlohmann::ordered_json recipe() const;
   // `labels`: pairs of file and label, for layouts that keep them in one file.

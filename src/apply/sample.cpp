@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <span>
 
 #include "apply/sample_folder.h"
@@ -92,7 +93,7 @@ void write_npz(const fs::path& out, const SampleFolder& folder, const std::vecto
 }
 
 // Stages of a sample stand in one row; single images in a square.
-void write_grid(const fs::path& out, const SampleFolder& folder, int64_t count) {
+io::Image grid_of(const SampleFolder& folder, int64_t count) {
   std::vector<io::Image> images;
   int64_t stages = 1;
   for (int64_t i = 0; i < count; ++i) {
@@ -101,7 +102,29 @@ void write_grid(const fs::path& out, const SampleFolder& folder, int64_t count) 
     std::move(sample.begin(), sample.end(), std::back_inserter(images));
   }
   const auto side = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
-  write_atomically(out, io::encode_png(io::make_grid(images, stages > 1 ? stages : side)));
+  return io::make_grid(images, stages > 1 ? stages : side);
+}
+
+// A row for each prompt, behind it all that was drawn of it.
+io::Image grid_of_prompts(const SampleFolder& folder, const std::vector<Item>& items,
+                          const std::vector<std::string>& prompts) {
+  std::map<int64_t, std::vector<io::Image>> rows;  // by number of the prompt
+  size_t columns = 0;
+  for (int64_t i = 0; i < std::ssize(items); ++i) {
+    std::vector<io::Image>& row = rows[items[static_cast<size_t>(i)].label];
+    std::vector<io::Image> sample = folder.read(i);
+    std::move(sample.begin(), sample.end(), std::back_inserter(row));
+    columns = std::max(columns, row.size());
+  }
+  std::vector<io::Image> images;
+  std::vector<std::string> captions;
+  for (auto& [prompt, row] : rows) {
+    const io::Image& like = row.front();
+    row.resize(columns, io::Image::filled(like.height, like.width, like.channels));
+    std::move(row.begin(), row.end(), std::back_inserter(images));
+    captions.push_back(prompts[static_cast<size_t>(prompt)]);
+  }
+  return io::caption_rows(io::make_grid(images, static_cast<int64_t>(columns)), captions);
 }
 
 void assemble(const SampleRequest& request, Output output, const SampleFolder& folder, const std::vector<Item>& items) {
@@ -109,7 +132,9 @@ void assemble(const SampleRequest& request, Output output, const SampleFolder& f
   if (output == Output::npz)
     write_npz(request.out, folder, items);
   else
-    write_grid(request.out, folder, std::ssize(items));
+    write_atomically(request.out,
+                     io::encode_png(request.prompts.empty() ? grid_of(folder, std::ssize(items))
+                                                            : grid_of_prompts(folder, items, request.prompts)));
   fs::remove_all(folder.path());
 }
 

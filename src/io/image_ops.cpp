@@ -9,13 +9,6 @@ namespace gigacat::io {
 
 namespace {
 
-Image blank(int64_t height, int64_t width, int64_t channels, uint8_t fill = 0) {
-  return {.height = height,
-          .width = width,
-          .channels = channels,
-          .pixels = std::vector<uint8_t>(static_cast<size_t>(height * width * channels), fill)};
-}
-
 void paste(const Image& from, Image& to, int64_t y, int64_t x) {
   for (int64_t row = 0; row < from.height; ++row) {
     std::copy_n(from.row(row), from.width * from.channels, to.row(y + row) + x * to.channels);
@@ -27,7 +20,7 @@ void paste(const Image& from, Image& to, int64_t y, int64_t x) {
 Image crop(const Image& image, int64_t y, int64_t x, int64_t height, int64_t width) {
   GIGACAT_CHECK(y >= 0 && x >= 0 && height > 0 && width > 0 && y + height <= image.height && x + width <= image.width,
                 "crop ", height, "x", width, " at ", y, ",", x, " of ", image.height, "x", image.width);
-  Image out = blank(height, width, image.channels);
+  Image out = Image::filled(height, width, image.channels, 0);
   for (int64_t row = 0; row < height; ++row) {
     std::copy_n(image.row(y + row) + x * image.channels, width * image.channels, out.row(row));
   }
@@ -67,7 +60,7 @@ Image apply_orientation(Image image, int orientation) {
                         {0, 1, w}, {last_row, 1, -w}, {last, -1, -w}, {w - 1, -1, w}};
   GIGACAT_CHECK(orientation >= 1 && orientation <= 8, "orientation ", orientation);
   const Walk walk = walks[orientation - 1];
-  Image out = orientation >= 5 ? blank(w, h, image.channels) : blank(h, w, image.channels);
+  Image out = orientation >= 5 ? Image::filled(w, h, image.channels, 0) : Image::filled(h, w, image.channels, 0);
   for (int64_t y = 0; y < out.height; ++y) {
     uint8_t* to = out.row(y);
     for (int64_t x = 0; x < out.width; ++x, to += image.channels) {
@@ -86,7 +79,8 @@ Image make_grid(const std::vector<Image>& images, int64_t columns, int64_t gap, 
   const auto count = static_cast<int64_t>(images.size());
   columns = std::min(columns, count);
   const int64_t rows = (count + columns - 1) / columns;
-  Image grid = blank(rows * (first.height + gap) - gap, columns * (first.width + gap) - gap, first.channels, fill);
+  Image grid =
+      Image::filled(rows * (first.height + gap) - gap, columns * (first.width + gap) - gap, first.channels, fill);
   for (int64_t i = 0; i < count; ++i) {
     const Image& image = images[static_cast<size_t>(i)];
     GIGACAT_CHECK(image.height == first.height && image.width == first.width && image.channels == first.channels,
@@ -100,7 +94,7 @@ Image from_planes(std::span<const float> planes, int64_t channels, int64_t heigh
   GIGACAT_CHECK(channels == 1 || channels == 3, channels, " channels");
   const int64_t plane = height * width;
   GIGACAT_CHECK(static_cast<int64_t>(planes.size()) == channels * plane, planes.size(), " values");
-  Image image = blank(height, width, 3);
+  Image image = Image::filled(height, width, 3, 0);
   for (int64_t c = 0; c < 3; ++c) {
     const float* from = planes.data() + (channels == 3 ? c * plane : 0);
     for (int64_t i = 0; i < plane; ++i) {

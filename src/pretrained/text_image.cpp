@@ -8,6 +8,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/random.h"
+#include "gigacat/pretrained/text_store.h"
 #include "pretrained/clip_text_image.h"
 
 namespace gigacat::pretrained {
@@ -83,12 +84,14 @@ class FakeTextImage : public TextImageEncoder {
 }  // namespace
 
 std::unique_ptr<TextImageEncoder> make_text_image_encoder(const TextImageSpec& spec, at::Device device) {
+  if (!spec.stored.empty()) return make_stored_text_image(spec, device);
   if (spec.name == "clip") return make_clip_text_image(spec, device);
   if (spec.name == "fake") return std::make_unique<FakeTextImage>(device);
   unknown(spec.name);
 }
 
 TextImageSizes text_image_sizes(const TextImageSpec& spec) {
+  if (!spec.stored.empty()) return TextStore(spec.stored).sizes();
   if (spec.name == "clip") return clip_text_image_sizes(spec);
   if (spec.name != "fake") unknown(spec.name);
   return {FakeTextImage::kText, FakeTextImage::kLength,

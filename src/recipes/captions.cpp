@@ -14,6 +14,8 @@ void CaptionConfig::bind(config::Binder& b) {
           {.choices = {"auto", "words", "bpe"}});
   b.field("clip_weights", clip_weights, "", "safetensors file of CLIP, for text and losses: ViT-L/14 in the paper");
   b.field("clip_vocabulary", clip_vocabulary, "", "bpe_simple_vocab_16e6.txt or .txt.gz of CLIP's tokenizer");
+  b.field("stored", stored, "",
+          "folder that `data encode --text` made: what a frozen encoder says of the captions is read from it");
   b.field("dropout", dropout, 0.1, "share of captions that are left out, so that samples without a prompt can be drawn",
           {.min = 0, .max = 1, .source = "open"});
   b.field("prompts", prompts,
@@ -22,6 +24,8 @@ void CaptionConfig::bind(config::Binder& b) {
   layers.bind(b);
   b.check("tokenizer",
           [this] { return tokenizer == "bpe" && clip_vocabulary.empty() ? "bpe needs clip_vocabulary" : ""; });
+  b.check("stored",
+          [this] { return !stored.empty() && encoder == "embedded" ? "needs a frozen model.text.encoder" : ""; });
   b.check("prompts", [this] { return prompts.empty() ? "give at least one prompt" : ""; });
 }
 

@@ -14,13 +14,13 @@
 namespace gigacat::recipes {
 
 struct CaptionConfig {
-  std::string encoder, tokenizer, clip_weights, clip_vocabulary;
+  std::string encoder, tokenizer, clip_weights, clip_vocabulary, stored;
   std::vector<std::string> prompts;
   double dropout;
   models::gigagan::TextConfig layers{};
   void bind(config::Binder& b);
   // The encoder called `name` with the files that the config gives.
-  pretrained::TextImageSpec spec(const std::string& name) const { return {name, clip_weights, clip_vocabulary}; }
+  pretrained::TextImageSpec spec(const std::string& name) const { return {name, clip_weights, clip_vocabulary, stored}; }
 };
 
 class CaptionReader {

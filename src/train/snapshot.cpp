@@ -66,13 +66,20 @@ double mean_distance(const at::Tensor& images, const std::vector<int64_t>& label
 Snapshot::Snapshot(recipes::Recipe& recipe, const pretrained::LatentSpace& space, int64_t num_classes, int64_t count,
                    uint64_t seed, at::Device device)
     : recipe_(recipe), space_(space), seed_(seed), device_(device) {
-  if (const auto prompts = std::ssize(recipe.prompts()); prompts > 0) num_classes = prompts;
-  for (int64_t i = 0; i < count; ++i) grid_labels_.push_back(i % num_classes);
+  rows_ = recipe.prompts();
+  if (!rows_.empty()) num_classes = std::ssize(rows_);
+  if (std::ssize(rows_) > count) rows_.resize(static_cast<size_t>(count));
+  const int64_t a_row = rows_.empty() ? 0 : count / std::ssize(rows_);
+  if (a_row > 0) count = a_row * std::ssize(rows_);
+  for (int64_t i = 0; i < count; ++i) grid_labels_.push_back(a_row > 0 ? i / a_row : i % num_classes);
   for (int64_t i = 0; i < kDiversity; ++i) diversity_labels_.push_back(i / kOfAClass % num_classes);
 }
 
 io::Image Snapshot::grid(torch::nn::Module& generator) const {
-  return picture(space_.decode(draw(generator, grid_labels_)));
+  const at::Tensor images = space_.decode(draw(generator, grid_labels_));
+  if (rows_.empty()) return picture(images);
+  const io::Image plain = io::make_grid(to_images(images), std::ssize(grid_labels_) / std::ssize(rows_));
+  return io::caption_rows(plain, rows_);
 }
 
 double Snapshot::diversity(torch::nn::Module& generator) const {

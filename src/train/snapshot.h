@@ -31,8 +31,8 @@ std::vector<io::Image> to_images(const at::Tensor& images);
 
 class Snapshot {
  public:
-  // `count` samples with labels 0, 1, ..., or the recipe's prompts, in turn; latents of `seed`. `recipe` and `space`
-  // must outlive it.
+  // `count` samples with labels 0, 1, ... in turn, or of a model of text a row of samples for each of the recipe's
+  // prompts, as many as fill the rows; latents of `seed`. `recipe` and `space` must outlive it.
   Snapshot(recipes::Recipe& recipe, const pretrained::LatentSpace& space, int64_t num_classes, int64_t count,
            uint64_t seed, at::Device device);
   // The samples of `generator` as a picture.
@@ -46,6 +46,7 @@ class Snapshot {
   const pretrained::LatentSpace& space_;
   uint64_t seed_;
   at::Device device_;
+  std::vector<std::string> rows_;                        // captions; empty without text
   std::vector<int64_t> grid_labels_, diversity_labels_;  // of models of text: numbers of prompts
 };
 

@@ -6,9 +6,11 @@ from harness import CliTest, main, png, read_bytes, read_text
 
 
 class TextModelTest(CliTest):
-    def model(self):
+    def model(self, *settings):
         """The run folder of a tiny GigaGAN after two steps on emoji."""
-        self.gigacat("data", "emoji", self.path("emoji"), "size=16", "shard_size=4000")
+        if not os.path.exists(self.path("emoji")):
+            self.gigacat("data", "emoji", self.path("emoji"), "size=16", "shard_size=4000")
+        out = self.path("runs%d" % len(os.listdir(self.dir)))
         self.gigacat(
             "train", self.write("tiny.yaml", """
 recipe: gigagan
@@ -21,13 +23,36 @@ model:
 train: {steps: 2, batch: 4}
 log: {sample_count: 4}
 out: %s
-""" % (self.path("emoji"), self.path("runs"))))
-        return os.path.join(self.path("runs"), os.listdir(self.path("runs"))[0])
+""" % (self.path("emoji"), out)), *settings)
+        return os.path.join(out, os.listdir(out)[0])
+
+    def test_features_of_captions_are_made_ahead(self):
+        fly = self.model("model.text.encoder=fake", "loss.encoder=fake", "loss.clip=0.5")
+        words = ("data", "encode", self.path("emoji"), self.path("text"), "--text", "text.encoder=fake", "text.type=fp32",
+                 "text.piece=700")
+        done = self.gigacat(*words)
+        self.assertIn("captions of 1870 samples", done.stdout)
+        self.assertEqual(self.gigacat(*words).stdout.split(" (")[0], done.stdout.split(" (")[0])
+        self.assertIn("another type", self.refused(*words[:-2], "text.piece=700"))
+        two = self.path("two")
+        self.gigacat(*words[:3], two, *words[4:], "--ranks", 2)
+        self.assertEqual(sorted(os.listdir(two)), ["recipe.json"] + ["text-%06d.safetensors" % i for i in range(3)])
+        for name in os.listdir(two):
+            self.assertEqual(read_bytes(os.path.join(two, name)), read_bytes(os.path.join(self.path("text"), name)))
+        hint = done.stdout.split("train on them with\n")[1].split()
+        ahead = self.model(*hint, "loss.encoder=fake", "loss.clip=0.5")
+        self.assert_same_weights(*(self.checkpoint(run, 2) for run in (fly, ahead)))
+        # A caption that is not stored.
+        out = self.path("x.png")
+        self.gigacat("sample", ahead, "-o", out, "--prompt", "words that no emoji has", "--count", 2)
 
     def test_samples_and_edits(self):
         run = self.model()
         out = self.path("out.png")
         self.gigacat("sample", run, "-o", out, "--prompt", "red heart", "--prompt", "a cat", "--count", 4)
+        width, height = (int.from_bytes(read_bytes(out)[16 + at:20 + at], "big") for at in (0, 4))
+        self.assertEqual(height, 2 * 16 + 2)  # a row for each prompt
+        self.assertGreater(width, 2 * 16 + 2 + 30)  # with its caption
         prompts = self.write("prompts.txt", "one\n\n two \n")
         self.gigacat("sample", run, "-o", self.path("list"), "--prompts", prompts, "--count", 4, "--truncation", 0.7)
         self.assertIn('"two"', read_text(os.path.join(self.path("list"), "samples.json")))
@@ -40,7 +65,7 @@ out: %s
             with self.subTest(words=words):
                 done = self.gigacat("edit", words[0], run, "-o", out, *words[1:])
                 self.assertIn(shape, done.stdout)
-                self.assertEqual(open(out, "rb").read(8), b"\x89PNG\r\n\x1a\n")
+                self.assertEqual(read_bytes(out)[:8], b"\x89PNG\r\n\x1a\n")
         moving = self.path("out.webp")
         self.gigacat("edit", "interpolate", run, "-o", moving, *red, *blue, "--steps", 3)
         data = read_bytes(moving)

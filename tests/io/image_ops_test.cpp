@@ -38,6 +38,28 @@ TEST(Ops, Grid) {
   EXPECT_THROW(make_grid({}, 2), InternalError);
 }
 
+TEST(Ops, CaptionsStandBesideTheirRows) {
+  const Image tile = Image::filled(32, 32, 3, 128);
+  const Image grid = make_grid({tile, tile, tile, tile}, 2);
+  const Image out = caption_rows(grid, {"red heart", ""});
+  EXPECT_EQ(out.height, grid.height);
+  const int64_t left = out.width - grid.width;
+  ASSERT_GT(left, 40);
+  const auto darkest = [&](int64_t first, int64_t last) {
+    int found = 255;
+    for (int64_t y = first; y < last; ++y)
+      for (int64_t x = 0; x < 3 * left; ++x) found = std::min<int>(found, out.row(y)[x]);
+    return found;
+  };
+  EXPECT_LT(darkest(0, 32), 100);   // letters
+  EXPECT_EQ(darkest(34, 66), 255);  // an empty caption
+  EXPECT_EQ(out.row(0)[3 * left], 128);
+  // A long caption takes the lines that its row has, and no more width than its longest.
+  const Image narrow = caption_rows(make_grid({tile, tile}, 1), {std::string(400, 'x'), "h\xC3\xA9 \xF0\x9F\x90\x88"});
+  EXPECT_LT(narrow.width, 32 + 300);
+  EXPECT_THROW(caption_rows(grid, {"a", "b", "c"}), InternalError);
+}
+
 TEST(Ops, FromPlanes) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> values{-1, 1, 0, 2, -3, nan};

@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "gigacat/apply/encode.h"
+#include "gigacat/apply/encode_text.h"
 #include "gigacat/core/text.h"
 #include "gigacat/dist/device.h"
 #include "gigacat/pretrained/features.h"
@@ -16,16 +17,23 @@ struct Flags {
   apply::EncodeRequest request;
   std::vector<std::string> settings;
   int ranks = 1;
+  bool text = false;
+  apply::EncodeTextConfig text_config;
 };
 
 void read_settings(Flags& flags) {
   check_overrides(flags.settings);
   apply::EncodeRequest& request = flags.request;
   config::Binder binder;
-  binder.section("data", request.data, "the images");
-  binder.section("autoencoder", request.autoencoder, "what makes latents of them");
-  binder.section("encode", request.encode, "what is written");
+  binder.section("data", request.data, "the samples");
+  if (flags.text) {
+    binder.section("text", flags.text_config, "what makes features of their captions");
+  } else {
+    binder.section("autoencoder", request.autoencoder, "what makes latents of them");
+    binder.section("encode", request.encode, "what is written");
+  }
   std::vector<std::string> values = {"data.path=" + flags.data};
+  if (flags.text) values.insert(values.end(), {"data.captions=true", "data.resolution=64"});  // no image is decoded
   values.insert(values.end(), flags.settings.begin(), flags.settings.end());
   config::Document::parse("", "command line", values).apply(binder);
 }
@@ -51,12 +59,25 @@ void print(const Flags& flags, const apply::EncodeReport& report) {
                 static_cast<long long>(pretrained::feature_width(flags.request.encode.features)));
 }
 
+int encode_text(const Flags& flags, dist::Group& group) {
+  const apply::EncodeTextRequest request{flags.request.out, flags.request.data, flags.text_config};
+  const apply::EncodeTextReport report = apply::encode_text(request, group);
+  if (!group.is_first()) return kOk;
+  std::printf("features of %lld captions of %lld samples in %s (%s); train on them with\n",
+              static_cast<long long>(report.captions), static_cast<long long>(report.samples),
+              request.out.string().c_str(), human_time(report.seconds).c_str());
+  std::printf("  model.text.encoder=%s model.text.stored=%s\n", request.text.encoder.c_str(),
+              request.out.string().c_str());
+  return kOk;
+}
+
 int run(Flags& flags) {
   read_settings(flags);
   const dist::Environment environment = dist::Environment::detect();
   if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
   const at::Device device = dist::choose_device("auto", environment.local_rank);
   const auto group = dist::Group::create(environment, device);
+  if (flags.text) return encode_text(flags, *group);
   const apply::EncodeReport report = apply::encode(flags.request, *group);
   if (group->is_first()) print(flags, report);
   return kOk;
@@ -66,15 +87,17 @@ int run(Flags& flags) {
 
 void add_data_encode(CLI::App& group, Chosen& chosen) {
   CLI::App* command = add_command(
-      group, "encode", "turn images into latents of an autoencoder, as shards or in the layout of REPA",
+      group, "encode", "turn images into latents of an autoencoder, or captions into features of a text encoder",
       "gigacat data encode data/photos data/latents data.resolution=256 autoencoder.kind=taesd "
       "autoencoder.weights=taef2-encoder,taef2-decoder\n\n"
       "Keys: data.*, autoencoder.* as in a config, encode.layout (shards, repa), encode.piece, encode.flip, "
-      "encode.keep_images, encode.features, encode.features_weights.");
+      "encode.keep_images, encode.features, encode.features_weights; with --text data.*, text.encoder, "
+      "text.clip_weights, text.clip_vocabulary, text.type, text.batch, text.piece.");
   auto flags = std::make_shared<Flags>();
   command->add_option("DATA", flags->data, "data set of images")->type_name("")->required();
-  command->add_option("OUT", flags->request.out, "folder for the latents")->type_name("")->required();
+  command->add_option("OUT", flags->request.out, "folder for what is made")->type_name("")->required();
   command->add_option("SETTINGS", flags->settings, "values, as data.resolution=256")->type_name("");
+  command->add_flag("--text", flags->text, "encode the captions, for model.text.stored of a GigaGAN");
   add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
   command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
 }

@@ -15,6 +15,9 @@ namespace gigacat::io {
 struct Image {
   int64_t height = 0, width = 0, channels = 3;
   std::vector<uint8_t> pixels;  // [H, W, C]
+  static Image filled(int64_t height, int64_t width, int64_t channels, uint8_t value = 255) {
+    return {height, width, channels, std::vector<uint8_t>(static_cast<size_t>(height * width * channels), value)};
+  }
   uint8_t* row(int64_t y) { return pixels.data() + y * width * channels; }
   const uint8_t* row(int64_t y) const { return pixels.data() + y * width * channels; }
 };
@@ -83,6 +86,11 @@ Image flip_horizontal(const Image& image);
 // Images of one size in rows of `columns` with `gap` pixels of `fill` between them. Errors: InternalError for unequal
 // sizes.
 Image make_grid(const std::vector<Image>& images, int64_t columns, int64_t gap = 2, uint8_t fill = 255);
+
+// A grey or RGB grid of captions.size() rows, `gap` pixels apart, with each row's caption black on white at its left.
+// A caption breaks into the lines that its row has room for and is cut after them; a character outside ASCII shows as
+// "?". Errors: InternalError when the height is not that of so many rows.
+Image caption_rows(const Image& grid, const std::vector<std::string>& captions, int64_t gap = 2);
 
 // float pixels in [-1, 1], planes [C, H, W] with C = 1 or 3, to RGB, rounded and clamped.
 Image from_planes(std::span<const float> planes, int64_t channels, int64_t height, int64_t width);

@@ -36,9 +36,10 @@ class TextImageEncoder {
   virtual double scale() const = 0;
 };
 
-// Which encoder, and its files: "clip" needs both, "fake" (fixed random projections, for tests) none.
+// Which encoder, and its files: "clip" needs both, "fake" (fixed random projections, for tests) none. `stored`: a folder
+// of text features (text_store.h), which then stand for the encoder where they can.
 struct TextImageSpec {
-  std::string name, weights, vocabulary;
+  std::string name, weights, vocabulary, stored;
 };
 
 // Errors: UsageError with the known names, and for files that are not given; Error when they cannot be read.
