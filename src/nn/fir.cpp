@@ -6,6 +6,9 @@
 
 #include <algorithm>
 
+#include "dist/cuda_abi.h"
+#include "gigacat/dist/device.h"
+#include "nn/fir_value.h"
 #include "nn/fused_kernels.h"
 
 // Letters: H x W a plane that is read, R x S one that is written, K taps.
@@ -19,12 +22,9 @@ int64_t length_of(int64_t n, int64_t up, int64_t down, int64_t before, int64_t a
   return (n * up + before + after - taps) / down + 1;
 }
 
-at::Tensor run(const at::Tensor& input, const FirPlan& plan) {
-  const at::Tensor x = input.contiguous();
-  const int64_t height = x.size(2), width = x.size(3), taps = std::ssize(plan.taps);
-  const int64_t rows = length_of(height, plan.up, plan.down, plan.pads.top, plan.pads.bottom, taps);
-  const int64_t columns = length_of(width, plan.up, plan.down, plan.pads.left, plan.pads.right, taps);
-  at::Tensor y = at::empty({x.size(0), x.size(1), rows, columns}, x.options());
+void run_on_cpu(const at::Tensor& x, const FirPlan& plan, at::Tensor& y) {
+  const int64_t height = x.size(2), width = x.size(3), rows = y.size(2), columns = y.size(3);
+  const int64_t taps = std::ssize(plan.taps);
   const std::vector<float> flipped(plan.taps.rbegin(), plan.taps.rend());
   const float* const from = x.const_data_ptr<float>();
   float* const to = y.data_ptr<float>();
@@ -35,6 +35,32 @@ at::Tensor run(const at::Tensor& input, const FirPlan& plan) {
     for (int64_t p = first; p < last; ++p)
       fused_kernels().fir(from + p * height * width, shape, flipped.data(), scratch.data(), to + p * rows * columns);
   });
+}
+
+void run_on_gpu(const at::Tensor& x, const FirPlan& plan, at::Tensor& y) {
+  device::Fir fir{x.size(2),
+                  x.size(3),
+                  y.size(2),
+                  y.size(3),
+                  static_cast<int>(plan.up),
+                  static_cast<int>(plan.down),
+                  static_cast<int>(plan.pads.left),
+                  static_cast<int>(plan.pads.top),
+                  static_cast<int>(plan.taps.size()),
+                  {}};
+  std::copy(plan.taps.rbegin(), plan.taps.rend(), fir.flipped);
+  static const auto run = reinterpret_cast<cuda_abi::RunFir*>(dist::cuda_symbol("gigacat_fir"));
+  run(fir, x, y);
+}
+
+at::Tensor run(const at::Tensor& input, const FirPlan& plan) {
+  const at::Tensor x = input.contiguous();
+  const int64_t taps = std::ssize(plan.taps);
+  at::Tensor y =
+      at::empty({x.size(0), x.size(1), length_of(x.size(2), plan.up, plan.down, plan.pads.top, plan.pads.bottom, taps),
+                 length_of(x.size(3), plan.up, plan.down, plan.pads.left, plan.pads.right, taps)},
+                x.options());
+  (x.is_cuda() ? run_on_gpu : run_on_cpu)(x, plan, y);
   return y;
 }
 
@@ -63,12 +89,20 @@ class Fir : public torch::autograd::Function<Fir> {
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     const auto taps = ctx->saved_data["taps"].toDoubleVector();
     const auto s = ctx->saved_data["sizes"].toIntVector();
-    return {fir_cpu(grads[0], {{taps.begin(), taps.end()}, s[0], s[1], {s[2], s[3], s[4], s[5]}}), at::Tensor()};
+    return {fir(grads[0], {{taps.begin(), taps.end()}, s[0], s[1], {s[2], s[3], s[4], s[5]}}), at::Tensor()};
   }
 };
 
 }  // namespace
 
-at::Tensor fir_cpu(const at::Tensor& x, const FirPlan& plan) { return Fir::apply(x, plan); }
+bool serves_fir(const at::Tensor& x, int64_t taps) {
+  const at::ScalarType type = x.scalar_type();
+  if (x.is_cuda())
+    return taps <= device::kMostTaps && dist::cuda_loaded() &&
+           (type == at::kFloat || type == at::kHalf || type == at::kBFloat16);
+  return x.device().is_cpu() && type == at::kFloat;
+}
+
+at::Tensor fir(const at::Tensor& x, const FirPlan& plan) { return Fir::apply(x, plan); }
 
 }  // namespace gigacat::nn

@@ -1,4 +1,4 @@
-// Separable FIR resampling of float32 images on the CPU, in one pass over memory.
+// Separable FIR resampling in one pass over memory: float32 on the CPU; float32, float16 and bfloat16 on a GPU.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,8 +15,11 @@ struct FirPlan {
   Pads pads;
 };
 
-// As upfirdn2d, for contiguous or other float32 tensors on the CPU: x [B, C, H, W]. Its backward is itself with up and
-// down exchanged, so that it can be differentiated any number of times.
-at::Tensor fir_cpu(const at::Tensor& x, const FirPlan& plan);
+// Whether fir() serves x and so many taps; on a GPU only where the CUDA module is loaded.
+bool serves_fir(const at::Tensor& x, int64_t taps);
+
+// As upfirdn2d: x [B, C, H, W]. Its backward is itself with up and down exchanged, so that it can be differentiated any
+// number of times.
+at::Tensor fir(const at::Tensor& x, const FirPlan& plan);
 
 }  // namespace gigacat::nn

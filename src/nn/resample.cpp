@@ -33,10 +33,10 @@ at::Tensor upfirdn2d(const at::Tensor& x, const at::Tensor& filter, int64_t up, 
                      double gain) {
   GIGACAT_CHECK(x.dim() == 4 && (filter.dim() == 1 || filter.dim() == 2), "image ", x.sizes(), ", filter ",
                 filter.sizes());
-  if (filter.dim() == 1 && x.device().is_cpu() && x.scalar_type() == at::kFloat) {
+  if (filter.dim() == 1 && serves_fir(x, filter.size(0))) {
     const at::Tensor taps = (filter / filter.sum() * std::sqrt(gain)).to(at::kCPU, at::kFloat).contiguous();
     const float* const first = taps.const_data_ptr<float>();
-    return fir_cpu(x, {{first, first + taps.numel()}, up, down, pads});
+    return fir(x, {{first, first + taps.numel()}, up, down, pads});
   }
   const at::Tensor padded = at::constant_pad_nd(insert_zeros(x, up), {pads.left, pads.right, pads.top, pads.bottom});
   const at::Tensor taps = (filter / filter.sum()).to(x.options());

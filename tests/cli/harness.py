@@ -17,6 +17,8 @@ import zlib
 
 BIN = os.environ["GIGACAT_BIN"]
 SOURCE = os.environ["GIGACAT_SOURCE"]
+# GIGACAT_TORCH_PYTHON: an interpreter that has PyTorch, where the one that runs the tests has not.
+PYTHON = os.environ.get("GIGACAT_TORCH_PYTHON", sys.executable)
 
 # Smallest CAT that still has every part: it steps in milliseconds.
 TINY = """\
@@ -166,6 +168,10 @@ def aura_sr(folder):
     with open(os.path.join(folder, "config.json"), "w") as file:
         json.dump(case["config"]["constructor"], file)
     return folder
+
+
+def has_torch():
+    return subprocess.run([PYTHON, "-c", "import torch"], capture_output=True, check=False).returncode == 0
 
 
 def read_bytes(path):

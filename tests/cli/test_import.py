@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import CliTest, clean_environment, main, read_bytes, read_safetensors, read_text
+from harness import PYTHON, CliTest, clean_environment, has_torch, main, read_bytes, read_safetensors, read_text
 
 GAT = """\
 recipe: gat
@@ -23,14 +23,6 @@ train: {{steps: 4, batch: 8, threads: 1, device: cpu}}
 log: {{every: 1, samples_every: 4, sample_count: 4, plain_every: 1}}
 checkpoint: {{every: 2}}
 """
-
-# GIGACAT_TORCH_PYTHON: an interpreter that has PyTorch, where the one that runs the tests has not.
-PYTHON = os.environ.get("GIGACAT_TORCH_PYTHON", sys.executable)
-
-
-def has_torch():
-    return subprocess.run([PYTHON, "-c", "import torch"], capture_output=True, check=False).returncode == 0
-
 
 TORCH = has_torch()
 

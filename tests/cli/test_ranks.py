@@ -3,9 +3,11 @@
 import os
 import signal
 import socket
+import subprocess
 import time
+import unittest
 
-from harness import CliTest, main, read_text
+from harness import BIN, PYTHON, CliTest, clean_environment, has_torch, main, read_text
 
 
 def free_port():
@@ -89,6 +91,26 @@ class RanksTest(CliTest):
         _, errors = process.communicate(timeout=100)
         self.assertEqual(process.returncode, 0, errors)
         self.assertIn("restart 2 of 3, ranks: 2", errors)
+        self.assertEqual(os.listdir(out), ["00000-tiny"])
+        self.assert_same_weights(self.checkpoint(out + "/00000-tiny", 60), self.checkpoint(undisturbed + "/00000-tiny", 60))
+
+    @unittest.skipUnless(has_torch(), "needs PyTorch: set GIGACAT_TORCH_PYTHON")
+    def test_restarts_by_torchruns_agent(self):
+        undisturbed, out = self.path("undisturbed"), self.path("agent")
+        keys = ["train.steps=60", "checkpoint.every=5", "checkpoint.keep_last=20"]
+        self.gigacat("train", self.config, *keys, "out=" + undisturbed, "--ranks", 2)
+        agent = subprocess.Popen(
+            [PYTHON, "-m", "torch.distributed.run", "--no-python", "--nproc-per-node", "2", "--max-restarts", "3",
+             "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:%d" % free_port(), "--monitor-interval", "0.1",
+             BIN, "train", self.config, *keys, "out=" + out],
+            env=clean_environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for step, victim in ((10, 0), (25, 1)):
+            while not os.path.exists(self.checkpoint(out + "/00000-tiny", step)):
+                self.assertIsNone(agent.poll())
+                time.sleep(0.01)
+            self.kill_a_rank(agent, victim)
+        said, _ = agent.communicate(timeout=150)
+        self.assertEqual(agent.returncode, 0, said)
         self.assertEqual(os.listdir(out), ["00000-tiny"])
         self.assert_same_weights(self.checkpoint(out + "/00000-tiny", 60), self.checkpoint(undisturbed + "/00000-tiny", 60))
 

@@ -6,10 +6,12 @@
 #include <cmath>
 
 #include "gigacat/core/error.h"
+#include "gigacat/dist/device.h"
 #include "gigacat/nn/fused.h"
 #include "gigacat/nn/l2_attention.h"
 #include "gigacat/nn/modulated_conv.h"
 #include "gigacat/nn/resample.h"
+#include "nn/fir_value.h"
 #include "nn/gradients.h"
 #include "nn/winograd.h"
 
@@ -39,6 +41,53 @@ TEST(Fir, OfFloatsIsThatOfDoublesThreeTimesOver) {
     const auto found = twice(x), wanted = twice(x.to(at::kDouble));
     for (size_t i = 0; i < found.size(); ++i) EXPECT_LT(relative_error(found[i], wanted[i]), 1e-5) << i;
   }
+}
+
+// What a GPU's thread computes of a value, computed here.
+TEST(Fir, ValueByValueIsThatOfTheLoops) {
+  struct Case {
+    int64_t up, down;
+    Pads pads;
+  };
+  for (const Case& c : std::vector<Case>{{2, 1, {2, 1, 2, 1}}, {1, 2, {1, 1, 1, 1}}, {3, 2, {-1, 2, 4, -2}}}) {
+    const at::Tensor x = values("x", {1, 1, 7, 9}), taps = at::tensor({1.0f, 3.0f, 2.0f, 0.5f});
+    const at::Tensor wanted = upfirdn2d(x, taps, c.up, c.down, c.pads, 1)[0][0];
+    device::Fir fir{7,
+                    9,
+                    wanted.size(0),
+                    wanted.size(1),
+                    static_cast<int>(c.up),
+                    static_cast<int>(c.down),
+                    static_cast<int>(c.pads.left),
+                    static_cast<int>(c.pads.top),
+                    4,
+                    {}};
+    for (int k = 0; k < 4; ++k) fir.flipped[k] = (taps / taps.sum())[3 - k].item<float>();
+    const float* const samples = x.const_data_ptr<float>();
+    at::Tensor found = at::empty_like(wanted);
+    for (int64_t y = 0; y < wanted.size(0); ++y)
+      for (int64_t i = 0; i < wanted.size(1); ++i)
+        found[y][i] = device::fir_at(fir, y, i, [samples](int64_t at) { return samples[at]; });
+    EXPECT_LT(relative_error(found, wanted), 1e-6);
+  }
+}
+
+// Runs where a GPU is: the kernel with its gradients beside the CPU's loops.
+TEST(Fir, OfAGpuIsThatOfTheCpu) {
+  if (const std::string problem = dist::cuda_problem(); !problem.empty()) GTEST_SKIP() << problem;
+  const at::Device device = dist::choose_device("cuda", 0);
+  const auto twice = [&](const at::Tensor& input) {
+    const at::Tensor x = input.clone().requires_grad_(true);
+    const at::Tensor y = downsample2d(upsample2d(x));
+    const at::Tensor grad = torch::autograd::grad({y.pow(3).sum()}, {x}, {}, true, true)[0];
+    return std::vector<at::Tensor>{y.detach().cpu(), grad.detach().cpu(),
+                                   torch::autograd::grad({grad.square().sum()}, {x})[0].cpu()};
+  };
+  const at::Tensor x = values("x", {2, 3, 7, 9});
+  const auto found = twice(x.to(device)), wanted = twice(x);
+  for (size_t i = 0; i < found.size(); ++i) EXPECT_LT(relative_error(found[i], wanted[i]), 1e-5) << i;
+  const at::Tensor brief = x.to(device, at::kBFloat16);
+  EXPECT_LT(relative_error(upsample2d(brief).cpu().to(at::kFloat), upsample2d(brief.cpu().to(at::kFloat))), 0.01);
 }
 
 // In bfloat16 the inputs are rounded; what comes on top must stay of that size, far from the origin too.

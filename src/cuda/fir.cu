@@ -1,0 +1,54 @@
+#include "cuda/fir.h"
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+namespace gigacat::device {
+namespace {
+
+constexpr int kThreads = 256;
+
+__device__ float widen(float value) { return value; }
+__device__ float widen(__half value) { return __half2float(value); }
+__device__ float widen(__nv_bfloat16 value) { return __bfloat162float(value); }
+__device__ void narrow(float value, float& to) { to = value; }
+__device__ void narrow(float value, __half& to) { to = __float2half_rn(value); }
+__device__ void narrow(float value, __nv_bfloat16& to) { to = __float2bfloat16_rn(value); }
+
+// One thread writes one value after another; neighbours in a warp read neighbouring samples.
+template <class T>
+__global__ void resample(Fir fir, const T* from, T* to, int64_t values) {
+  const int64_t plane = fir.rows * fir.columns, stride = int64_t{gridDim.x} * blockDim.x;
+  for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < values; i += stride) {
+    const int64_t p = i / plane, at = i % plane;
+    const T* const own = from + p * fir.height * fir.width;
+    const float value =
+        fir_at(fir, at / fir.columns, at % fir.columns, [own](int64_t sample) { return widen(own[sample]); });
+    narrow(value, to[i]);
+  }
+}
+
+template <class T>
+cudaError_t launch(const Fir& fir, const void* from, void* to, int64_t planes, cudaStream_t stream) {
+  const int64_t values = planes * fir.rows * fir.columns, wanted = (values + kThreads - 1) / kThreads;
+  if (values == 0) return cudaSuccess;
+  const auto grid = static_cast<unsigned>(wanted < 65535 ? wanted : 65535);
+  resample<T><<<grid, kThreads, 0, stream>>>(fir, static_cast<const T*>(from), static_cast<T*>(to), values);
+  return cudaGetLastError();
+}
+
+}  // namespace
+
+cudaError_t run_fir(const Fir& fir, FirType type, const void* from, void* to, int64_t planes, cudaStream_t stream) {
+  switch (type) {
+    case FirType::f32:
+      return launch<float>(fir, from, to, planes, stream);
+    case FirType::f16:
+      return launch<__half>(fir, from, to, planes, stream);
+    case FirType::bf16:
+      return launch<__nv_bfloat16>(fir, from, to, planes, stream);
+  }
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace gigacat::device
