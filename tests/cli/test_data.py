@@ -1,8 +1,10 @@
 """Data sets are counted and shown; broken files are survived, up to a share of them."""
 
 import os
+import subprocess
+import sys
 
-from harness import CliTest, image_folder, main, read_bytes, read_text
+from harness import BIN, SOURCE, CliTest, clean_environment, image_folder, main, read_bytes, read_text
 
 
 def spoil(folder, count):
@@ -49,6 +51,15 @@ class InspectTest(CliTest):
         os.makedirs(self.path("empty"))
         self.refused("data", "inspect", self.path("empty"))
         self.refused("data", "inspect", config, "--limit", "-1")
+
+
+class LargeIndexTest(CliTest):
+    def test_the_measurement(self):
+        done = subprocess.run([sys.executable, SOURCE + "/scripts/measure_index.py", "--samples", "12000", "--folder", self.dir,
+                               "--gigacat", BIN], env=clean_environment(), capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"all, index from the cache +\d")
+        self.assertEqual(os.listdir(self.dir), [])
 
 
 class BrokenDataTest(CliTest):
