@@ -106,7 +106,7 @@ def measure(args, name):
     if name == "ours":
         command = [str(args.ours / "bench_step"), str(ROOT / "configs/quickstart/emoji-text.yaml"), "--steps", str(args.steps),
                    "data.resolution=64", "train.batch=%d" % args.batch, "train.threads=%d" % args.threads,
-                   "loss.matching_generator=adversarial", *config_overrides()]
+                   "loss.matching_generator=adversarial", "loss.r1_gamma=0", *config_overrides()]
     else:
         command = [args.python, __file__, "--worker", name, "--batch", str(args.batch), "--steps", str(args.steps),
                    "--threads", str(args.threads)]

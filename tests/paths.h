@@ -1,5 +1,5 @@
-// Where the sources and the built programs are. Functions and not macros, so that no compile command holds a path and a compiler cache
-// serves every clone.
+// Where the sources and the built programs are. Functions and not macros, so that no compile command holds a path and a
+// compiler cache serves every clone.
 #pragma once
 
 namespace gigacat::test {

@@ -72,7 +72,7 @@ Wishes wishes_of(const Metrics& metrics, bool fake, int64_t count, const std::st
 }
 
 void announce_memory(const Metrics& metrics, int64_t real, int64_t fake) {
-  constexpr int64_t kWidth = 2048;                                       // of Inception's features, the widest
+  constexpr int64_t kWidth = 2048;                                      // of Inception's features, the widest
   constexpr int64_t kSums = kWidth * kWidth * int64_t{sizeof(double)};  // of products of features, for one side
   std::vector<std::string> streamed, names;
   std::set<FeatureName> sums;

@@ -49,7 +49,8 @@ std::vector<int64_t> derange(const std::vector<std::string>& captions, const std
   std::iota(sorted.begin(), sorted.end(), size_t{0});
   std::sort(sorted.begin(), sorted.end(), [&](size_t a, size_t b) {
     const auto rank = [&](size_t i) {
-      return std::tuple<float, const std::string&, float, size_t>(groups.at(captions[i]).first, captions[i], keys[i], i);
+      return std::tuple<float, const std::string&, float, size_t>(groups.at(captions[i]).first, captions[i], keys[i],
+                                                                  i);
     };
     return rank(a) < rank(b);
   });

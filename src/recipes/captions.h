@@ -20,7 +20,9 @@ struct CaptionConfig {
   models::gigagan::TextConfig layers{};
   void bind(config::Binder& b);
   // The encoder called `name` with the files that the config gives.
-  pretrained::TextImageSpec spec(const std::string& name) const { return {name, clip_weights, clip_vocabulary, stored}; }
+  pretrained::TextImageSpec spec(const std::string& name) const {
+    return {name, clip_weights, clip_vocabulary, stored};
+  }
 };
 
 class CaptionReader {

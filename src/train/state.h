@@ -10,9 +10,9 @@
 #include "gigacat/recipes/recipe.h"
 #include "gigacat/train/checkpoint.h"
 #include "gigacat/train/config.h"
+#include "gigacat/train/optimizer.h"
 #include "train/ema.h"
 #include "train/guard.h"
-#include "gigacat/train/optimizer.h"
 
 namespace gigacat::train {
 

@@ -31,7 +31,7 @@ class EncodeTest : public ::testing::Test {
     fs::remove_all(root_);
     fs::create_directories(root_ / "images/a");
     fs::create_directories(root_ / "images/b");
-      nn::write_tensors(root_ / "taesd.safetensors",
+    nn::write_tensors(root_ / "taesd.safetensors",
                       pretrained::testing::random_state(*pretrained::Taesd(pretrained::TaesdConfig{})));
     for (int64_t i = 0; i < kImages; ++i) {
       io::Image image{kSide, kSide, 3, std::vector<uint8_t>(kSide * kSide * 3)};

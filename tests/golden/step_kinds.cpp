@@ -5,9 +5,9 @@
 #include "gigacat/core/config.h"
 #include "gigacat/core/error.h"
 #include "gigacat/recipes/recipe.h"
+#include "gigacat/train/optimizer.h"
 #include "golden/kinds.h"
 #include "train/ema.h"
-#include "gigacat/train/optimizer.h"
 
 namespace gigacat::golden {
 namespace {

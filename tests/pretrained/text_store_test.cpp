@@ -72,7 +72,9 @@ TEST_F(TextStoreTest, HalfPrecisionIsClose) {
 TEST_F(TextStoreTest, RefusesWhatIsNone) {
   EXPECT_THAT(error_of([&] { TextStore store(folder()); }), HasSubstr("holds no finished text features"));
   store(at::kFloat);
-  EXPECT_THAT(error_of([&] { make_text_image_encoder({"clip", "", "", folder().string()}, at::kCPU); }),
+  EXPECT_THAT(error_of([&] {
+                make_text_image_encoder({"clip", "", "", folder().string()}, at::kCPU);
+              }),
               HasSubstr("features of the encoder fake, not of clip"));
   nn::write_tensors(folder() / "text-000002.safetensors", {{"hash", at::zeros({2}, at::kLong)}});
   EXPECT_THAT(error_of([&] { TextStore store(folder()); }), HasSubstr("it has no check"));

@@ -6,8 +6,8 @@
 
 #include "gigacat/models/gat/discriminator.h"
 #include "gigacat/models/gat/generator.h"
-#include "train/ema.h"
 #include "gigacat/train/optimizer.h"
+#include "train/ema.h"
 
 using namespace gigacat;
 namespace gat = models::gat;

@@ -34,8 +34,8 @@ class AutocastScope {
   AutocastState before_;
 };
 
-// While one lives, operations on the device of x (any shape) run in the types they are given. GigaGAN's islands of float32
-// are what holds one: demodulation, norms, the mapping, distances of L2 attention, minibatch deviation, R1.
+// While one lives, operations on the device of x (any shape) run in the types they are given. GigaGAN's islands of
+// float32 are what holds one: demodulation, norms, the mapping, distances of L2 attention, minibatch deviation, R1.
 class FloatIsland : public AutocastScope {
  public:
   explicit FloatIsland(const at::Tensor& x)

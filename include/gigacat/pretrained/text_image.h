@@ -36,8 +36,8 @@ class TextImageEncoder {
   virtual double scale() const = 0;
 };
 
-// Which encoder, and its files: "clip" needs both, "fake" (fixed random projections, for tests) none. `stored`: a folder
-// of text features (text_store.h), which then stand for the encoder where they can.
+// Which encoder, and its files: "clip" needs both, "fake" (fixed random projections, for tests) none. `stored`: a
+// folder of text features (text_store.h), which then stand for the encoder where they can.
 struct TextImageSpec {
   std::string name, weights, vocabulary, stored;
 };

@@ -1,6 +1,6 @@
 // What a frozen text encoder made of captions, on disk: training reads it instead of running the encoder.
-// A folder of text-NNNNNN.safetensors and recipe.json, as `data encode --text` writes it. Letters: B captions, n captions
-// of a file, L tokens, F text width, E embedding width.
+// A folder of text-NNNNNN.safetensors and recipe.json, as `data encode --text` writes it. Letters: B captions, n
+// captions of a file, L tokens, F text width, E embedding width.
 #pragma once
 
 #include <filesystem>
@@ -20,8 +20,8 @@ class TextStoreWriter {
   void add(const std::vector<std::string>& captions, const TextImageEncoder::Read& read);
   bool holds(const std::string& caption) const { return rows_.contains(caption); }
   int64_t size() const { return static_cast<int64_t>(rows_.size()); }
-  // Tensors `hash` [n] I64, `check` [n] I64, `first` [n + 1] I64, `tokens` [sum of lengths, F] and `embedding` [n, E] as
-  // `type`. At least one caption was added. Errors: Error for I/O.
+  // Tensors `hash` [n] I64, `check` [n] I64, `first` [n + 1] I64, `tokens` [sum of lengths, F] and `embedding` [n, E]
+  // as `type`. At least one caption was added. Errors: Error for I/O.
   void write(const std::filesystem::path& path, at::ScalarType type) const;
 
  private:

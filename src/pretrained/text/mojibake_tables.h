@@ -45,39 +45,29 @@ constexpr char32_t kCodePage437[] =
     U"ΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
 
 // common
-constexpr char32_t kCommonChars[] =
-    U"\u00a0\u00ad·´–—―…’";
+constexpr char32_t kCommonChars[] = U"\u00a0\u00ad·´–—―…’";
 // c1
 constexpr char32_t kC1Chars[] =
     U"\u0080\u0081\u0082\u0083\u0084\u0085\u0086\u0087\u0088\u0089\u008a\u008b\u008c\u008d\u008e\u008f"
     U"\u0090\u0091\u0092\u0093\u0094\u0095\u0096\u0097\u0098\u0099\u009a\u009b\u009c\u009d\u009e\u009f";
 // bad
-constexpr char32_t kBadChars[] =
-    U"¦¤¨¬¯¸ƒˆˇ˘˛˜†‡‰⌐◊�ªº";
+constexpr char32_t kBadChars[] = U"¦¤¨¬¯¸ƒˆˇ˘˛˜†‡‰⌐◊�ªº";
 // law
-constexpr char32_t kLawChars[] =
-    U"¶§";
+constexpr char32_t kLawChars[] = U"¶§";
 // currency
-constexpr char32_t kCurrencyChars[] =
-    U"¢£¥₧€";
+constexpr char32_t kCurrencyChars[] = U"¢£¥₧€";
 // start_punctuation
-constexpr char32_t kStartPunctuationChars[] =
-    U"¡«¿©΄΅‘‚“„•‹\uf8ff";
+constexpr char32_t kStartPunctuationChars[] = U"¡«¿©΄΅‘‚“„•‹\uf8ff";
 // end_punctuation
-constexpr char32_t kEndPunctuationChars[] =
-    U"®»˝”›™";
+constexpr char32_t kEndPunctuationChars[] = U"®»˝”›™";
 // numeric
-constexpr char32_t kNumericChars[] =
-    U"²³¹±¼½¾×µ÷⁄∂∆∏∑√∞∩∫≈≠≡≤≥№";
+constexpr char32_t kNumericChars[] = U"²³¹±¼½¾×µ÷⁄∂∆∏∑√∞∩∫≈≠≡≤≥№";
 // kaomoji
-constexpr char32_t kKaomojiChars[] =
-    U"ÒÓÔÕÖÙÚÛÜòóôõöøùúûüŐŌŪŲ°";
+constexpr char32_t kKaomojiChars[] = U"ÒÓÔÕÖÙÚÛÜòóôõöøùúûüŐŌŪŲ°";
 // upper_accented
-constexpr char32_t kUpperAccentedChars[] =
-    U"ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑØÜÝĂĀĄĆČĎĐĘĚĒĖĞĢİĪĶĹĽŁĻŃŇŅŒŘŚŞŠŢŤŮŰŸŹŻŽҐ";
+constexpr char32_t kUpperAccentedChars[] = U"ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑØÜÝĂĀĄĆČĎĐĘĚĒĖĞĢİĪĶĹĽŁĻŃŇŅŒŘŚŞŠŢŤŮŰŸŹŻŽҐ";
 // lower_accented
-constexpr char32_t kLowerAccentedChars[] =
-    U"ßàáâãäåæçèéêëìíîïðñăąāćčďđęěēėğģįīķĺľłļœŕśşšťüźżžґﬁﬂ";
+constexpr char32_t kLowerAccentedChars[] = U"ßàáâãäåæçèéêëìíîïðñăąāćčďđęěēėğģįīķĺľłļœŕśşšťüźżžґﬁﬂ";
 // upper_common
 constexpr char32_t kUpperCommonChars[] =
     U"ÞΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡ\u03a2ΣΤΥΦΧΨΩΆΈΉΊΌΎΏΪΫЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ";
@@ -85,18 +75,15 @@ constexpr char32_t kUpperCommonChars[] =
 constexpr char32_t kLowerCommonChars[] =
     U"αβγδεζηθικλμνξοπρςστυφχψωάέήίΰабвгдежзийклмнопрстуфхцчшщъыьэюяѐёђѓєѕіїјљњћќѝўџ";
 // box
-constexpr char32_t kBoxChars[] =
-    U"│┌┐┘├┤┬┼═║╒╓╔╕╖╗╘╙╚╛╜╝╞╟╠╡╢╣╤╥╦╧╨╩╪╫╬▀▄█▌▐░▒▓";
+constexpr char32_t kBoxChars[] = U"│┌┐┘├┤┬┼═║╒╓╔╕╖╗╘╙╚╛╜╝╞╟╠╡╢╣╤╥╦╧╨╩╪╫╬▀▄█▌▐░▒▓";
 // utf8_first_of_2
 constexpr char32_t kUtf8FirstOf2[] =
     U"ĂÂÄĀÅÃÆĆČÇĎĐÉĚÊËĖÈĒĘÐĞĢÍÎÏİÌĪĶĹĻŁŃŇŅÑÓÔÖŐÒŌØÕŘŚŠŞŢÞÚÛÜŰÙŪŲŮÝŹŽŻß×ΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫάέήίВГДЕЖЗ"
     U"ИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ";
 // utf8_first_of_3
-constexpr char32_t kUtf8FirstOf3[] =
-    U"áăâäàāąåãæćčçďéěêëėèēęģíîïìīįķĺļŕźΰαβγδεζηθικλμνξοабвгдежзийклмноп";
+constexpr char32_t kUtf8FirstOf3[] = U"áăâäàāąåãæćčçďéěêëėèēęģíîïìīįķĺļŕźΰαβγδεζηθικλμνξοабвгдежзийклмноп";
 // utf8_first_of_4
-constexpr char32_t kUtf8FirstOf4[] =
-    U"đðğóšπσру";
+constexpr char32_t kUtf8FirstOf4[] = U"đðğóšπσру";
 // utf8_continuation
 constexpr char32_t kUtf8Continuation[] =
     U"\u0080\u0081\u0082\u0083\u0084\u0085\u0086\u0087\u0088\u0089\u008a\u008b\u008c\u008d\u008e\u008f"
