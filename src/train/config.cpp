@@ -164,6 +164,9 @@ void EvalSection::bind(config::Binder& b) {
   b.field("metrics", metrics, {"fid"}, "what is measured, as `gigacat eval` names it", {.free_on_resume = true});
   b.field("samples", samples, 5000, "images drawn for an evaluation",
           {.min = 2, .unit = "images", .source = "GAT's fid5k", .free_on_resume = true});
+  b.field("truncation", truncation, {1.0},
+          "psi of the samples; further values are measured beside, as fid@0.9, from the same latents",
+          {.min = 0, .max = 2, .free_on_resume = true});
   b.field("real", real, "", "reference images or statistics; empty: the run's own data, as the networks see it",
           {.free_on_resume = true});
   b.field("protocol", protocol, "adm", "how images are resized for Inception",
@@ -181,6 +184,7 @@ void EvalSection::bind(config::Binder& b) {
     }
     return every > 0 && metrics.empty() ? "no metric is named" : "";
   });
+  b.check("truncation", [this] { return truncation.empty() ? "give at least one psi; 1 is off" : ""; });
 }
 
 recipes::ImageShape RunConfig::image_shape() const {

@@ -94,7 +94,7 @@ bool Evaluation::is_due(int64_t step) const {
   return step % config_.evaluation.every == 0 || step == config_.train.steps;
 }
 
-Evaluated Evaluation::run(torch::nn::Module& generator) {
+std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, double truncation) {
   const EvalSection& section = config_.evaluation;
   const auto prompts = std::ssize(recipe_.prompts());
   const int64_t classes = prompts > 0 ? prompts : config_.image_shape().num_classes;
@@ -103,23 +103,34 @@ Evaluated Evaluation::run(torch::nn::Module& generator) {
     for (int64_t begin = first; begin < last; begin += kRows) {
       std::vector<int64_t> labels;
       for (int64_t i = begin; i < std::min(begin + kRows, last); ++i) labels.push_back(i % classes);
-      const at::Tensor drawn =
-          draw_samples(recipe_, generator, static_cast<uint64_t>(config_.seed), begin, labels, group_.device());
+      const at::Tensor drawn = draw_samples(recipe_, generator, static_cast<uint64_t>(config_.seed), begin, labels,
+                                            group_.device(), truncation);
       for (io::Image& image : to_images(space_.decode(drawn))) images.push_back(std::move(image));
     }
     return images;
   };
   const eval::Side fake{eval::drawn_images("the averaged generator", section.samples, draw, {}), {}, "samples", {}};
+  return eval::evaluate(
+      {.metrics = section.metrics, .batch = section.batch, .cache = eval::cache_folder(), .quiet = true}, real_, fake,
+      shelf_, group_);
+}
+
+Evaluated Evaluation::run(torch::nn::Module& generator) {
+  const EvalSection& section = config_.evaluation;
   const bool training = generator.is_training();
   generator.eval();
   Evaluated done;
-  done.results =
-      eval::evaluate({.metrics = section.metrics, .batch = section.batch, .cache = eval::cache_folder(), .quiet = true},
-                     real_, fake, shelf_, group_);
+  for (const double psi : section.truncation) {
+    std::vector<eval::Result> results = measure(generator, psi);
+    if (!done.results.empty())
+      for (eval::Result& result : results)
+        for (auto& [figure, value] : result.values) figure = cat(figure, "@", psi);
+    std::move(results.begin(), results.end(), std::back_inserter(done.results));
+  }
   generator.train(training);
   if (section.best.empty()) return done;
   const double value = figure_of(done.results, section.best);
-  const bool larger = eval::is_larger_better(metric_of(section.best));
+  const bool larger = eval::is_larger_better(metric_of(section.best.substr(0, section.best.find('@'))));
   done.is_best = !best_ || (larger ? value > *best_ : value < *best_);
   if (done.is_best) best_ = value;
   return done;

@@ -47,6 +47,8 @@ class Evaluation {
   Evaluated run(torch::nn::Module& generator);
 
  private:
+  // The metrics of one psi.
+  std::vector<eval::Result> measure(torch::nn::Module& generator, double truncation);
   const RunConfig& config_;
   recipes::Recipe& recipe_;
   dist::Group& group_;

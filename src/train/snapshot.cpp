@@ -34,12 +34,12 @@ std::vector<io::Image> to_images(const at::Tensor& images) {
 }
 
 at::Tensor draw_samples(recipes::Recipe& recipe, torch::nn::Module& generator, uint64_t seed, int64_t first,
-                        const std::vector<int64_t>& labels, at::Device device) {
+                        const std::vector<int64_t>& labels, at::Device device, double truncation) {
   const at::NoGradGuard no_grad;
   std::vector<int64_t> indices(labels.size());
   std::iota(indices.begin(), indices.end(), first);
   const std::vector<std::string> prompts = recipe.prompts();
-  recipes::SampleOptions options;
+  recipes::SampleOptions options{.truncation = truncation};
   at::Tensor y = at::tensor(labels, at::kLong).to(device);
   if (!prompts.empty()) {  // a model of text
     for (const int64_t label : labels) options.captions.push_back(prompts[static_cast<size_t>(label)]);

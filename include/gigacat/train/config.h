@@ -56,6 +56,7 @@ struct CheckpointSection {
 struct EvalSection {
   int64_t every, samples, batch;
   std::vector<std::string> metrics, weights;
+  std::vector<double> truncation;
   std::string real, protocol, best;
   void bind(config::Binder& b);
 };
