@@ -72,6 +72,22 @@ out: %s
         self.assertEqual((data[:4], data[8:16], data.count(b"ANMF")), (b"RIFF", b"WEBPVP8X", 4))
         self.assertEqual(int.from_bytes(data[4:8], "little") + 8, len(data))
 
+    def test_prompts_reach_the_upsampler(self):
+        run = self.model()
+        self.gigacat("data", "emoji", self.path("large"), "size=32", "shard_size=4000", "only=[red,blue]")
+        self.tiny_upsampler(self.dir)
+        self.gigacat("train", self.path("upsampler.yaml"), "data.kind=emoji", "data.path=" + self.path("large"), "data.crop=adm",
+                     "data.captions=true", "model.conditioned=true", "optimizer.lr=0.02")
+        upsampler, out = self.run_folder(self.dir, 1), self.path("out.png")
+        self.gigacat("sample", run, "-o", out, "--prompt", "red heart", "--prompt", "a cat", "--count", 4, "--upsampler", upsampler)
+        self.assertEqual(int.from_bytes(read_bytes(out)[20:24], "big"), 2 * 64 + 2)
+        small = self.write("small.png", png(8, 8, lambda x, y: (30 * x, 30 * y, 9)))
+        made = []
+        for prompt in ("red heart", "blue heart"):
+            self.gigacat("upsample", small, "-o", out, "--weights", upsampler, "--prompt", prompt)
+            made.append(read_bytes(out))
+        self.assertNotEqual(*made)
+
     def test_projection(self):
         run = self.model()
         image = self.write("photo.png", png(20, 24, lambda x, y: (250, 10 * x, 5)))
