@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How well the colours of a text model's samples agree with its prompts.
 
-Draws "COLOUR NOUN" for every pair, takes the mean colour of each sample where it is not white, and counts the samples whose
-nearest colour word is the prompt's. The same samples against shuffled prompts give what chance gives.
+Draws "COLOUR NOUN" for every pair, takes the mean colour of each sample where it is not white or a shape's pale edge, and counts
+the samples whose nearest colour word is the prompt's. The same samples against shuffled prompts give what chance gives.
 
     scripts/prompt_colours.py RUN [--count N] [--truncation PSI] [--gigacat build/release/bin/gigacat]
 """
@@ -33,9 +33,10 @@ def read_images(path):
 
 
 def mean_colour(image):
-    """Mean RGB of the pixels that are not nearly white; white when all are."""
+    """Mean RGB of the half that is farthest from white of those pixels that are not nearly white; white when all are."""
     pixels = [image[i:i + 3] for i in range(0, len(image), 3)]
-    drawn = [p for p in pixels if min(p) < 220] or [(255, 255, 255)]
+    drawn = sorted((p for p in pixels if min(p) < 220), key=min) or [(255, 255, 255)]
+    drawn = drawn[:(len(drawn) + 1) // 2]
     return tuple(sum(p[c] for p in drawn) / len(drawn) for c in range(3))
 
 

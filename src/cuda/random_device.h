@@ -5,11 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#ifdef __CUDACC__
-#define GIGACAT_BOTH __host__ __device__ inline
-#else
-#define GIGACAT_BOTH inline
-#endif
+#include "core/device_code.h"
 
 namespace gigacat::device {
 

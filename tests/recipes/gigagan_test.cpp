@@ -33,14 +33,8 @@ const std::vector<std::string> kTiny{"model.text.width=16",
                                      "model.discriminator.blocks=[1, 1, 2]",
                                      "model.discriminator.attention=[8]"};
 
-std::unique_ptr<Recipe> tiny(std::vector<std::string> more = {}, ImageShape shape = kShape) {
-  auto recipe = make_recipe("gigagan");
-  config::Binder binder;
-  recipe->bind(binder);
-  more.insert(more.begin(), kTiny.begin(), kTiny.end());
-  config::Document::parse("{}", "test", more).apply(binder);
-  recipe->build(shape, 7);
-  return recipe;
+std::unique_ptr<Recipe> tiny(const std::vector<std::string>& more = {}, const ImageShape& shape = kShape) {
+  return small_recipe("gigagan", kTiny, more, shape);
 }
 
 struct Step {

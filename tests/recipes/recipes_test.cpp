@@ -7,6 +7,7 @@
 #include "gigacat/recipes/recipe.h"
 #include "nn/gradients.h"
 #include "recipes/fingerprint.h"
+#include "recipes/step.h"
 
 namespace gigacat::recipes {
 namespace {
@@ -16,15 +17,9 @@ const std::vector<std::string> kTiny{"model.generator.depth=4",         "model.g
                                      "model.discriminator.hidden=32",   "model.discriminator.heads=2",
                                      "model.discriminator.cmap_dim=32", "model.discriminator.projector_dim=32"};
 
-std::unique_ptr<Recipe> tiny(const std::string& name, std::vector<std::string> more = {},
-                             ImageShape shape = {4, 16, 16, 10}) {
-  auto recipe = make_recipe(name);
-  config::Binder binder;
-  recipe->bind(binder);
-  more.insert(more.begin(), kTiny.begin(), kTiny.end());
-  config::Document::parse("{}", "test", more).apply(binder);
-  recipe->build(shape, 7);
-  return recipe;
+std::unique_ptr<Recipe> tiny(const std::string& name, const std::vector<std::string>& more = {},
+                             const ImageShape& shape = {4, 16, 16, 10}) {
+  return small_recipe(name, kTiny, more, shape);
 }
 
 struct Step {
@@ -38,23 +33,6 @@ struct Step {
   StreamDraws draws;
   Batch batch;
 };
-
-struct Losses {
-  Loss discriminator, generator;
-};
-
-// Both halves' losses and gradients, without an update.
-Losses run(Recipe& recipe, const Batch& batch) {
-  const at::Tensor fakes = recipe.generate(batch, true);
-  Losses losses{recipe.discriminator_loss(batch, fakes.detach()), {}};
-  losses.discriminator.total.backward();
-  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(false);
-  losses.generator = recipe.generator_loss(batch, fakes);
-  losses.generator.total.backward();
-  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(true);
-  recipe.update_buffers(*dist::Group::create({}, at::kCPU));
-  return losses;
-}
 
 TEST(Draws, OfASampleDoNotDependOnItsBatch) {
   const StreamDraws together(1, 5, {10, 11, 12}, at::kCPU), alone(1, 5, {11}, at::kCPU);

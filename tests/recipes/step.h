@@ -1,10 +1,25 @@
-// Both halves of a step of a recipe.
+// A recipe of a few keys, and both halves of its step.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "gigacat/dist/group.h"
 #include "gigacat/recipes/recipe.h"
 
 namespace gigacat::recipes {
+
+// The recipe `name` with `keys` and `more` on top, its networks built for `shape`.
+inline std::unique_ptr<Recipe> small_recipe(const std::string& name, std::vector<std::string> keys,
+                                            const std::vector<std::string>& more, const ImageShape& shape) {
+  auto recipe = make_recipe(name);
+  config::Binder binder;
+  recipe->bind(binder);
+  keys.insert(keys.end(), more.begin(), more.end());
+  config::Document::parse("{}", "test", keys).apply(binder);
+  recipe->build(shape, 7);
+  return recipe;
+}
 
 struct Losses {
   Loss discriminator, generator;

@@ -46,14 +46,8 @@ const Keys kTiny{"model.text.width=16",
                  "loss.pixel=1"};
 const Keys kTold{"model.conditioned=true", "loss.encoder=fake", "loss.clip=0.5"};
 
-std::unique_ptr<Recipe> tiny(Keys more = {}, ImageShape shape = {3, 32, 32, 1}) {
-  auto recipe = make_recipe("upsampler");
-  config::Binder binder;
-  recipe->bind(binder);
-  more.insert(more.begin(), kTiny.begin(), kTiny.end());
-  config::Document::parse("{}", "test", more).apply(binder);
-  recipe->build(shape, 7);
-  return recipe;
+std::unique_ptr<Recipe> tiny(const Keys& more = {}, const ImageShape& shape = {3, 32, 32, 1}) {
+  return small_recipe("upsampler", kTiny, more, shape);
 }
 
 struct Step {

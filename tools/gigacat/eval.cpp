@@ -14,6 +14,7 @@
 #include "gigacat/dist/device.h"
 #include "gigacat/train/run_folder.h"
 #include "launch.h"
+#include "sample_flags.h"
 
 namespace gigacat::cli {
 namespace {
@@ -119,22 +120,6 @@ std::string metrics_help() {
   return help;
 }
 
-void add_sampling_flags(CLI::App& command, apply::SampleRequest& request) {
-  const std::string group = "Samples of a run or checkpoint";
-  command.add_option("--labels,--class", request.labels, "classes, cycled: all, or a list as 0,1,4-6")
-      ->type_name("LIST")
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--seed", request.seed, "seed of all samples")
-      ->type_name("S")
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--truncation,--trunc", request.truncation, "psi, toward the class's mean style; 1 is off")
-      ->type_name("PSI")
-      ->capture_default_str()
-      ->group(group);
-}
-
 }  // namespace
 
 void add_network_flags(CLI::App& command, NetworkFlags& flags) {
@@ -179,7 +164,8 @@ void add_eval(CLI::App& app, Chosen& chosen) {
       ->type_name("TEXT");
   command->add_flag("--json", flags->json, "print JSON");
   command->add_option("-o,--out", flags->out, "file for the JSON")->type_name("FILE.json");
-  add_sampling_flags(*command, flags->samples);
+  const std::string of_samples = "Samples of a run or checkpoint";
+  add_sample_flags(*command, flags->samples, of_samples, of_samples);
   command->add_option("--batch", request.batch, "images at once; 0: 16 on a CPU, 64 on a GPU")
       ->type_name("N")
       ->capture_default_str()

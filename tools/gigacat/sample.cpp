@@ -9,6 +9,7 @@
 #include "gigacat/core/text.h"
 #include "gigacat/dist/device.h"
 #include "launch.h"
+#include "sample_flags.h"
 
 namespace gigacat::cli {
 namespace {
@@ -41,11 +42,8 @@ int run(const Flags& flags) {
 }
 
 void add_choice_flags(CLI::App& command, apply::SampleRequest& request, std::string& prompts) {
-  const std::string group = "Which samples";
-  command.add_option("--labels,--class", request.labels, "classes, cycled: all, or a list as 0,1,4-6")
-      ->type_name("LIST")
-      ->capture_default_str()
-      ->group(group);
+  const std::string group = "Which samples", how = "How they are drawn";
+  add_sample_flags(command, request, group, how);
   command.add_option("--prompt", request.prompts, "captions of a model of text, cycled; one for each --prompt")
       ->type_name("TEXT")
       ->excludes("--labels")
@@ -54,10 +52,6 @@ void add_choice_flags(CLI::App& command, apply::SampleRequest& request, std::str
   command.add_option("--prompts", prompts, "file of captions, one in a line")->type_name("FILE")->group(group);
   command.add_option("--count", request.count, "samples of one seed")
       ->type_name("N")
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--seed", request.seed, "seed of all samples")
-      ->type_name("S")
       ->capture_default_str()
       ->group(group);
   command.add_option("--seeds", request.seeds, "one sample of each seed, as 0,1,4-6")
@@ -69,10 +63,6 @@ void add_choice_flags(CLI::App& command, apply::SampleRequest& request, std::str
 
 void add_drawing_flags(CLI::App& command, apply::SampleRequest& request) {
   const std::string group = "How they are drawn";
-  command.add_option("--truncation,--trunc", request.truncation, "psi, toward the class's mean style; 1 is off")
-      ->type_name("PSI")
-      ->capture_default_str()
-      ->group(group);
   command.add_option("--guidance", request.guidance, "style guidance scale; 1 is off")
       ->type_name("S")
       ->capture_default_str()
@@ -96,6 +86,22 @@ void add_drawing_flags(CLI::App& command, apply::SampleRequest& request) {
 }
 
 }  // namespace
+
+void add_sample_flags(CLI::App& command, apply::SampleRequest& request, const std::string& which,
+                      const std::string& how) {
+  command.add_option("--labels,--class", request.labels, "classes, cycled: all, or a list as 0,1,4-6")
+      ->type_name("LIST")
+      ->capture_default_str()
+      ->group(which);
+  command.add_option("--seed", request.seed, "seed of all samples")
+      ->type_name("S")
+      ->capture_default_str()
+      ->group(which);
+  command.add_option("--truncation,--trunc", request.truncation, "psi, toward the class's mean style; 1 is off")
+      ->type_name("PSI")
+      ->capture_default_str()
+      ->group(how);
+}
 
 void add_sample(CLI::App& app, Chosen& chosen) {
   CLI::App* command =

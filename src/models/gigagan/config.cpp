@@ -18,6 +18,22 @@ void TextConfig::bind(config::Binder& b) {
   });
 }
 
+void LayerConfig::bind_layers(config::Binder& b) {
+  b.field("attention_ff", attention_ff, 4, "width of a feed-forward relative to the channels",
+          {.min = 1, .source = "open"});
+  b.field("head_dim", head_dim, 64, "width of an attention head, about", {.min = 4, .source = "open"});
+  b.field("tied", tied, true, "queries and keys of self-attention by one projection", {.source = "GigaGAN section 3"});
+  b.field("cross_logits", cross_logits, "dot", "logits of cross-attention",
+          {.choices = {"dot", "l2"}, .source = "open"});
+  b.field("null_as", null_as, "token",
+          "what a pixel attends to that attends to no word: a learned token, or key and value",
+          {.choices = {"token", "kv"}, .source = "open"});
+  b.field("conv_gain", conv_gain, 0.4, "gain of a block's convolutions on its residual",
+          {.min = 0, .source = "appendix"});
+  b.field("attention_gain", attention_gain, 0.3, "gain of attention and feed-forward on their residual",
+          {.min = 0, .source = "appendix"});
+}
+
 void GeneratorConfig::bind(config::Binder& b) {
   b.field("z_dim", z_dim, 128, "width of z", {.min = 1, .source = "GigaGAN section 3"});
   b.field("w_dim", w_dim, 1024, "width of the style vector w", {.min = 1, .source = "appendix"});
@@ -33,19 +49,7 @@ void GeneratorConfig::bind(config::Binder& b) {
           {.min = 1, .max = 64, .source = "appendix"});
   b.field("attention", attention, {0, 2, 2, 1, 0}, "units of self- and cross-attention, by resolution from 4",
           {.min = 0, .max = 64, .source = "appendix"});
-  b.field("attention_ff", attention_ff, 4, "width of a feed-forward relative to the channels",
-          {.min = 1, .source = "open"});
-  b.field("head_dim", head_dim, 64, "width of an attention head, about", {.min = 4, .source = "open"});
-  b.field("tied", tied, true, "queries and keys of self-attention by one projection", {.source = "GigaGAN section 3"});
-  b.field("cross_logits", cross_logits, "dot", "logits of cross-attention",
-          {.choices = {"dot", "l2"}, .source = "open"});
-  b.field("null_as", null_as, "token",
-          "what a pixel attends to that attends to no word: a learned token, or key and value",
-          {.choices = {"token", "kv"}, .source = "open"});
-  b.field("conv_gain", conv_gain, 0.4, "gain of a block's convolutions on its residual",
-          {.min = 0, .source = "appendix"});
-  b.field("attention_gain", attention_gain, 0.3, "gain of attention and feed-forward on their residual",
-          {.min = 0, .source = "appendix"});
+  bind_layers(b);
   b.field("w_avg_beta", w_avg_beta, 0.998, "decay of the mean style", {.min = 0, .max = 1, .source = "StyleGAN2"});
 }
 

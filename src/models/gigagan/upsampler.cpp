@@ -46,19 +46,7 @@ void UpsamplerConfig::bind(config::Binder& b) {
   b.field("attention", attention, {2, 2, 1},
           "units of self- and cross-attention by level, the middle first; none in levels beyond the list",
           {.min = 0, .max = 64, .source = "inferred"});
-  b.field("attention_ff", attention_ff, 4, "width of a feed-forward relative to the channels",
-          {.min = 1, .source = "open"});
-  b.field("head_dim", head_dim, 64, "width of an attention head, about", {.min = 4, .source = "open"});
-  b.field("tied", tied, true, "queries and keys of self-attention by one projection", {.source = "GigaGAN section 3"});
-  b.field("cross_logits", cross_logits, "dot", "logits of cross-attention",
-          {.choices = {"dot", "l2"}, .source = "open"});
-  b.field("null_as", null_as, "token",
-          "what a pixel attends to that attends to no word: a learned token, or key and value",
-          {.choices = {"token", "kv"}, .source = "open"});
-  b.field("conv_gain", conv_gain, 0.4, "gain of a block's convolutions on its residual",
-          {.min = 0, .source = "as the base model"});
-  b.field("attention_gain", attention_gain, 0.3, "gain of attention and feed-forward on their residual",
-          {.min = 0, .source = "as the base model"});
+  bind_layers(b);
   b.field("residual", residual, true,
           "the image is what the network adds to the bicubically enlarged input; off: all of it is made anew",
           {.source = "open"});

@@ -17,13 +17,20 @@ struct TextConfig {
   void bind(config::Binder& b);
 };
 
-// Lists go by resolution, 4 first: residual blocks of two convolutions, kernels N of a bank, units of attention.
-struct GeneratorConfig {
-  int64_t z_dim, w_dim, mapping_layers, channel_base, channel_max, head_dim, attention_ff;
-  double mapping_lr, w_avg_beta, conv_gain, attention_gain;
-  std::vector<int64_t> blocks, bank, attention;
+// How the layers of a generator attend and add up, in the base model and in the upsampler.
+struct LayerConfig {
+  int64_t head_dim, attention_ff;
+  double conv_gain, attention_gain;
   std::string cross_logits, null_as;
   bool tied;
+  void bind_layers(config::Binder& b);
+};
+
+// Lists go by resolution, 4 first: residual blocks of two convolutions, kernels N of a bank, units of attention.
+struct GeneratorConfig : LayerConfig {
+  int64_t z_dim, w_dim, mapping_layers, channel_base, channel_max;
+  double mapping_lr, w_avg_beta;
+  std::vector<int64_t> blocks, bank, attention;
   void bind(config::Binder& b);
   int64_t channels(int64_t resolution) const;
 };

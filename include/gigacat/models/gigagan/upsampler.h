@@ -21,13 +21,11 @@ namespace gigacat::models::gigagan {
 // widths of z and w.
 
 // attention: units of self- and cross-attention by level from the middle on; levels beyond the list have none.
-struct UpsamplerConfig {
-  int64_t z_dim, w_dim, mapping_layers, channel_base, channel_max, down, blocks, bank_down, bank_up, head_dim,
-      attention_ff;
-  double mapping_lr, conv_gain, attention_gain;
+struct UpsamplerConfig : LayerConfig {
+  int64_t z_dim, w_dim, mapping_layers, channel_base, channel_max, down, blocks, bank_down, bank_up;
+  double mapping_lr;
   std::vector<int64_t> attention;
-  std::string cross_logits, null_as;
-  bool tied, residual;
+  bool residual;
   void bind(config::Binder& b);
   // min(channel_base / resolution, channel_max).
   int64_t channels(int64_t resolution) const;
