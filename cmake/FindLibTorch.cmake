@@ -45,6 +45,17 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::cpu)
   target_include_directories(LibTorch::cpu SYSTEM INTERFACE ${_includes})
   target_link_libraries(LibTorch::cpu INTERFACE LibTorch::torch_cpu LibTorch::c10)
   target_compile_definitions(LibTorch::cpu INTERFACE USE_DISTRIBUTED USE_C10D_GLOO)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # at::parallel_for is a loop of one thread where OpenMP is off. The wheel brings its OpenMP library along: a second
+    # one would have threads of its own.
+    target_compile_options(LibTorch::cpu INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+    if(EXISTS "${_lib}/libgomp.so.1")
+      target_link_libraries(LibTorch::cpu INTERFACE "${_lib}/libgomp.so.1")
+    else()
+      find_package(OpenMP REQUIRED COMPONENTS CXX)
+      target_link_libraries(LibTorch::cpu INTERFACE OpenMP::OpenMP_CXX)
+    endif()
+  endif()
   # The wheel's libraries find their CUDA runtime stubs by RUNPATH at run time; the linker need not resolve them.
   target_link_options(LibTorch::cpu INTERFACE "LINKER:--allow-shlib-undefined" "LINKER:-rpath,${_lib}")
   if(TARGET LibTorch::torch_cuda)

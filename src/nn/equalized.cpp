@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "gigacat/nn/fused.h"
+#include "gigacat/nn/linear.h"
 #include "gigacat/nn/resample.h"
 #include "nn/fused_kernels.h"
 #include "nn/winograd.h"
@@ -98,8 +99,8 @@ EqualizedLinearImpl::EqualizedLinearImpl(int64_t in, int64_t out, const Init& in
 }
 
 at::Tensor EqualizedLinearImpl::forward(const at::Tensor& x) {
-  if (!bias.defined()) return at::linear(x, weight * gain_);
-  return at::linear(x, weight * gain_, lr_multiplier_ == 1 ? bias : bias * lr_multiplier_);
+  const bool scaled = bias.defined() && lr_multiplier_ != 1;
+  return linear(x, weight * gain_, scaled ? bias * lr_multiplier_ : bias);
 }
 
 EqualizedConvImpl::EqualizedConvImpl(int64_t in, int64_t out, int64_t kernel, const Init& init, int64_t down,

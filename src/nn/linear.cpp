@@ -1,15 +1,39 @@
 #include "gigacat/nn/linear.h"
 
 #include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
 
 namespace gigacat::nn {
+namespace {
+
+constexpr int64_t kFewRows = 256, kLane = 16;  // below, or off which, oneDNN's kernels gain nothing
+
+bool convolves(const at::Tensor& x, const at::Tensor& weight) {
+  if (!x.is_cpu() || x.scalar_type() != at::kFloat || weight.scalar_type() != at::kFloat) return false;
+  // With one thread LibTorch takes a loop of its own for 1 x 1 kernels.
+  if (at::get_num_threads() == 1 || at::autocast::is_autocast_enabled(at::kCPU)) return false;
+  return x.numel() / x.size(-1) >= kFewRows && x.size(-1) % kLane == 0 && weight.size(0) % kLane == 0;
+}
+
+}  // namespace
+
+at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (!convolves(x, weight)) return at::linear(x, weight, bias);
+  // [1, in, 1, rows] and back, channels last: the same memory.
+  const at::Tensor image = x.reshape({1, 1, -1, x.size(-1)}).permute({0, 3, 1, 2});
+  const at::Tensor y = at::conv2d(image, weight.unsqueeze(2).unsqueeze(3), bias);
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape.back() = weight.size(0);
+  return y.permute({0, 2, 3, 1}).reshape(shape);
+}
 
 LinearImpl::LinearImpl(int64_t in, int64_t out, const Init& init, double gain) {
   weight = register_parameter("weight", init.xavier_uniform("weight", {out, in}, gain));
   bias = register_parameter("bias", at::zeros({out}));
 }
 
-at::Tensor LinearImpl::forward(const at::Tensor& x) { return at::linear(x, weight, bias); }
+at::Tensor LinearImpl::forward(const at::Tensor& x) { return linear(x, weight, bias); }
 
 EqualLinearImpl::EqualLinearImpl(int64_t in, int64_t out, double lr_multiplier, const Init& init)
     : lr_multiplier_(lr_multiplier) {
@@ -18,7 +42,7 @@ EqualLinearImpl::EqualLinearImpl(int64_t in, int64_t out, double lr_multiplier, 
 }
 
 at::Tensor EqualLinearImpl::forward(const at::Tensor& x) {
-  return at::linear(x, weight * lr_multiplier_, bias * lr_multiplier_);
+  return linear(x, weight * lr_multiplier_, bias * lr_multiplier_);
 }
 
 MappingImpl::MappingImpl(int64_t in, int64_t out, const Init& init) {

@@ -1,6 +1,7 @@
 #include "gigacat/nn/modulated_conv.h"
 
 #include <ATen/Functions.h>
+#include <ATen/autocast_mode.h>
 
 #include <cmath>
 
@@ -29,6 +30,12 @@ int64_t tiles_for(const at::Tensor& x, const at::Tensor& bank, const at::Tensor&
                   const ModulatedOptions& options) {
   if (bank.size(3) != 3 || options.up != 1 || options.down != 1 || bank.scalar_type() != at::kFloat) return 0;
   return winograd_tile(x, bank.size(1), selection.defined());
+}
+
+// Whether it is cheaper to modulate and demodulate the samples' kernels than the images before and behind them.
+bool kernels_are_smaller(const at::Tensor& x, const at::Tensor& bank) {
+  if (x.scalar_type() != bank.scalar_type() || at::autocast::is_autocast_enabled(x.device().type())) return false;
+  return bank[0].numel() < (x.size(1) + bank.size(1)) * x.size(2) * x.size(3);
 }
 
 at::Tensor by_tiles(const at::Tensor& x, const at::Tensor& bank, const at::Tensor& selection, const at::Tensor& style,
@@ -61,6 +68,8 @@ at::Tensor adaptive_conv(const at::Tensor& x, const at::Tensor& bank, const at::
   check(x, bank, selection, style, options);
   const int64_t tile = tiles_for(x, bank, selection, options);
   if (tile > 0) return by_tiles(x, bank, selection, style, options, tile);
+  if (selection.defined() && kernels_are_smaller(x, bank))
+    return adaptive_conv_reference(x, bank, selection, style, options);
   const auto type = x.scalar_type();
   const at::Tensor scaled = x * style.view({style.size(0), -1, 1, 1}).to(type);
   const at::Tensor y = mixed_conv(scaled, bank, selection, options);

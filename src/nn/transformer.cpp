@@ -51,7 +51,7 @@ PatchEmbedImpl::PatchEmbedImpl(int64_t channels, int64_t width, int64_t patch, c
 at::Tensor PatchEmbedImpl::forward(const at::Tensor& x) {
   const at::Tensor cells = x.unflatten(3, {-1, patch_}).unflatten(2, {-1, patch_});      // [B, C, gh, p, gw, p]
   const at::Tensor tokens = cells.permute({0, 2, 4, 1, 3, 5}).flatten(3).flatten(1, 2);  // [B, T, C * p * p]
-  return at::linear(tokens, weight_.flatten(1), bias_);
+  return linear(tokens, weight_.flatten(1), bias_);
 }
 
 at::Tensor unpatchify(const at::Tensor& tokens, int64_t rows, int64_t columns, int64_t patch) {

@@ -1,7 +1,11 @@
 #include "gigacat/nn/fused.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
+
+#include <array>
+#include <thread>
 
 #include "nn/gradients.h"
 
@@ -28,6 +32,18 @@ void expect_kernels_agree(const Function& f, const std::vector<at::Tensor>& inpu
 
 Rotary rotary_for(const at::Tensor& like, const Rotary& table) {
   return {table.cos.to(like.scalar_type()), table.sin.to(like.scalar_type())};
+}
+
+// Without OpenMP in our own flags LibTorch's loop is one of one thread, and nothing says so.
+TEST(Parallel, LoopsRunOnSeveralThreads) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(2);
+  std::array<std::thread::id, 2> ran;
+  at::parallel_for(0, 2, 1, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) ran[static_cast<size_t>(i)] = std::this_thread::get_id();
+  });
+  at::set_num_threads(before);
+  EXPECT_NE(ran[0], ran[1]);
 }
 
 TEST(Fused, RmsNorm) {
