@@ -35,7 +35,7 @@ int64_t tiles_for(const at::Tensor& x, const at::Tensor& bank, const at::Tensor&
 // Whether it is cheaper to modulate and demodulate the samples' kernels than the images before and behind them.
 bool kernels_are_smaller(const at::Tensor& x, const at::Tensor& bank) {
   if (x.scalar_type() != bank.scalar_type() || at::autocast::is_autocast_enabled(x.device().type())) return false;
-  return bank[0].numel() < (x.size(1) + bank.size(1)) * x.size(2) * x.size(3);
+  return bank[0].numel() < 2 * (x.size(1) + bank.size(1)) * x.size(2) * x.size(3);
 }
 
 at::Tensor by_tiles(const at::Tensor& x, const at::Tensor& bank, const at::Tensor& selection, const at::Tensor& style,

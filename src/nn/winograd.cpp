@@ -40,7 +40,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 constexpr int64_t kOutputsAtOnce = 128;            // whose kernels exist at one time
-constexpr int64_t kTileFloats = int64_t{3} << 21;  // of transformed inputs at one time, about
+constexpr int64_t kTileFloats = int64_t{5} << 19;  // of transformed inputs at one time, about
 
 float* at_row(const at::Tensor& t, int64_t row) { return t.data_ptr<float>() + row * t.stride(0); }
 

@@ -3,6 +3,7 @@
 import os
 
 from harness import CliTest, main, png, read_bytes, read_text
+from weights import lpips_weights
 
 
 class TextModelTest(CliTest):
@@ -100,6 +101,11 @@ out: %s
         first = read_bytes(style)
         self.gigacat(*words, "--prompt", "red heart")
         self.assertEqual(first, read_bytes(style))
+        backbone, heads = self.path("alex.safetensors"), self.path("heads.safetensors")
+        lpips_weights(backbone, heads)
+        done = self.gigacat(*words, "--prompt", "red heart", "--lpips", backbone + "," + heads)
+        self.assertNotEqual(first, read_bytes(style))
+        self.gigacat(*words, "--prompt", "red heart")
         other = self.path("other.safetensors")
         self.gigacat("edit", "project", run, image, "-o", other, "--steps", 3, "--each-layer", "--seed", 2)
         out = self.path("out.png")
