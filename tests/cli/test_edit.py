@@ -27,6 +27,13 @@ out: %s
 """ % (self.path("emoji"), out)), *settings)
         return os.path.join(out, os.listdir(out)[0])
 
+    def test_a_resumed_run_ends_at_the_same_weights(self):
+        whole, half = self.model("train.steps=4"), self.model()
+        self.gigacat("train", "--resume", half, "train.steps=4")
+        self.assert_same_weights(self.checkpoint(whole, 4), self.checkpoint(half, 4))
+        two = self.model("train.steps=4", "--ranks", "2")
+        self.gigacat("sample", two, "-o", self.path("x.png"), "--prompt", "red heart", "--count", 2)
+
     def test_features_of_captions_are_made_ahead(self):
         fly = self.model("model.text.encoder=fake", "loss.encoder=fake", "loss.clip=0.5")
         words = ("data", "encode", self.path("emoji"), self.path("text"), "--text", "text.encoder=fake", "text.type=fp32",
