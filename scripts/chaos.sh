@@ -88,10 +88,18 @@ fault_kill_ranks() { # random ranks at random moments, restarted by the launcher
 }
 
 fault_kill_while_writing() { # SIGKILL from the moment that the temporary folder is there to after the rename
-  local pattern
-  for pattern in '.tmp-step-0000010-*' '.tmp-step-0000020-*' '.tmp-step-0000030-*' 'step-0000040'; do
+  local pattern path seen new
+  for pattern in '.tmp-step-*' '.tmp-step-*' '.tmp-step-*' 'step-0000050'; do
+    seen=" $(compgen -G "$work/writing/00000-chaos/checkpoints/$pattern" | tr '\n' ' ')" # what an earlier kill left
     if [ ! -d "$work/writing" ]; then start writing; else "$gigacat" train --resume "$work/writing/00000-chaos" >>"$work/writing.log" 2>&1 & run=$!; fi
-    await sh -c "ls -d $work/writing/00000-chaos/checkpoints/$pattern" || { fails "the run ended before $pattern"; return 1; }
+    # The temporary folder is there for some milliseconds: a loop that starts no program does not miss it.
+    new=
+    until [ -n "$new" ]; do
+      for path in "$work/writing/00000-chaos/checkpoints/"$pattern; do
+        [ -d "$path" ] && [[ "$seen" != *" $path "* ]] && new=$path
+      done
+      kill -0 "$run" 2>/dev/null || { fails "the run ended before $pattern"; return 1; }
+    done
     sleep "$(awk -v r=$RANDOM 'BEGIN { print 0.03 * r / 32767 }')"
     kill -KILL "$run"; ended
   done
