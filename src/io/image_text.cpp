@@ -42,8 +42,7 @@ std::vector<std::string> lines_of(const std::string& caption, size_t most) {
       return lines;
     }
     lines.push_back(rest.substr(0, end));
-    rest.erase(0,
-               rest.find_first_not_of(' ', end) == std::string::npos ? rest.size() : rest.find_first_not_of(' ', end));
+    rest.erase(0, std::min(rest.find_first_not_of(' ', end), rest.size()));
   }
   return lines;
 }

@@ -91,7 +91,7 @@ std::unique_ptr<TextImageEncoder> make_text_image_encoder(const TextImageSpec& s
 }
 
 TextImageSizes text_image_sizes(const TextImageSpec& spec) {
-  if (!spec.stored.empty()) return TextStore(spec.stored).sizes();
+  if (!spec.stored.empty()) return text_store_facts(spec.stored).sizes;
   if (spec.name == "clip") return clip_text_image_sizes(spec);
   if (spec.name != "fake") unknown(spec.name);
   return {FakeTextImage::kText, FakeTextImage::kLength,

@@ -45,18 +45,20 @@ void TextStoreWriter::write(const std::filesystem::path& path, at::ScalarType ty
                            {"embedding", at::stack(embeddings_).to(type)}});
 }
 
-TextStore::TextStore(const std::filesystem::path& folder) {
+TextStoreFacts text_store_facts(const std::filesystem::path& folder) {
   const fs::path recipe = folder / "recipe.json";
   if (!fs::exists(recipe))
     fail<UsageError>(folder.string(), " holds no finished text features: make them by `gigacat data encode DATA ",
                      folder.string(), " --text`");
   try {
     const nlohmann::json about = nlohmann::json::parse(read_file(recipe, 1 << 24));
-    encoder_ = about.at("encoder");
-    sizes_ = {about.at("text_width"), about.at("length"), about.at("layer_widths")};
+    return {about.at("encoder"), {about.at("text_width"), about.at("length"), about.at("layer_widths")}};
   } catch (const nlohmann::json::exception& error) {
     fail(recipe.string(), ": no description of text features: ", error.what());
   }
+}
+
+TextStore::TextStore(const std::filesystem::path& folder) : facts_(text_store_facts(folder)) {
   std::vector<fs::path> paths;
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.path().extension() == ".safetensors") paths.push_back(entry.path());
@@ -74,13 +76,14 @@ void TextStore::add(const std::filesystem::path& path) {
   File kept{tensors["check"], tensors["first"], tensors["tokens"], tensors["embedding"]};
   const int64_t n = hash.numel();
   const bool fits = hash.dim() == 1 && kept.check.sizes() == hash.sizes() && kept.first.dim() == 1 &&
-                    kept.first.numel() == n + 1 && kept.tokens.dim() == 2 && kept.tokens.size(1) == sizes_.text_width &&
-                    kept.embedding.dim() == 2 && kept.embedding.size(0) == n && hash.scalar_type() == at::kLong &&
+                    kept.first.numel() == n + 1 && kept.tokens.dim() == 2 &&
+                    kept.tokens.size(1) == facts_.sizes.text_width && kept.embedding.dim() == 2 &&
+                    kept.embedding.size(0) == n && hash.scalar_type() == at::kLong &&
                     kept.check.scalar_type() == at::kLong && kept.first.scalar_type() == at::kLong;
-  if (!fits) fail(path.string(), ": shapes are not those of text features ", sizes_.text_width, " wide");
+  if (!fits) fail(path.string(), ": shapes are not those of text features ", facts_.sizes.text_width, " wide");
   const at::Tensor lengths = kept.first.diff();
   if (n > 0 && (kept.first[0].item<int64_t>() != 0 || kept.first[n].item<int64_t>() != kept.tokens.size(0) ||
-                lengths.min().item<int64_t>() < 1 || lengths.max().item<int64_t>() > sizes_.length))
+                lengths.min().item<int64_t>() < 1 || lengths.max().item<int64_t>() > facts_.sizes.length))
     fail(path.string(), ": `first` names tokens that are not there");
   const int64_t* values = hash.const_data_ptr<int64_t>();
   for (int64_t row = 0; row < n; ++row)
@@ -99,7 +102,8 @@ const TextStore::Place* TextStore::find(const std::string& caption) const {
 
 TextImageEncoder::Read TextStore::read(const std::vector<std::string>& captions) const {
   const int64_t b = std::ssize(captions);
-  TextImageEncoder::Read out{at::zeros({b, sizes_.length, sizes_.text_width}), at::zeros({b}, at::kLong), {}};
+  TextImageEncoder::Read out{
+      at::zeros({b, facts_.sizes.length, facts_.sizes.text_width}), at::zeros({b}, at::kLong), {}};
   std::vector<at::Tensor> embeddings;
   for (int64_t i = 0; i < b; ++i) {
     const Place* place = find(captions[static_cast<size_t>(i)]);
@@ -120,8 +124,8 @@ namespace {
 class StoredTextImage : public TextImageEncoder {
  public:
   StoredTextImage(const TextImageSpec& spec, at::Device device) : store_(spec.stored), spec_(spec), device_(device) {
-    if (store_.encoder() != spec.name)
-      fail<UsageError>(spec.stored, " holds features of the encoder ", store_.encoder(), ", not of ", spec.name);
+    if (store_.facts().encoder != spec.name)
+      fail<UsageError>(spec.stored, " holds features of the encoder ", store_.facts().encoder, ", not of ", spec.name);
     spec_.stored.clear();
   }
 
@@ -138,10 +142,10 @@ class StoredTextImage : public TextImageEncoder {
     const Read kept = store_.read(captions);
     return {kept.tokens.to(device_), kept.end.to(device_), kept.embedding.to(device_)};
   }
-  int64_t text_width() const override { return store_.sizes().text_width; }
-  int64_t length() const override { return store_.sizes().length; }
+  int64_t text_width() const override { return store_.facts().sizes.text_width; }
+  int64_t length() const override { return store_.facts().sizes.length; }
   Seen look(const at::Tensor& images) override { return encoder().look(images); }
-  std::vector<int64_t> layer_widths() const override { return store_.sizes().layer_widths; }
+  std::vector<int64_t> layer_widths() const override { return store_.facts().sizes.layer_widths; }
   double scale() const override { return encoder().scale(); }
 
  private:

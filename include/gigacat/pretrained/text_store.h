@@ -18,7 +18,6 @@ class TextStoreWriter {
  public:
   // Keeps those captions that it does not hold yet; `read` is the encoder's.
   void add(const std::vector<std::string>& captions, const TextImageEncoder::Read& read);
-  bool holds(const std::string& caption) const { return rows_.contains(caption); }
   int64_t size() const { return static_cast<int64_t>(rows_.size()); }
   // Tensors `hash` [n] I64, `check` [n] I64, `first` [n + 1] I64, `tokens` [sum of lengths, F] and `embedding` [n, E]
   // as `type`. At least one caption was added. Errors: Error for I/O.
@@ -30,13 +29,20 @@ class TextStoreWriter {
   std::vector<at::Tensor> tokens_, embeddings_;  // float32
 };
 
+// What recipe.json says of a folder: no other file is opened. Errors: UsageError when the folder is none, or is not
+// finished; Error for a description that is not of text features.
+struct TextStoreFacts {
+  std::string encoder;
+  TextImageSizes sizes;
+};
+TextStoreFacts text_store_facts(const std::filesystem::path& folder);
+
 // All files of a folder, memory-mapped. A caption is found by two hashes of its bytes.
 class TextStore {
  public:
-  // Errors: UsageError when the folder is none, or is not finished; Error for files that are not of this format.
+  // Errors: as text_store_facts; Error for files that are not of this format.
   explicit TextStore(const std::filesystem::path& folder);
-  TextImageSizes sizes() const { return sizes_; }
-  const std::string& encoder() const { return encoder_; }
+  const TextStoreFacts& facts() const { return facts_; }
   int64_t size() const { return static_cast<int64_t>(places_.size()); }
   bool contains(const std::string& caption) const { return find(caption) != nullptr; }
   // Tokens behind end-of-text are 0. All captions must be there. [B, L, F], [B], [B, E] on the CPU, float32.
@@ -54,8 +60,7 @@ class TextStore {
   void add(const std::filesystem::path& path);
   std::vector<File> files_;
   std::vector<Place> places_;  // by hash
-  TextImageSizes sizes_;
-  std::string encoder_;
+  TextStoreFacts facts_;
 };
 
 // The encoder of `spec`, whose texts come from spec.stored where they are there. The encoder itself is made when a
