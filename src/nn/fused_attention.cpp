@@ -3,10 +3,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <array>
-#include <cmath>
 #include <optional>
 
 #include "gigacat/core/error.h"
+#include "nn/flash.h"
 #include "nn/rows.h"
 
 namespace gigacat::nn {
@@ -77,67 +77,22 @@ at::Tensor run_of(const at::Tensor& x, int64_t first, int64_t length) {
   return x.narrow(1, first, length).transpose(1, 2);
 }
 
-// Views [B, h, L, d] of one run.
-struct Heads {
-  at::Tensor q, k, v;
-  Heads rest() const { return {rest_of(q), rest_of(k), rest_of(v)}; }
-  static at::Tensor first_of(const at::Tensor& x) { return x.narrow(2, 0, 1); }
-  static at::Tensor rest_of(const at::Tensor& x) { return x.narrow(2, 1, x.size(2) - 1); }
-  double scale() const { return 1 / std::sqrt(static_cast<double>(q.size(3))); }
-};
-
-// A prediction token in front of a grid makes a length of 16 n + 1, at which the products in flash attention run at
-// half their speed. The grid then attends to itself, and the token's part is added by its share of the softmax.
-bool splits(const Heads& x) {
-  const int64_t length = x.q.size(2);
-  return x.q.scalar_type() == at::kFloat && length > 64 && length % 16 == 1;
-}
-
 // Output into `out` [B, h, L, d]; returns log(sum(exp(logits))) [B, h, L].
-at::Tensor attend(const Heads& x, const at::Tensor& out) {
-  if (!splits(x)) {
-    const auto [y, sums] = at::_scaled_dot_product_flash_attention_for_cpu(x.q, x.k, x.v);
-    out.copy_(y);
-    return sums;
-  }
-  const Heads grid = x.rest();
-  const auto [y_first, sums_first] = at::_scaled_dot_product_flash_attention_for_cpu(Heads::first_of(x.q), x.k, x.v);
-  const auto [y, sums_grid] = at::_scaled_dot_product_flash_attention_for_cpu(grid.q, grid.k, grid.v);
-  const at::Tensor logit =
-      at::matmul(grid.q, Heads::first_of(x.k).transpose(2, 3)).squeeze(3) * x.scale();  // [B, h, L - 1]
-  const at::Tensor sums = at::logaddexp(sums_grid, logit);
-  Heads::first_of(out).copy_(y_first);
-  at::Tensor rest = Heads::rest_of(out);
-  rest.copy_(y * (sums_grid - sums).exp_().unsqueeze(3));
-  rest.addcmul_((logit - sums).exp_().unsqueeze(3), Heads::first_of(x.v));
-  return at::cat({sums_first, sums}, 2);
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out) {
+  if (q.scalar_type() == at::kFloat) return flash_attention(q, k, v, out);
+  const auto [y, sums] = at::_scaled_dot_product_flash_attention_for_cpu(q, k, v);
+  out.copy_(y);
+  return sums;
 }
 
-// Gradients of attend(). Flash attention's backward needs the softmax's sums and the output alone, so that it serves a
-// part of the keys when both are those of all keys.
-Heads attend_backward(const at::Tensor& dout, const Heads& x, const at::Tensor& out, const at::Tensor& sums) {
-  const auto flash = [](const at::Tensor& g, const Heads& in, const at::Tensor& y, const at::Tensor& lse) {
-    const auto [dq, dk, dv] =
-        at::_scaled_dot_product_flash_attention_for_cpu_backward(g, in.q, in.k, in.v, y, lse, 0.0, false);
-    return Heads{dq, dk, dv};
-  };
-  if (!splits(x)) return flash(dout, x, out, sums);
-  const Heads grid = x.rest();
-  const at::Tensor g = Heads::rest_of(dout), y = Heads::rest_of(out), sums_grid = sums.narrow(2, 1, sums.size(2) - 1);
-  const Heads of_first =
-      flash(Heads::first_of(dout), {Heads::first_of(x.q), x.k, x.v}, Heads::first_of(out), sums.narrow(2, 0, 1));
-  const Heads of_grid = flash(g, grid, y, sums_grid);
-
-  const at::Tensor k_first = Heads::first_of(x.k), v_first = Heads::first_of(x.v);
-  const at::Tensor share = (at::matmul(grid.q, k_first.transpose(2, 3)) * x.scale() - sums_grid.unsqueeze(3)).exp_();
-  const at::Tensor pull = at::matmul(g, v_first.transpose(2, 3)) - (g * y).sum(3, /*keepdim=*/true);
-  const at::Tensor dlogit = share * pull * x.scale();  // [B, h, L - 1, 1]
-  of_grid.q.addcmul_(dlogit, k_first);
-  Heads::rest_of(of_first.k).add_(of_grid.k);
-  Heads::rest_of(of_first.v).add_(of_grid.v);
-  Heads::first_of(of_first.k).add_(at::matmul(dlogit.transpose(2, 3), grid.q));
-  Heads::first_of(of_first.v).add_(at::matmul(share.transpose(2, 3), g));
-  return {at::cat({of_first.q, of_grid.q}, 2), of_first.k, of_first.v};
+void attend_backward(const at::Tensor& dout, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                     const at::Tensor& out, const at::Tensor& sums, const FlashGrads& to) {
+  if (q.scalar_type() == at::kFloat) return flash_attention_backward(dout, q, k, v, out, sums, to);
+  const auto [dq, dk, dv] =
+      at::_scaled_dot_product_flash_attention_for_cpu_backward(dout, q, k, v, out, sums, 0.0, false);
+  to.q.copy_(dq);
+  to.k.copy_(dk);
+  to.v.copy_(dv);
 }
 
 struct AttentionFunction : public torch::autograd::Function<AttentionFunction> {
@@ -152,8 +107,8 @@ struct AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     std::vector<at::Tensor> sums;
     int64_t first = 0;
     for (const int64_t length : parts) {
-      const Heads run{run_of(q, first, length), run_of(k, first, length), run_of(v, first, length)};
-      sums.push_back(attend(run, run_of(out, first, length)));
+      const auto of = [&](const at::Tensor& x) { return run_of(x, first, length); };
+      sums.push_back(attend(of(q), of(k), of(v), of(out)));
       first += length;
     }
     // q and k are cheaper to make again than to keep.
@@ -178,10 +133,7 @@ struct AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     int64_t first = 0;
     for (size_t i = 0; i < parts.size(); first += parts[i++]) {
       const auto of = [&](const at::Tensor& x) { return run_of(x, first, parts[i]); };
-      const Heads run_grads = attend_backward(of(dout), {of(q), of(k), of(v)}, of(out), sums[i]);
-      of(dq).copy_(run_grads.q);
-      of(dk).copy_(run_grads.k);
-      of(dv).copy_(run_grads.v);
+      attend_backward(of(dout), of(q), of(k), of(v), of(out), sums[i], {of(dq), of(dk), of(dv)});
     }
     const bool weights = how.q_weight.defined() && ctx->needs_input_grad(1);
     const at::Tensor dw = run_prepare_backward(qkv, how, scales, dq, dk, weights, dqkv);

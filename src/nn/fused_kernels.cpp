@@ -181,6 +181,54 @@ void fir(const float* __restrict plane, const FirShape& s, const float* __restri
   }
 }
 
+constexpr int64_t kLanes = 16;
+using Lanes = float __attribute__((vector_size(kLanes * sizeof(float)), aligned(4), may_alias));
+
+// A NaN is lost here and comes back with the sum.
+float max_of(const float* __restrict x, int64_t n) {
+  float most = x[0];
+  int64_t i = 0;
+  if (n >= kLanes) {
+    Lanes lanes = *reinterpret_cast<const Lanes*>(x);
+    for (i = kLanes; i + kLanes <= n; i += kLanes) {
+      const Lanes next = *reinterpret_cast<const Lanes*>(x + i);
+      lanes = next > lanes ? next : lanes;
+    }
+    for (int64_t l = 0; l < kLanes; ++l) most = lanes[l] > most ? lanes[l] : most;
+  }
+  for (; i < n; ++i) most = x[i] > most ? x[i] : most;
+  return most;
+}
+
+float softmax(const float* __restrict x, int64_t n, float scale, float* __restrict p, float* __restrict sum) {
+  const float most = max_of(x, n);
+  float total = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    p[i] = fast_exp(scale * (x[i] - most));
+    total += p[i];
+  }
+  *sum = total;
+  return scale * most + __builtin_logf(total);
+}
+
+void softmax_backward(float* __restrict logits, float* __restrict grads, const float* __restrict sums,
+                      const float* __restrict dots, float scale, int64_t rows, int64_t n) {
+  for (int64_t row = 0; row < rows; ++row, logits += n, grads += n)
+    for (int64_t i = 0; i < n; ++i) {
+      logits[i] = fast_exp(scale * logits[i] - sums[i]);
+      grads[i] = scale * logits[i] * (grads[i] - dots[i]);
+    }
+}
+
+void transpose(const float* __restrict x, int64_t stride, int64_t rows, int64_t columns, float* __restrict y,
+               int64_t y_stride) {
+  for (int64_t first = 0; first < rows; first += kLanes) {
+    const int64_t end = first + kLanes < rows ? first + kLanes : rows;
+    for (int64_t c = 0; c < columns; ++c)
+      for (int64_t r = first; r < end; ++r) y[c * y_stride + r] = x[r * stride + c];
+  }
+}
+
 void load_bf16(const uint16_t* __restrict from, int64_t n, float* __restrict to) {
   for (int64_t i = 0; i < n; ++i) to[i] = bits_to_float(static_cast<uint32_t>(from[i]) << 16);
 }
@@ -197,8 +245,8 @@ void store_bf16(const float* __restrict from, int64_t n, uint16_t* __restrict to
 }  // namespace
 
 extern const FusedKernels GIGACAT_ISA;
-const FusedKernels GIGACAT_ISA{rms,       rms_backward,  swiglu, swiglu_backward, rotate, rotate_backward,
-                               gate,      gate_backward, leaky,  leaky_backward,  fir,    load_bf16,
-                               store_bf16};
+const FusedKernels GIGACAT_ISA{
+    rms,   rms_backward,   swiglu, swiglu_backward, rotate,           rotate_backward, gate,      gate_backward,
+    leaky, leaky_backward, fir,    softmax,         softmax_backward, transpose,       load_bf16, store_bf16};
 
 }  // namespace gigacat::nn

@@ -36,6 +36,13 @@ struct FusedKernels {
   float (*leaky_backward)(const float* dy, const float* y, int64_t n, float* dx);
   // out [R, S] is set; flipped [taps]; scratch holds W + (S - 1) down + taps floats.
   void (*fir)(const float* plane, const FirShape& shape, const float* flipped, float* scratch, float* out);
+  // p = exp(scale x - max(scale x)); returns log(sum(exp(scale x))). `sum` is set to the sum of p.
+  float (*softmax)(const float* x, int64_t n, float scale, float* p, float* sum);
+  // Rows [rows, n]: logits are set to p = exp(scale logits - sums), grads to scale p (grads - dots); sums, dots [n].
+  void (*softmax_backward)(float* logits, float* grads, const float* sums, const float* dots, float scale, int64_t rows,
+                           int64_t n);
+  // x [rows, columns], its rows `stride` floats apart, to y [columns, rows], whose rows lie y_stride apart.
+  void (*transpose)(const float* x, int64_t stride, int64_t rows, int64_t columns, float* y, int64_t y_stride);
   // bfloat16 is the upper half of a float; stores round to nearest even.
   void (*load_bf16)(const uint16_t* from, int64_t n, float* to);
   void (*store_bf16)(const float* from, int64_t n, uint16_t* to);
