@@ -16,7 +16,7 @@ namespace {
 
 fs::path output_file(const ImportRequest& request) {
   const std::string name = request.file.stem().string() + ".safetensors";
-  if (request.out.empty()) return pretrained::cache_folder() / "weights" / name;
+  if (request.out.empty()) return pretrained::weight_folder() / name;
   if (request.out.extension() == ".safetensors") return request.out;
   return request.out / name;
 }

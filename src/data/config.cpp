@@ -12,7 +12,7 @@ void bind_location(DataConfig& c, config::Binder& b) {
           {.choices = {"auto", "folder", "webdataset", "stylegan", "latents", "npz", "emoji"}});
   b.field("path", c.path, "", "folder, .zip, .npz, or shards: \"data-{000000..000127}.tar\", globs, a folder of .tar");
   b.field("cache", c.cache, "",
-          "folder for shard indexes; empty: $XDG_CACHE_HOME/gigacat or ~/.cache/gigacat; none: no cache");
+          "folder for shard indexes; empty: $GIGACAT_CACHE, $XDG_CACHE_HOME/gigacat or ~/.cache/gigacat; none: no cache");
   b.field("features", c.features, "none",
           "precomputed alignment features: a folder with NAME.features.npy for each sample, or shards with "
           "KEY.features.npy");

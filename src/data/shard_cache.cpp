@@ -11,6 +11,7 @@
 
 #include "data/listing.h"
 #include "data/shard_index.h"
+#include "gigacat/core/cache.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
@@ -186,14 +187,9 @@ void write_cached(const fs::path& file, const std::string& bytes) {
 
 }  // namespace
 
-fs::path cache_folder(const std::string& setting) {
+fs::path index_folder(const std::string& setting) {
   if (setting == "none") return {};
-  if (!setting.empty()) return setting;
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0')
-    return fs::path(cache) / "gigacat";
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
-    return fs::path(home) / ".cache" / "gigacat";
-  return {};
+  return setting.empty() ? cache_folder() : fs::path(setting);
 }
 
 ShardIndex load_shard_index(const fs::path& shard, const fs::path& cache, bool* was_cached) {

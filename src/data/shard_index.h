@@ -40,6 +40,6 @@ ShardIndex build_shard_index(const fs::path& shard);
 ShardIndex load_shard_index(const fs::path& shard, const fs::path& cache, bool* was_cached = nullptr);
 
 // Folder of cached indexes for the value of data.cache; empty for no cache.
-fs::path cache_folder(const std::string& setting);
+fs::path index_folder(const std::string& setting);
 
 }  // namespace gigacat::data

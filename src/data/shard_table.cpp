@@ -70,7 +70,7 @@ void check_faults(const std::vector<std::string>& shards, const std::vector<Load
 }  // namespace
 
 std::vector<ShardIndex> load_indexes(const std::vector<std::string>& shards, const DataConfig& config) {
-  const fs::path cache = cache_folder(config.cache);
+  const fs::path cache = index_folder(config.cache);
   std::vector<Loaded> loaded(shards.size());
   parallel_for(static_cast<int64_t>(shards.size()), kIndexThreads,
                [&](int64_t i) { loaded[i] = load_one(shards[i], cache); });

@@ -53,14 +53,6 @@ class InceptionNetwork : public FeatureNetwork {
 
 }  // namespace
 
-std::string cache_folder() {
-  for (const auto& [variable, below] :
-       {std::pair("GIGACAT_CACHE", ""), std::pair("XDG_CACHE_HOME", "gigacat"), std::pair("HOME", ".cache/gigacat")})
-    if (const char* value = std::getenv(variable); value != nullptr && *value != '\0')
-      return (fs::path(value) / below).string();
-  return "";
-}
-
 void WeightFiles::give(const std::string& text, const std::string& standard) {
   const size_t sign = text.find('=');
   const std::string name = sign == std::string::npos ? standard : text.substr(0, sign);
@@ -71,7 +63,7 @@ void WeightFiles::give(const std::string& text, const std::string& standard) {
 
 fs::path WeightFiles::find(const std::string& network) const {
   if (const auto given = given_.find(network); given != given_.end()) return pretrained::locate(given->second.string());
-  const fs::path own = fs::path(cache_folder()) / "weights" / (network + ".safetensors");
+  const fs::path own = pretrained::weight_folder() / (network + ".safetensors");
   if (fs::exists(own)) return own;
   const std::string released = kReleased.at(network);
   if (!fs::exists(pretrained::weight_path(pretrained::find_weight_file(released))))

@@ -37,15 +37,4 @@ Trajectory trajectory(const std::vector<at::Tensor>& supervised, const at::Tenso
   return {at::stack(discrepancy), at::stack(rewrite), at::stack(direction)};
 }
 
-double diversity(const at::Tensor& images) {
-  at::NoGradGuard no_grad;
-  const int64_t count = images.size(0);
-  if (count < 2) return 0;
-  const at::Tensor flat = images.flatten(1).to(at::kFloat);
-  const double pairs = static_cast<double>(count) * static_cast<double>(count - 1) / 2;
-  const double distance = at::pdist(flat).sum().item<double>() / pairs;
-  const double size = flat.norm(2, 1).mean().item<double>();
-  return size > 0 ? distance / size : 0;
-}
-
 }  // namespace gigacat::losses

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <set>
 
+#include "gigacat/core/cache.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
@@ -57,14 +58,13 @@ void check_part(const WeightFile& file, const fs::path& part) {
 
 }  // namespace
 
-fs::path cache_folder() {
-  if (const std::string own = variable("GIGACAT_CACHE"); !own.empty()) return own;
-  if (const std::string xdg = variable("XDG_CACHE_HOME"); !xdg.empty()) return fs::path(xdg) / "gigacat";
-  if (const std::string home = variable("HOME"); !home.empty()) return fs::path(home) / ".cache" / "gigacat";
-  fail<UsageError>("no cache folder: set GIGACAT_CACHE");
+fs::path weight_folder() {
+  const fs::path cache = cache_folder();
+  if (cache.empty()) fail<UsageError>("no cache folder: set GIGACAT_CACHE");
+  return cache / "weights";
 }
 
-fs::path weight_path(const WeightFile& file) { return cache_folder() / "weights" / file.file; }
+fs::path weight_path(const WeightFile& file) { return weight_folder() / file.file; }
 
 Verdict verify(const WeightFile& file, bool record) {
   const fs::path path = weight_path(file);

@@ -122,7 +122,7 @@ std::optional<Recognised> dinov2(const TensorMap& tensors) {
                                 : width == 768  ? "B"
                                 : width == 1024 ? "L"
                                 : width == 1536 ? "g"
-                                                : "";
+                                                : "?";
   return Recognised{"dinov2",
                     cat("a DINOv2 ViT-", size_name, "/", patch, ": ", layers, " layers of width ", width,
                         registers > 0 ? cat(", ", registers, " registers") : ", no registers"),

@@ -15,34 +15,6 @@
 #include "gigacat/pretrained/torch_file.h"
 
 namespace gigacat::pretrained {
-namespace {
-
-struct Sign {
-  const char* tensor;
-  const char* meaning;
-};
-
-// The first tensor that is there decides.
-constexpr Sign kSigns[] = {
-    {"text_model.embeddings.token_embedding.weight", "CLIP (Hugging Face names)"},
-    {"vision_model.pre_layrnorm.weight", "CLIP's image tower (Hugging Face names)"},
-    {"visual.conv1.weight", "CLIP (OpenAI names)"},
-    {"register_tokens", "DINOv2 with registers"},
-    {"blocks.0.ls1.gamma", "DINOv2"},
-    {"Conv2d_1a_3x3.conv.weight", "FID Inception-v3"},
-    {"encoder.down_blocks.0.resnets.0.conv1.weight", "AutoencoderKL"},
-    {"encoder.layers.1.conv.0.weight", "TAESD (diffusers' names)"},
-    {"decoder.layers.2.conv.0.weight", "TAESD's decoder (diffusers' names)"},
-    {"encoder.1.conv.0.weight", "TAESD"},
-    {"decoder.3.conv.0.weight", "TAESD's decoder"},
-    {"1.conv.0.weight", "TAESD's encoder"},
-    {"3.conv.0.weight", "TAESD's decoder"},
-    {"features.28.weight", "VGG16"},
-    {"features.10.weight", "AlexNet"},
-    {"lin0.model.1.weight", "LPIPS heads"},
-};
-
-}  // namespace
 
 const at::Tensor& Weights::at(const std::string& name, const std::string& wanted) const {
   const auto found = tensors.find(name);
@@ -82,9 +54,12 @@ std::string short_hash(const std::vector<std::filesystem::path>& files) {
 }
 
 std::string describe(const nn::TensorMap& tensors) {
-  for (const Sign& sign : kSigns)
-    if (tensors.contains(sign.tensor)) return sign.meaning;
   if (tensors.empty()) return "no tensor";
+  try {
+    if (const auto known = recognise(tensors)) return known->what;
+  } catch (const Error& error) {
+    return error.what();
+  }
   return cat(tensors.size(), " tensors such as ", tensors.begin()->first);
 }
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <map>
 
-#include "gigacat/losses/trajectory.h"
 #include "gigacat/models/gigagan/generator.h"
 #include "recipes/multi_scale_gan.h"
 #include "recipes/table.h"
@@ -70,9 +69,9 @@ class GigaGan : public MultiScaleGan {
     styles_.clear();
   }
 
-  std::vector<std::pair<std::string, double>> diagnostics(const at::Tensor& fakes) override {
+  std::vector<std::pair<std::string, double>> diagnostics(const at::Tensor& /*fakes*/) override {
     at::NoGradGuard no_grad;
-    std::vector<std::pair<std::string, double>> out{{"diversity", losses::diversity(pyramid(fakes)[0])}};
+    std::vector<std::pair<std::string, double>> out;
     const auto scales = generator_->activation_scales(watched_);
     for (const auto& [name, value] : scales) out.emplace_back("activation/" + name, value);
     return out;

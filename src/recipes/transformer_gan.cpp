@@ -240,7 +240,7 @@ void TransformerGan::update_buffers(dist::Group& group) {
 std::vector<std::pair<std::string, double>> TransformerGan::diagnostics(const at::Tensor& fakes) {
   at::NoGradGuard no_grad;
   const at::Tensor last = fakes[fakes.size(0) - 1];
-  std::vector<std::pair<std::string, double>> out{{"diversity", losses::diversity(last)}};
+  std::vector<std::pair<std::string, double>> out;
   if (fakes.size(0) > 1) {
     const losses::Trajectory t = losses::trajectory(supervised(fakes), last, diagnostics_back());
     out.emplace_back("discrepancy", t.discrepancy.mean().item<double>());

@@ -3,7 +3,6 @@
 #include <ATen/Functions.h>
 
 #include "gigacat/core/error.h"
-#include "gigacat/losses/trajectory.h"
 #include "gigacat/nn/autocast.h"
 #include "gigacat/pretrained/known_weights.h"
 #include "gigacat/pretrained/lpips.h"
@@ -111,9 +110,7 @@ class Upsampler : public MultiScaleGan {
     return network_->run(*generator_, x, draws.normal("network.noise", {}, pixels), z, &captions).unsqueeze(0);
   }
 
-  std::vector<std::pair<std::string, double>> diagnostics(const at::Tensor& fakes) override {
-    return {{"diversity", losses::diversity(fakes[0])}};
-  }
+  std::vector<std::pair<std::string, double>> diagnostics(const at::Tensor& /*fakes*/) override { return {}; }
 
   int64_t wanted_examples() const override { return kExamples; }
   void show(const Batch& examples) override {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "gigacat/core/cache.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
@@ -111,7 +112,7 @@ std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, doub
   };
   const eval::Side fake{eval::drawn_images("the averaged generator", section.samples, draw, {}), {}, "samples", {}};
   return eval::evaluate(
-      {.metrics = section.metrics, .batch = section.batch, .cache = eval::cache_folder(), .quiet = true}, real_, fake,
+      {.metrics = section.metrics, .batch = section.batch, .cache = cache_folder().string(), .quiet = true}, real_, fake,
       shelf_, group_);
 }
 

@@ -202,7 +202,6 @@ void Loop::report(const std::vector<MicroBatch>& batches, const at::Tensor& fake
     shown->skipped = half->guard.skipped();
   }
   // Of latents that stay the same, so that only the generator moves it.
-  std::erase_if(figures.diagnostics, [](const auto& item) { return item.first == "diversity"; });
   figures.diagnostics.emplace_back("diversity", snapshot_->diversity(recipe_.generator()));
   monitor_->record(figures, watch_.take(), memory_used(made_.device));
   if (state_.step == 1) {

@@ -4,7 +4,6 @@
 #include "gigacat/losses/alignment.h"
 #include "gigacat/losses/augment.h"
 #include "gigacat/losses/noise_guidance.h"
-#include "gigacat/losses/trajectory.h"
 #include "nn/gradients.h"
 
 namespace gigacat::losses {
@@ -56,12 +55,6 @@ TEST(Alignment, IsZeroForEqualDirections) {
   const at::Tensor x = values("x", {2, 5, 8});
   EXPECT_NEAR(align_patches(x, 3 * x).abs().max().item<double>(), 0, 1e-6);
   EXPECT_NEAR(align_class(x.select(1, 0), -x.select(1, 0)).min().item<double>(), 2, 1e-6);
-}
-
-TEST(Trajectory, DiversityTellsACollapse) {
-  EXPECT_EQ(diversity(values("x", {1, 3, 4, 4})), 0);
-  EXPECT_NEAR(diversity(values("x", {1, 3, 4, 4}).expand({4, 3, 4, 4})), 0, 1e-6);
-  EXPECT_NEAR(diversity(values("x", {16, 3, 16, 16})), std::sqrt(2.0), 0.05);
 }
 
 }  // namespace

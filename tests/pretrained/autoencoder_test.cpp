@@ -109,13 +109,14 @@ TEST_F(TaesdFiles, SayWhatIsWrong) {
   broken["decoder.7.weight"] = at::zeros({64, 64, 1, 1});
   nn::write_tensors(folder_ / "broken.safetensors", broken);
   const std::string fault = error_of([&] { open("broken.safetensors"); });
-  EXPECT_THAT(fault, HasSubstr("broken.safetensors holds TAESD, where a TAESD autoencoder is wanted"));
+  EXPECT_THAT(fault, HasSubstr("broken.safetensors holds a TAESD (encoder and decoder): "));
+  EXPECT_THAT(fault, HasSubstr("where a TAESD autoencoder is wanted"));
   EXPECT_THAT(fault, HasSubstr("missing: encoder.3.conv.2.bias"));
   EXPECT_THAT(fault, HasSubstr("decoder.7.weight [64, 64, 1, 1] for [64, 64, 3, 3]"));
 
   nn::write_tensors(folder_ / "other.safetensors", {{"visual.conv1.weight", at::zeros({1})}});
   EXPECT_THAT(error_of([&] { open("other.safetensors"); }),
-              HasSubstr("holds CLIP (OpenAI names), where a TAESD autoencoder is wanted"));
+              HasSubstr("holds 1 tensors such as visual.conv1.weight, where a TAESD autoencoder is wanted"));
   EXPECT_THAT(error_of([&] { open("absent.safetensors"); }), HasSubstr("absent.safetensors"));
   EXPECT_THAT(error_of([&] { make_autoencoder({.kind = "taesd"}, at::kCPU); }), HasSubstr("needs its weights"));
 }

@@ -42,10 +42,10 @@ TEST(KnownWeights, EveryEntryIsComplete) {
 }
 
 TEST_F(Cache, FollowsTheVariables) {
-  EXPECT_EQ(cache_folder(), folder_.path());
+  EXPECT_EQ(weight_folder(), fs::path(folder_.path()) / "weights");
   ::unsetenv("GIGACAT_CACHE");
   ::setenv("XDG_CACHE_HOME", "/x", 1);
-  EXPECT_EQ(cache_folder(), "/x/gigacat");
+  EXPECT_EQ(weight_folder(), "/x/gigacat/weights");
   ::unsetenv("XDG_CACHE_HOME");
 }
 

@@ -116,7 +116,8 @@ TEST(Lpips, BackboneAndHeadsMustFit) {
   EXPECT_THAT(error_of([&] {
                 load_lpips({vgg_heads, "h.safetensors"}, {vgg_heads, "h.safetensors"});
               }),
-              HasSubstr("h.safetensors holds LPIPS heads, where an LPIPS backbone (VGG16 or AlexNet) is wanted"));
+              HasSubstr("h.safetensors holds the linear heads of LPIPS v0.1 (vgg), where an LPIPS backbone (VGG16 or "
+                        "AlexNet) is wanted"));
   EXPECT_EQ(error_of([&] { load_lpips({alex, "a"}, {alex, "a"}); }), "");
 }
 
@@ -210,7 +211,7 @@ TEST(Clip, OneTowerAlone) {
 
 TEST(WrongFiles, AreNamed) {
   const Weights dino{random_state(*Dinov2(kSmallDino)), "d.safetensors"};
-  EXPECT_THAT(error_of([&] { load_clip(dino); }), HasSubstr("d.safetensors holds DINOv2, where CLIP is wanted"));
+  EXPECT_THAT(error_of([&] { load_clip(dino); }), HasSubstr("d.safetensors holds a DINOv2"));
   EXPECT_THAT(error_of([&] { load_inception(dino); }), HasSubstr("where the FID Inception-v3 is wanted"));
   EXPECT_THAT(error_of([&] { load_autoencoder_kl(dino); }), HasSubstr("where an AutoencoderKL is wanted"));
   Weights cut = dino;

@@ -117,7 +117,7 @@ TEST_P(EveryRecipe, DiagnosticsHaveTheirNames) {
   const Step step({4, 16, 16, 10}, 0, {0, 1, 2});
   std::map<std::string, double> figures;
   for (const auto& [name, value] : recipe->diagnostics(recipe->generate(step.batch, false))) figures[name] = value;
-  for (const char* name : {"discrepancy", "rewrite", "direction", "diversity"}) {
+  for (const char* name : {"discrepancy", "rewrite", "direction"}) {
     ASSERT_TRUE(figures.contains(name)) << name;
     EXPECT_TRUE(std::isfinite(figures[name])) << name;
   }

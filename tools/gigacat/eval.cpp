@@ -8,6 +8,7 @@
 #include "eval_flags.h"
 #include "gigacat/apply/enlarged.h"
 #include "gigacat/apply/generated.h"
+#include "gigacat/core/cache.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
@@ -100,7 +101,7 @@ int run(Flags flags) {
   const auto group = dist::Group::create(environment, device);
   eval::NetworkShelf shelf = make_shelf(flags.networks, device);
   const eval::Side real = flags.real.empty() ? eval::Side{} : eval::open_side(flags.real);
-  flags.request.cache = eval::cache_folder();
+  flags.request.cache = cache_folder().string();
   if (flags.downscale > 0) {
     const std::vector<eval::Result> results = judge_enlarged(flags, real, shelf, *group);
     if (group->is_first()) print(flags, results);

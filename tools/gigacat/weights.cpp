@@ -76,7 +76,7 @@ int verify(const std::vector<std::string>& names) {
 
 int where(const std::vector<std::string>& names) {
   if (names.empty()) {
-    std::printf("%s\n", (pretrained::cache_folder() / "weights").c_str());
+    std::printf("%s\n", pretrained::weight_folder().c_str());
     return kOk;
   }
   for (const WeightFile& file : chosen_files(names)) std::printf("%s\n", pretrained::weight_path(file).c_str());

@@ -53,9 +53,6 @@ void prepare_inception(const std::string& protocol, const io::Image& image, int6
 // adm, legacy, clean, gigagan.
 const std::vector<std::string>& protocol_names();
 
-// $GIGACAT_CACHE, else $XDG_CACHE_HOME/gigacat, else ~/.cache/gigacat; "" when none of the variables is set.
-std::string cache_folder();
-
 // Where weight files are: given ones by network name (a file, or a name of `gigacat weights list`), then the cache
 // folder's weights/NAME.safetensors, then the released file there.
 class WeightFiles {

@@ -26,8 +26,4 @@ Trajectory trajectory(const std::vector<at::Tensor>& supervised, const at::Tenso
 // The image brought back: [B, C, h, w] -> [B, C, H, W].
 at::Tensor bring_back(const at::Tensor& image, int64_t height, int64_t width, const std::string& back);
 
-// Mean distance between samples of a batch relative to their mean norm: images [B, C, H, W] -> a number; near 0 when
-// the generator has collapsed. 0 for fewer than two samples.
-double diversity(const at::Tensor& images);
-
 }  // namespace gigacat::losses

@@ -25,9 +25,8 @@ const std::vector<WeightFile>& known_weights();
 // Errors: UsageError with the nearest name.
 const WeightFile& find_weight_file(const std::string& name);
 
-// $GIGACAT_CACHE, else $XDG_CACHE_HOME/gigacat, else ~/.cache/gigacat; weights lie in its folder weights/.
-// Errors: UsageError when none of the variables and no home folder is set.
-std::filesystem::path cache_folder();
+// The cache folder's weights/. Errors: UsageError when there is no cache folder.
+std::filesystem::path weight_folder();
 // Where a file lies or would lie.
 std::filesystem::path weight_path(const WeightFile& file);
 

@@ -36,7 +36,7 @@ std::vector<std::filesystem::path> weight_files(const std::string& given);
 // First eight digits of the SHA-256 of one file, or of the digests of several.
 std::string short_hash(const std::vector<std::filesystem::path>& files);
 
-// What tensors belong to, by their names: "CLIP (OpenAI names)"; "12 tensors such as x.y" when that is not known.
+// What tensors belong to, as recognise() says it; "12 tensors such as x.y" when that is not known.
 std::string describe(const nn::TensorMap& tensors);
 // Error: `weights` hold one thing where `wanted` is wanted, and why that is so.
 [[noreturn]] void refuse(const Weights& weights, const std::string& wanted, const std::string& why);

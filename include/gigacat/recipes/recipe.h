@@ -91,7 +91,7 @@ class Recipe {
   // Once per step, after the last generate() with a graph and before the generator's update: running means that no
   // gradient moves, made from all ranks' samples so that they stay equal.
   virtual void update_buffers(dist::Group& /*group*/) {}
-  // Figures about the fakes for the log (trajectory diagnostics, diversity), every log interval.
+  // Figures about the fakes for the log (trajectory diagnostics), every log interval.
   virtual std::vector<std::pair<std::string, double>> diagnostics(const at::Tensor& fakes) = 0;
   // Whether a sample's images are stages of one trajectory, so that sample() with all_stages gives what diagnostics()
   // takes, and its figures are "discrepancy", "rewrite" and "direction".
