@@ -166,8 +166,8 @@ std::vector<std::string> with_variables(const std::vector<std::pair<std::string,
 Child start_child(const ChildStreams& streams, const std::vector<std::string>& arguments,
                   const std::vector<std::string>& environment, int inherited) {
   const Pipe out = make_pipe(), error = make_pipe();
-  Child child{streams.rank, 0, LineStream(out.read, streams.out, streams.prefix),
-              LineStream(error.read, streams.error, streams.prefix)};
+  Child child{streams.rank, 0, LineStream(out.read, streams.out, streams.out_prefix),
+              LineStream(error.read, streams.error, streams.error_prefix)};
   const SpawnSetup setup(out, error, inherited);
   const int code = ::posix_spawn(&child.process, "/proc/self/exe", &setup.actions_, &setup.attributes_,
                                  pointers(arguments).data(), pointers(environment).data());

@@ -60,7 +60,7 @@ std::vector<std::string> with_variables(const std::vector<std::pair<std::string,
 struct ChildStreams {
   int rank;        // or number of the job
   int out, error;  // descriptors
-  std::string prefix;
+  std::string out_prefix, error_prefix;
 };
 
 // Starts /proc/self/exe with these arguments and this environment in a process group of its own. `inherited`: a

@@ -63,7 +63,7 @@ class Pool {
     if (std::getenv("OMP_NUM_THREADS") == nullptr)
       variables.emplace_back("OMP_NUM_THREADS", std::to_string(std::max(1, usable_cores() / options_.at_once)));
     slots_[slot] = std::make_unique<Running>(Running{
-        next_, log, start_child({static_cast<int>(next_), log, log, ""}, command, with_variables(variables), -1)});
+        next_, log, start_child({static_cast<int>(next_), log, log, "", ""}, command, with_variables(variables), -1)});
     if (options_.started) options_.started(next_);
     ++next_;
   }

@@ -85,10 +85,12 @@ void Launch::start(const std::vector<std::string>& arguments) {
   std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   children_.reserve(static_cast<size_t>(options_.ranks));
-  for (int rank = 0; rank < options_.ranks; ++rank)
-    children_.push_back(start_child({rank, STDOUT_FILENO, STDERR_FILENO, cat("[", rank, "] ")}, command,
+  for (int rank = 0; rank < options_.ranks; ++rank) {
+    const std::string prefix = cat("[", rank, "] "), out_prefix = options_.plain_output && rank == 0 ? "" : prefix;
+    children_.push_back(start_child({rank, STDOUT_FILENO, STDERR_FILENO, out_prefix, prefix}, command,
                                     environment_of(rank, port_of(socket), restart_, options_),
                                     rank == 0 ? socket : -1));
+  }
   ::close(socket);
 }
 

@@ -217,7 +217,8 @@ Weights fold_batch_norm(const Weights& weights) {
   Weights folded{{}, weights.origin};
   for (const auto& [name, tensor] : weights.tensors) {
     if (name.starts_with("AuxLogits.") || name.ends_with("num_batches_tracked")) continue;
-    if (name.starts_with("fc.")) folded.tensors[name] = tensor;
+    // A copy: what stays in the mapped file would keep all of it in memory.
+    if (name.starts_with("fc.")) folded.tensors[name] = tensor.clone();
     if (!name.ends_with(end)) continue;
     const std::string unit = name.substr(0, name.size() - end.size());
     const auto norm = [&](const char* part) { return weights.at(unit + ".bn." + part, kWanted).to(at::kFloat); };

@@ -13,21 +13,6 @@
 namespace gigacat::train {
 namespace {
 
-// While one lives, gradients pass through the network but none is computed for its weights.
-class Frozen {
- public:
-  explicit Frozen(const std::vector<at::Tensor>& parameters) : parameters_(parameters) { set(false); }
-  ~Frozen() { set(true); }
-  Frozen(const Frozen&) = delete;
-  Frozen& operator=(const Frozen&) = delete;
-
- private:
-  void set(bool requires_grad) {
-    for (const at::Tensor& parameter : parameters_) parameter.set_requires_grad(requires_grad);
-  }
-  const std::vector<at::Tensor>& parameters_;
-};
-
 BatchOptions batch_options(const RunConfig& config, dist::Group& group) {
   return {.seed = static_cast<uint64_t>(config.seed),
           .parts = config.train.accumulate,
@@ -48,9 +33,8 @@ Loop::Loop(RunConfig& config, const dist::Environment& environment, const TrainO
       state_(*made_.state),
       group_(*made_.group),
       recipe_(state_.recipe),
-      precision_(config.train.precision, made_.device),
+      gan_step_(config, state_, group_),
       batch_options_(batch_options(config, group_)),
-      reuse_fakes_(config.train.reuse_fakes && config.train.accumulate == 1),
       first_step_(state_.step),
       watch_(made_.device) {
   show_examples();
@@ -72,20 +56,20 @@ int Loop::run() {
   int stop = 0;
   while (state_.step < config_.train.steps && stop == 0) {
     if (profile_) profile_->begin_step(state_.step + 1);
-    watch_.begin(/*exact=*/logs(state_.step + 1));
+    watch_.begin(/*exact=*/is_logged(config_, state_.step + 1));
 
     const auto batches = next_batch();
     watch_.mark(Part::data);
-    auto fakes = discriminator_step(batches);
+    auto fakes = gan_step_.discriminator(batches);
     watch_.mark(Part::discriminator);
-    fakes = generator_step(batches, std::move(fakes));
-    average();
+    fakes = gan_step_.generator(batches, std::move(fakes));
+    gan_step_.average();
     watch_.mark(Part::generator);
 
     ++state_.step;
     state_.images += config_.train.batch;
     if (state_.step == first_step_ + 1) first_step_done();
-    if (logs(state_.step)) report(batches, fakes.back());
+    if (is_logged(config_, state_.step)) report(batches, fakes.back());
     if (monitor_) monitor_->progress(state_.step);
     draw_samples();
     evaluate();
@@ -110,80 +94,6 @@ void Loop::show_examples() {
 std::vector<MicroBatch> Loop::next_batch() {
   const Range range("data");
   return to_device(made_.loader->next(), batch_options_);
-}
-
-void Loop::average() {
-  const Range range("EMA");
-  state_.ema.update(state_.step);
-}
-
-std::vector<at::Tensor> Loop::discriminator_step(const std::vector<MicroBatch>& batches) {
-  const Range range("D");
-  Half& half = state_.discriminator;
-  half.losses.clear();
-  std::vector<at::Tensor> fakes;
-  for (const MicroBatch& micro : batches) {
-    fakes.push_back(generate(micro.batch, /*with_graph=*/reuse_fakes_));
-    recipes::Loss loss;
-    {
-      const auto autocast = precision_.autocast();
-      loss = recipe_.discriminator_loss(micro.batch, fakes.back().detach());
-    }
-    differentiate(half, std::move(loss), &micro == &batches.back());
-  }
-  update(half, batches.back().batch, fakes.back());
-  return fakes;
-}
-
-std::vector<at::Tensor> Loop::generator_step(const std::vector<MicroBatch>& batches, std::vector<at::Tensor> fakes) {
-  const Range range("G");
-  Half& half = state_.generator;
-  half.losses.clear();
-  const Frozen discriminator(state_.discriminator.optimizer.parameters());
-  for (size_t i = 0; i < batches.size(); ++i) {
-    const recipes::Batch& batch = batches[i].batch;
-    if (!reuse_fakes_) fakes[i] = generate(batch, /*with_graph=*/true);
-    recipes::Loss loss;
-    {
-      const auto autocast = precision_.autocast();
-      loss = recipe_.generator_loss(batch, fakes[i]);
-    }
-    fakes[i] = fakes[i].detach();
-    differentiate(half, std::move(loss), i + 1 == batches.size());
-  }
-  recipe_.update_buffers(group_);
-  update(half, batches.back().batch, fakes.back());
-  return fakes;
-}
-
-at::Tensor Loop::generate(const recipes::Batch& batch, bool with_graph) {
-  const auto autocast = precision_.autocast();
-  return recipe_.generate(batch, with_graph);
-}
-
-// Gradients of the micro-batches add up; with the last they are averaged over the ranks.
-void Loop::differentiate(Half& half, recipes::Loss loss, bool last) {
-  const at::Tensor total = half.optimizer.scaled(loss.total) / static_cast<double>(config_.train.accumulate);
-  if (last) {
-    half.reducer.backward(total);
-  } else {
-    half.reducer.no_sync();
-    total.backward();
-  }
-  loss.total = loss.total.detach();
-  half.losses.push_back(std::move(loss));
-}
-
-void Loop::update(Half& half, const recipes::Batch& batch, const at::Tensor& fakes) {
-  half.lr = config_.optimizer.lr * half.lr_scale * schedule_factor(config_.optimizer, state_.step, config_.train.steps);
-  const Range range("optimizer");
-  half.optimizer.step(half.lr);
-  half.guard.count(half.optimizer);
-  // Reading the count costs nothing on a CPU; a GPU would have to be waited for.
-  const int64_t now = state_.step + 1;
-  if (made_.device.is_cpu() || logs(now) || now % config_.train.nonfinite_limit == 0)
-    half.guard.check(now, half.optimizer, {half.network, batch, fakes, half.losses.back()});
-  half.optimizer.zero_grad();
 }
 
 void Loop::report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes) {
@@ -270,10 +180,6 @@ int Loop::finish(int stop) {
   }
   log::info("stopped on request after step ", state_.step, "; go on with: gigacat train --resume ", where);
   return stop;
-}
-
-bool Loop::logs(int64_t step) const {
-  return step % config_.log.every == 0 || step == 1 || step == config_.train.steps;
 }
 
 }  // namespace gigacat::train

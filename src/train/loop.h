@@ -10,8 +10,8 @@
 #include "gigacat/train/trainer.h"
 #include "train/batch.h"
 #include "train/evaluation.h"
+#include "train/gan_step.h"
 #include "train/monitor.h"
-#include "train/precision.h"
 #include "train/profile.h"
 #include "train/setup.h"
 #include "train/signals.h"
@@ -30,15 +30,6 @@ class Loop {
  private:
   void show_examples();
   std::vector<MicroBatch> next_batch();
-  void average();
-  // Each returns the fakes of the micro-batches, [K, B, C, H, W]; the discriminator's keep their graph when they are
-  // reused.
-  std::vector<at::Tensor> discriminator_step(const std::vector<MicroBatch>& batches);
-  std::vector<at::Tensor> generator_step(const std::vector<MicroBatch>& batches, std::vector<at::Tensor> fakes);
-  at::Tensor generate(const recipes::Batch& batch, bool with_graph);
-  void differentiate(Half& half, recipes::Loss loss, bool last);
-  void update(Half& half, const recipes::Batch& batch, const at::Tensor& fakes);
-
   void report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes);
   void first_step_done();
   void draw_samples();
@@ -46,7 +37,6 @@ class Loop {
   void save();
   void wait_for_writer();
   int finish(int stop);
-  bool logs(int64_t step) const;
 
   RunConfig& config_;
   dist::Environment environment_;
@@ -56,9 +46,8 @@ class Loop {
   TrainState& state_;
   dist::Group& group_;
   recipes::Recipe& recipe_;
-  Precision precision_;
+  GanStep gan_step_;
   BatchOptions batch_options_;
-  bool reuse_fakes_;
   int64_t first_step_, saved_step_ = -1;
   StopSignals signals_;
   Stopwatch watch_;

@@ -22,9 +22,8 @@ class EvalTest(CliTest):
         return self.gigacat("eval", *words, *flags, code=code, env={"GIGACAT_CACHE": self.cache}, timeout=280)
 
     def results(self, *words):
-        out, merged = self.path("out.json"), {}
-        self.eval(*words, "-o", out)
-        for result in json.loads(read_text(out)):
+        merged = {}
+        for result in json.loads(self.eval(*words, "--json").stdout):
             merged.update(result["results"])
         return merged
 

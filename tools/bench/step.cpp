@@ -9,18 +9,17 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
-#include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 
 #include "gigacat/dist/device.h"
 #include "gigacat/nn/checkpoint.h"
 #include "products.h"
+#include "train/gan_step.h"
 #include "train/phases.h"
-#include "train/precision.h"
 #include "train/state.h"
 #include "train/stopwatch.h"
 
@@ -29,10 +28,6 @@ using namespace gigacat;
 namespace {
 
 constexpr int64_t kConvolutionWidth = 512;
-
-void set_trained(const train::Half& half, bool trained) {
-  for (const at::Tensor& parameter : half.optimizer.parameters()) parameter.set_requires_grad(trained);
-}
 
 // One rank's networks, without what the trainer does between steps.
 class Steps {
@@ -45,9 +40,7 @@ class Steps {
   at::Device device() const { return device_; }
 
  private:
-  recipes::Batch random_batch(const recipes::Draws& draws) const;
-  at::Tensor generate(const recipes::Batch& batch, bool with_graph);
-  void update(train::Half& half, const std::function<recipes::Loss()>& loss);
+  train::MicroBatch random_batch() const;
   int64_t size(const char* key) const {
     return *std::get<int64_t*>(config_.binder.at(cat("model.discriminator.", key)).value);
   }
@@ -55,15 +48,12 @@ class Steps {
   train::RunConfig& config_;
   at::Device device_;
   std::shared_ptr<dist::Group> group_;
-  train::Precision precision_;
   std::unique_ptr<train::TrainState> state_;
+  std::optional<train::GanStep> step_;
 };
 
 Steps::Steps(train::RunConfig& config)
-    : config_(config),
-      device_(dist::choose_device(config.train.device, 0)),
-      group_(dist::Group::create({}, device_)),
-      precision_(config.train.precision, device_) {
+    : config_(config), device_(dist::choose_device(config.train.device, 0)), group_(dist::Group::create({}, device_)) {
   train::keep_freed_memory();
   if (config.train.threads > 0) at::set_num_threads(static_cast<int>(config.train.threads));
   nn::set_activation_checkpoint(config.train.activation_checkpoint);
@@ -71,53 +61,31 @@ Steps::Steps(train::RunConfig& config)
   for (torch::nn::Module* network : {&config.recipe->generator(), &config.recipe->discriminator()})
     network->to(device_);
   state_ = std::make_unique<train::TrainState>(config, group_);
+  step_.emplace(config, *state_, *group_);
 }
 
-recipes::Batch Steps::random_batch(const recipes::Draws& draws) const {
+train::MicroBatch Steps::random_batch() const {
+  std::vector<int64_t> positions(static_cast<size_t>(config_.train.batch));
+  std::iota(positions.begin(), positions.end(), state_->step * config_.train.batch);
+  train::MicroBatch micro{
+      std::make_unique<recipes::StreamDraws>(static_cast<uint64_t>(config_.seed), state_->step, positions, device_),
+      {}};
   const recipes::ImageShape shape = config_.image_shape();
-  recipes::Batch batch;
-  batch.images = draws.normal("bench.images", {}, {shape.channels, shape.height, shape.width});
-  batch.labels = draws.integers("bench.labels", 0, shape.num_classes - 1);
+  recipes::Batch& batch = micro.batch;
+  batch.images = micro.draws->normal("bench.images", {}, {shape.channels, shape.height, shape.width});
+  batch.labels = micro.draws->integers("bench.labels", 0, shape.num_classes - 1);
   for (int64_t i = 0; i < batch.images.size(0); ++i) batch.captions.push_back(cat("thing number ", i));
   batch.step = state_->step;
-  batch.draws = &draws;
-  return batch;
-}
-
-at::Tensor Steps::generate(const recipes::Batch& batch, bool with_graph) {
-  const auto autocast = precision_.autocast();
-  return config_.recipe->generate(batch, with_graph);
-}
-
-void Steps::update(train::Half& half, const std::function<recipes::Loss()>& loss) {
-  at::Tensor total;
-  {
-    const auto autocast = precision_.autocast();
-    total = loss().total;
-  }
-  half.reducer.backward(half.optimizer.scaled(total));
-  half.optimizer.step(config_.optimizer.lr * half.lr_scale);
-  if (const double norm = half.optimizer.grad_norm().item<double>(); !std::isfinite(norm) && !precision_.scales_loss())
-    fail("step ", state_->step + 1, ": the gradient of the ", half.name, " is not finite");
-  half.optimizer.zero_grad();
+  batch.draws = micro.draws.get();
+  return micro;
 }
 
 void Steps::run() {
-  recipes::Recipe& recipe = *config_.recipe;
-  std::vector<int64_t> positions(static_cast<size_t>(config_.train.batch));
-  std::iota(positions.begin(), positions.end(), state_->step * config_.train.batch);
-  const recipes::StreamDraws draws(static_cast<uint64_t>(config_.seed), state_->step, positions, device_);
-  const recipes::Batch batch = random_batch(draws);
-
-  const bool reuse = config_.train.reuse_fakes;
-  at::Tensor fakes = generate(batch, reuse);
-  update(state_->discriminator, [&] { return recipe.discriminator_loss(batch, fakes.detach()); });
-  set_trained(state_->discriminator, false);
-  if (!reuse) fakes = generate(batch, true);
-  recipe.update_buffers(*group_);
-  update(state_->generator, [&] { return recipe.generator_loss(batch, fakes); });
-  set_trained(state_->discriminator, true);
-  state_->ema.update(state_->step++);
+  std::vector<train::MicroBatch> batches;
+  batches.push_back(random_batch());
+  step_->generator(batches, step_->discriminator(batches));
+  step_->average();
+  ++state_->step;
   train::synchronize(device_);
 }
 

@@ -1,5 +1,8 @@
 // gigacat completion bash|zsh|fish
+#include <algorithm>
 #include <cstdio>
+#include <functional>
+#include <iterator>
 
 #include "cli.h"
 #include "gigacat/core/error.h"
@@ -24,15 +27,28 @@ std::vector<std::string> paths(const Outlines& all) {
   return out;
 }
 
+// The commands right below one.
+Outlines below(const Outlines& all, const CommandOutline& command) {
+  Outlines found;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(found),
+               [&](const CommandOutline& other) { return other.path == command.path + " " + other.name; });
+  return found;
+}
+
+// A command's option names, each as `show` gives it.
+std::vector<std::string> option_names(const CommandOutline& command,
+                                      const std::function<std::string(const std::string&, const std::string&)>& show) {
+  std::vector<std::string> names;
+  for (const OptionOutline& option : command.options)
+    for (const std::string& name : option.names) names.push_back(show(name, option.help));
+  return names;
+}
+
 std::string bash(const Outlines& all) {
   std::string cases;
-  for (const CommandOutline& command : all) {
-    std::vector<std::string> options;
-    for (const OptionOutline& option : command.options)
-      options.insert(options.end(), option.names.begin(), option.names.end());
+  for (const CommandOutline& command : all)
     cases += cat("    \"", command.path, "\") words=\"", join(command.children, " "), "\" options=\"",
-                 join(options, " "), "\" ;;\n");
-  }
+                 join(option_names(command, [](auto& name, auto&) { return name; }), " "), "\" ;;\n");
   return cat(
       "# Completion of gigacat for bash, made by `gigacat completion bash`.\n_gigacat() {\n"
       "  local current=${COMP_WORDS[COMP_CWORD]} path=gigacat words= options= i\n"
@@ -53,13 +69,10 @@ std::string described(const std::string& name, const std::string& help) {
 std::string zsh(const Outlines& all) {
   std::string cases;
   for (const CommandOutline& command : all) {
-    std::vector<std::string> commands, options;
-    for (const CommandOutline& other : all)
-      if (other.path == command.path + " " + other.name) commands.push_back(described(other.name, other.help));
-    for (const OptionOutline& option : command.options)
-      for (const std::string& name : option.names) options.push_back(described(name, option.help));
+    std::vector<std::string> commands;
+    for (const CommandOutline& other : below(all, command)) commands.push_back(described(other.name, other.help));
     cases += cat("    (\"", command.path, "\")\n      commands=(", join(commands, " "), ")\n      options=(",
-                 join(options, " "), ") ;;\n");
+                 join(option_names(command, described), " "), ") ;;\n");
   }
   return cat(
       "#compdef gigacat\n# Completion of gigacat for zsh, made by `gigacat completion zsh`.\n_gigacat() {\n"
@@ -75,9 +88,8 @@ std::string fish(const Outlines& all) {
   std::string lines;
   for (const CommandOutline& command : all) {
     const std::string start = cat("complete -c gigacat -n 'test \"$(__gigacat_at)\" = \"", command.path, "\"'");
-    for (const CommandOutline& other : all)
-      if (other.path == command.path + " " + other.name)
-        lines += cat(start, " -f -a ", other.name, " -d ", quoted(other.help), "\n");
+    for (const CommandOutline& other : below(all, command))
+      lines += cat(start, " -f -a ", other.name, " -d ", quoted(other.help), "\n");
     for (const OptionOutline& option : command.options) {
       if (option.names.empty()) continue;
       lines += start;

@@ -10,7 +10,6 @@
 #include "gigacat/core/text.h"
 #include "gigacat/data/emoji.h"
 #include "gigacat/data/inspect.h"
-#include "gigacat/dist/device.h"
 #include "gigacat/eval/evaluate.h"
 #include "gigacat/train/config.h"
 #include "launch.h"
@@ -127,15 +126,11 @@ struct StatsFlags {
   int ranks = 1;
 };
 
-int stats(const StatsFlags& flags) {
-  const dist::Environment environment = dist::Environment::detect();
-  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
-  const at::Device device = dist::choose_device("auto", environment.local_rank);
-  const auto ranks = dist::Group::create(environment, device);
-  eval::NetworkShelf shelf = make_shelf(flags.networks, device);
+int stats(const StatsFlags& flags, dist::Group& group) {
+  eval::NetworkShelf shelf = make_shelf(flags.networks, group.device());
   const auto images = eval::open_images(flags.what);
-  const eval::StatisticsFile file = eval::measure(*images, flags.request, shelf, *ranks);
-  if (!ranks->is_first()) return kOk;
+  const eval::StatisticsFile file = eval::measure(*images, flags.request, shelf, group);
+  if (!group.is_first()) return kOk;
   eval::write_statistics(flags.out, file);
   std::printf("%s: mu, sigma, mu_s and sigma_s of %s images of %s, protocol %s\n", flags.out.c_str(),
               file.description.at("images").c_str(), flags.what.c_str(), flags.networks.protocol.c_str());
@@ -159,7 +154,9 @@ void add_stats(CLI::App& group, Chosen& chosen) {
       ->capture_default_str()
       ->group("Processes");
   add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
-  command->callback([flags, &chosen] { chosen = [flags] { return stats(*flags); }; });
+  command->callback([flags, &chosen] {
+    chosen = [flags] { return on_ranks(flags->ranks, [&](dist::Group& ranks) { return stats(*flags, ranks); }); };
+  });
 }
 
 void add_emoji(CLI::App& group, Chosen& chosen) {

@@ -5,7 +5,6 @@
 #include "gigacat/apply/encode.h"
 #include "gigacat/apply/encode_text.h"
 #include "gigacat/core/text.h"
-#include "gigacat/dist/device.h"
 #include "gigacat/pretrained/features.h"
 #include "launch.h"
 
@@ -73,14 +72,12 @@ int encode_text(const Flags& flags, dist::Group& group) {
 
 int run(Flags& flags) {
   read_settings(flags);
-  const dist::Environment environment = dist::Environment::detect();
-  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
-  const at::Device device = dist::choose_device("auto", environment.local_rank);
-  const auto group = dist::Group::create(environment, device);
-  if (flags.text) return encode_text(flags, *group);
-  const apply::EncodeReport report = apply::encode(flags.request, *group);
-  if (group->is_first()) print(flags, report);
-  return kOk;
+  return on_ranks(flags.ranks, [&](dist::Group& group) {
+    if (flags.text) return encode_text(flags, group);
+    const apply::EncodeReport report = apply::encode(flags.request, group);
+    if (group.is_first()) print(flags, report);
+    return kOk;
+  });
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 
 #include "cli.h"
 #include "gigacat/apply/filter.h"
-#include "gigacat/dist/device.h"
 #include "launch.h"
 
 namespace gigacat::cli {
@@ -15,24 +14,24 @@ struct Flags {
   int ranks = 1;
 };
 
-int run(Flags& flags) {
-  check_overrides(flags.settings);
-  config::Binder binder;
-  flags.request.filter.bind(binder);
-  config::Document::parse("", "command line", flags.settings).apply(binder);
-  const dist::Environment environment = dist::Environment::detect();
-  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
-  const at::Device device = dist::choose_device("auto", environment.local_rank);
-  const auto group = dist::Group::create(environment, device);
-  const apply::FilterReport report = apply::filter_pairs(flags.request, *group);
-  if (!group->is_first()) return kOk;
+int filter(const apply::FilterRequest& request, dist::Group& group) {
+  const apply::FilterReport report = apply::filter_pairs(request, group);
+  if (!group.is_first()) return kOk;
   std::printf("%lld of %lld pairs of %lld shards in %s", static_cast<long long>(report.kept),
-              static_cast<long long>(report.read), static_cast<long long>(report.shards), flags.request.out.c_str());
+              static_cast<long long>(report.read), static_cast<long long>(report.shards), request.out.c_str());
   if (report.done_before > 0) std::printf(", %lld shards were done", static_cast<long long>(report.done_before));
   std::printf("\n");
   for (const auto& [reason, count] : report.dropped)
     std::printf("  %-14s %lld\n", reason.c_str(), static_cast<long long>(count));
   return kOk;
+}
+
+int run(Flags& flags) {
+  check_overrides(flags.settings);
+  config::Binder binder;
+  flags.request.filter.bind(binder);
+  config::Document::parse("", "command line", flags.settings).apply(binder);
+  return on_ranks(flags.ranks, [&](dist::Group& group) { return filter(flags.request, group); });
 }
 
 }  // namespace

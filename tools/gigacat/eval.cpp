@@ -12,7 +12,6 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
-#include "gigacat/dist/device.h"
 #include "gigacat/train/run_folder.h"
 #include "launch.h"
 #include "sample_flags.h"
@@ -94,22 +93,18 @@ void print(const Flags& flags, const std::vector<eval::Result>& results) {
   for (const eval::Result& result : results) std::printf("%s\n", eval::to_line(result).c_str());
 }
 
-int run(Flags flags) {
-  const dist::Environment environment = dist::Environment::detect();
-  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
-  const at::Device device = dist::choose_device("auto", environment.local_rank);
-  const auto group = dist::Group::create(environment, device);
-  eval::NetworkShelf shelf = make_shelf(flags.networks, device);
+int run(Flags flags, dist::Group& group) {
+  eval::NetworkShelf shelf = make_shelf(flags.networks, group.device());
   const eval::Side real = flags.real.empty() ? eval::Side{} : eval::open_side(flags.real);
   flags.request.cache = cache_folder().string();
   if (flags.downscale > 0) {
-    const std::vector<eval::Result> results = judge_enlarged(flags, real, shelf, *group);
-    if (group->is_first()) print(flags, results);
+    const std::vector<eval::Result> results = judge_enlarged(flags, real, shelf, group);
+    if (group.is_first()) print(flags, results);
     return kOk;
   }
-  const eval::Side fake = fake_side(flags, *group);
-  const std::vector<eval::Result> results = eval::evaluate(flags.request, real, fake, shelf, *group);
-  if (!group->is_first()) return kOk;
+  const eval::Side fake = fake_side(flags, group);
+  const std::vector<eval::Result> results = eval::evaluate(flags.request, real, fake, shelf, group);
+  if (!group.is_first()) return kOk;
   print(flags, results);
   if (fake.images && apply::holds_generator(flags.fake)) append_to_run(flags.fake, fake.images->name(), results);
   return kOk;
@@ -172,7 +167,9 @@ void add_eval(CLI::App& app, Chosen& chosen) {
       ->capture_default_str()
       ->group("Processes");
   add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
-  command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
+  command->callback([flags, &chosen] {
+    chosen = [flags] { return on_ranks(flags->ranks, [&](dist::Group& group) { return run(*flags, group); }); };
+  });
 }
 
 }  // namespace gigacat::cli

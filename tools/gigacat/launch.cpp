@@ -4,6 +4,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/dist/device.h"
 #include "gigacat/dist/launcher.h"
 
 namespace gigacat::cli {
@@ -23,6 +24,12 @@ bool is_parent(int ranks, const dist::Environment& environment, int max_restarts
     fail<UsageError>("--ranks ", ranks, " but ", environment.launcher, " has started ", environment.world,
                      " processes: leave --ranks out");
   return false;
+}
+
+int on_ranks(int ranks, const std::function<int(dist::Group&)>& work) {
+  const dist::Environment environment = dist::Environment::detect();
+  if (is_parent(ranks, environment)) return dist::launch_local(own_arguments(), {.ranks = ranks, .plain_output = true});
+  return work(*dist::Group::create(environment, dist::choose_device("auto", environment.local_rank)));
 }
 
 int launch(int ranks, int max_restarts, std::function<int(int)> ranks_after) {

@@ -18,6 +18,10 @@ std::vector<std::string> own_arguments();
 // Errors: UsageError when a launcher has already started another number of them.
 bool is_parent(int ranks, const dist::Environment& environment, int max_restarts = 0);
 
+// Runs `work` on `ranks` processes of this command line, or as the rank that a launcher has made of this one. The first
+// rank's standard output is the command's own. Returns the exit code.
+int on_ranks(int ranks, const std::function<int(dist::Group&)>& work);
+
 // Starts `ranks` processes of this command line, and again after a failure as launch_local says. Returns their exit
 // code.
 int launch(int ranks, int max_restarts = 0, std::function<int(int)> ranks_after = {});

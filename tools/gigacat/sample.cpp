@@ -7,7 +7,6 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
-#include "gigacat/dist/device.h"
 #include "launch.h"
 #include "sample_flags.h"
 
@@ -27,14 +26,9 @@ void read_prompts(const std::string& file, std::vector<std::string>& prompts) {
   if (prompts.empty()) fail<UsageError>("--prompts: ", file, " holds no caption");
 }
 
-int run(const Flags& flags) {
-  check_overrides(flags.request.overrides);
-  const dist::Environment environment = dist::Environment::detect();
-  if (is_parent(flags.ranks, environment)) return launch(flags.ranks);
-  const at::Device device = dist::choose_device("auto", environment.local_rank);
-  const auto group = dist::Group::create(environment, device);
-  const apply::SampleReport report = apply::sample(flags.request, *group);
-  if (!group->is_first()) return kOk;
+int run(const Flags& flags, dist::Group& group) {
+  const apply::SampleReport report = apply::sample(flags.request, group);
+  if (!group.is_first()) return kOk;
   std::printf("%lld samples of %s in %s (%s%s)\n", static_cast<long long>(report.written + report.kept),
               report.checkpoint.c_str(), flags.request.out.c_str(), human_time(report.seconds).c_str(),
               report.kept > 0 ? cat(", ", report.kept, " were there").c_str() : "");
@@ -125,7 +119,10 @@ void add_sample(CLI::App& app, Chosen& chosen) {
   add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");
   command->callback([flags, &chosen] {
     if (!flags->prompts.empty()) read_prompts(flags->prompts, flags->request.prompts);
-    chosen = [flags] { return run(*flags); };
+    chosen = [flags] {
+      check_overrides(flags->request.overrides);
+      return on_ranks(flags->ranks, [&](dist::Group& group) { return run(*flags, group); });
+    };
   });
 }
 

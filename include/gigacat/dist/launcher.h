@@ -14,6 +14,7 @@ struct LaunchOptions {
   int threads = 0;                      // OMP_NUM_THREADS of each; 0: cores / ranks, unless the variable is set
   int max_restarts = 0;                 // how often all ranks are started again after one has failed
   std::function<int(int)> ranks_after;  // of a restart, from those before it; empty: as many
+  bool plain_output = false;            // the first rank's standard output, the results, has no prefix
 };
 
 // Starts this executable N times by exec (never fork alone: OpenMP hangs in a forked child) with `arguments` and

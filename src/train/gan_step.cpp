@@ -1,0 +1,115 @@
+#include "train/gan_step.h"
+
+#include <ATen/ATen.h>
+
+#include <utility>
+
+#include "train/profile.h"
+
+namespace gigacat::train {
+namespace {
+
+// While one lives, gradients pass through the network but none is computed for its weights.
+class Frozen {
+ public:
+  explicit Frozen(const std::vector<at::Tensor>& parameters) : parameters_(parameters) { set(false); }
+  ~Frozen() { set(true); }
+  Frozen(const Frozen&) = delete;
+  Frozen& operator=(const Frozen&) = delete;
+
+ private:
+  void set(bool requires_grad) {
+    for (const at::Tensor& parameter : parameters_) parameter.set_requires_grad(requires_grad);
+  }
+  const std::vector<at::Tensor>& parameters_;
+};
+
+}  // namespace
+
+bool is_logged(const RunConfig& config, int64_t step) {
+  return step % config.log.every == 0 || step == 1 || step == config.train.steps;
+}
+
+GanStep::GanStep(const RunConfig& config, TrainState& state, dist::Group& group)
+    : config_(config),
+      state_(state),
+      group_(group),
+      recipe_(state.recipe),
+      precision_(config.train.precision, group.device()),
+      reuse_fakes_(config.train.reuse_fakes && config.train.accumulate == 1) {}
+
+std::vector<at::Tensor> GanStep::discriminator(const std::vector<MicroBatch>& batches) {
+  const Range range("D");
+  Half& half = state_.discriminator;
+  half.losses.clear();
+  std::vector<at::Tensor> fakes;
+  for (const MicroBatch& micro : batches) {
+    fakes.push_back(generate(micro.batch, /*with_graph=*/reuse_fakes_));
+    recipes::Loss loss;
+    {
+      const auto autocast = precision_.autocast();
+      loss = recipe_.discriminator_loss(micro.batch, fakes.back().detach());
+    }
+    differentiate(half, std::move(loss), &micro == &batches.back());
+  }
+  update(half, batches.back().batch, fakes.back());
+  return fakes;
+}
+
+std::vector<at::Tensor> GanStep::generator(const std::vector<MicroBatch>& batches, std::vector<at::Tensor> fakes) {
+  const Range range("G");
+  Half& half = state_.generator;
+  half.losses.clear();
+  const Frozen frozen(state_.discriminator.optimizer.parameters());
+  for (size_t i = 0; i < batches.size(); ++i) {
+    const recipes::Batch& batch = batches[i].batch;
+    if (!reuse_fakes_) fakes[i] = generate(batch, /*with_graph=*/true);
+    recipes::Loss loss;
+    {
+      const auto autocast = precision_.autocast();
+      loss = recipe_.generator_loss(batch, fakes[i]);
+    }
+    fakes[i] = fakes[i].detach();
+    differentiate(half, std::move(loss), i + 1 == batches.size());
+  }
+  recipe_.update_buffers(group_);
+  update(half, batches.back().batch, fakes.back());
+  return fakes;
+}
+
+at::Tensor GanStep::generate(const recipes::Batch& batch, bool with_graph) {
+  const auto autocast = precision_.autocast();
+  return recipe_.generate(batch, with_graph);
+}
+
+// Gradients of the micro-batches add up; with the last they are averaged over the ranks.
+void GanStep::differentiate(Half& half, recipes::Loss loss, bool last) {
+  const at::Tensor total = half.optimizer.scaled(loss.total) / static_cast<double>(config_.train.accumulate);
+  if (last) {
+    half.reducer.backward(total);
+  } else {
+    half.reducer.no_sync();
+    total.backward();
+  }
+  loss.total = loss.total.detach();
+  half.losses.push_back(std::move(loss));
+}
+
+void GanStep::update(Half& half, const recipes::Batch& batch, const at::Tensor& fakes) {
+  half.lr = config_.optimizer.lr * half.lr_scale * schedule_factor(config_.optimizer, state_.step, config_.train.steps);
+  const Range range("optimizer");
+  half.optimizer.step(half.lr);
+  half.guard.count(half.optimizer);
+  // Reading the count costs nothing on a CPU; a GPU would have to be waited for.
+  const int64_t now = state_.step + 1;
+  if (group_.device().is_cpu() || is_logged(config_, now) || now % config_.train.nonfinite_limit == 0)
+    half.guard.check(now, half.optimizer, {half.network, batch, fakes, half.losses.back()});
+  half.optimizer.zero_grad();
+}
+
+void GanStep::average() {
+  const Range range("EMA");
+  state_.ema.update(state_.step);
+}
+
+}  // namespace gigacat::train
