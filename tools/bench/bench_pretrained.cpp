@@ -72,8 +72,22 @@ void clip_b32(benchmark::State& state) {
   run(state, 3, 224, [&](const at::Tensor& x) { return network->image(x).embedding; });
 }
 
+// The distance of two Gaussians of FID's width, square root and all.
+void frechet(benchmark::State& state) {
+  const at::Tensor mix = at::randn({state.range(0), state.range(0)}, at::kDouble) / 45;
+  const auto gaussian = [&](const at::Tensor& rows) {
+    eval::Moments moments;
+    moments.add(rows);
+    return moments.gaussian();
+  };
+  const at::Tensor rows = at::randn({2 * state.range(0), state.range(0)}, at::kDouble);
+  const eval::Gaussian a = gaussian(rows), b = gaussian(at::matmul(rows, mix));
+  for (auto _ : state) benchmark::DoNotOptimize(eval::frechet_distance(a, b));
+}
+
 }  // namespace
 
+BENCHMARK(frechet)->Arg(2048)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(inception)->Arg(16)->Arg(50)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(lpips_vgg)->Arg(4)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(taesd_encode)->Arg(8)->Unit(benchmark::kMillisecond)->UseRealTime();
