@@ -5,6 +5,8 @@
 #include <torch/csrc/jit/frontend/resolver.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/recipes/draws.h"

@@ -1,6 +1,8 @@
 // The NCCL process group. A rank that hangs on the GPU is ended by the group's own watchdog thread after the timeout.
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 
+#include <chrono>
+
 #include "dist/cuda_abi.h"
 
 namespace gigacat {

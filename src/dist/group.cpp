@@ -6,6 +6,7 @@
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
 #include <cstring>
+#include <optional>
 
 #include "dist/process_group.h"
 #include "gigacat/core/error.h"

@@ -1,5 +1,6 @@
 #include "dist/watch.h"
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>

@@ -1,5 +1,6 @@
 // Sizes from the first bytes of an image file, so that nothing is decoded before its size is known.
 // Source: ITU T.81 (JPEG), RFC 2083 (PNG), RFC 9649 (WebP), GIF89a, the BITMAPINFOHEADER of BMP, EXIF 2.3.
+#include <algorithm>
 #include <cstdlib>
 
 #include "gigacat/core/error.h"

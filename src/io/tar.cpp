@@ -1,5 +1,6 @@
 // Reading of tar. Source: POSIX pax interchange format; GNU tar manual, "Basic Tar Format" (long names, base-256
 // numbers).
+#include <algorithm>
 #include <charconv>
 #include <optional>
 

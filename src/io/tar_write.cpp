@@ -1,4 +1,5 @@
 // Writing of tar: the files are the same for the same members, so times, owners and modes are fixed.
+#include <algorithm>
 #include <cstdio>
 
 #include "archive_name.h"

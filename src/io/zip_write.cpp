@@ -1,6 +1,8 @@
 // Writing of zip: members are stored, times fixed, so that the same members give the same file.
 #include <zlib.h>
 
+#include <algorithm>
+
 #include "archive_name.h"
 #include "bytes.h"
 #include "gigacat/core/error.h"

@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <array>
+#include <cmath>
 #include <optional>
 
 #include "gigacat/core/error.h"

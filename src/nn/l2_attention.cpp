@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 
 #include <cmath>
+#include <optional>
 
 #include "gigacat/core/error.h"
 #include "gigacat/nn/autocast.h"

@@ -3,6 +3,8 @@
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+
 #include "gigacat/core/error.h"
 #include "gigacat/dist/device_random.h"
 

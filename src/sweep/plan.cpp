@@ -1,6 +1,7 @@
 #include "gigacat/sweep/plan.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 #include "gigacat/core/config.h"

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 
+#include <optional>
 #include <utility>
 
 #include "gigacat/core/error.h"

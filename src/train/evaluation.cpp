@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -112,8 +114,8 @@ std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, doub
   };
   const eval::Side fake{eval::drawn_images("the averaged generator", section.samples, draw, {}), {}, "samples", {}};
   return eval::evaluate(
-      {.metrics = section.metrics, .batch = section.batch, .cache = cache_folder().string(), .quiet = true}, real_, fake,
-      shelf_, group_);
+      {.metrics = section.metrics, .batch = section.batch, .cache = cache_folder().string(), .quiet = true}, real_,
+      fake, shelf_, group_);
 }
 
 Evaluated Evaluation::run(torch::nn::Module& generator) {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <unistd.h>
+#include <array>
+#include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
 

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <iterator>
+
 #include "core/temporary_folder.h"
 #include "eval/pass.h"
 #include "eval/prefetch.h"

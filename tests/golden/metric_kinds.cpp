@@ -1,6 +1,7 @@
 // Metrics on stored features, and what happens to an image before a network sees it.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <map>
 
 #include "gigacat/core/error.h"

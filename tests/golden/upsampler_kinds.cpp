@@ -1,5 +1,8 @@
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "apply/tiling.h"
 #include "gigacat/pretrained/aura_sr.h"
 #include "golden/kinds.h"

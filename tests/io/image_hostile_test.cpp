@@ -1,6 +1,7 @@
 // Broken and malicious image files: an Error each, never a crash, never half an image.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "image_helpers.h"

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "gigacat/io/icc.h"
 #include "image_helpers.h"
 

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <cstdio>
+
 #include "gigacat/io/archive.h"
 #include "helpers.h"
 

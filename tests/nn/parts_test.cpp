@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "gigacat/core/error.h"
 #include "gigacat/nn/checkpoint.h"
 #include "gigacat/nn/state.h"

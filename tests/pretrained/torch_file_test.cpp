@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
+#include <cstring>
+
 #include "core/temporary_folder.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"

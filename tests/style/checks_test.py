@@ -51,6 +51,24 @@ class Includes(unittest.TestCase):
         self.assertIn("area new is not in", self.check("src/new/a.cpp", "#include <map>\n")[1])
 
 
+class StdIncludes(unittest.TestCase):
+    def check(self, text, **more):
+        return run("check_std_includes.py", {"src/core/a.cpp": text, **more})
+
+    def test_each_needs_its_header(self):
+        code, output = self.check("#include <vector>\nint a = std::min(1, 2);\n")
+        self.assertEqual(code, 1)
+        self.assertIn("src/core/a.cpp: std::min without #include <algorithm>", output)
+        self.assertEqual(self.check("#include <algorithm>\nint a = std::min(1, 2);\n")[0], 0)
+
+    def test_own_headers_count(self):
+        header = {"src/core/b.h": "#include <cmath>\n"}
+        self.assertEqual(self.check('#include "core/b.h"\nauto a = std::sqrt(2);\n', **header)[0], 0)
+
+    def test_comments_and_texts_do_not(self):
+        self.assertEqual(self.check('// std::min\nconst char* a = "std::min";\n')[0], 0)
+
+
 class Declarations(unittest.TestCase):
     def check(self, header, **more):
         return run("check_declarations.py", {"include/gigacat/core/a.h": "// Head.\n#pragma once\n" + header, **more})

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <torch/nn/modules/linear.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 

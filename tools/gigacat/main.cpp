@@ -1,5 +1,7 @@
 #include "cli.h"
 
+#include <cstdio>
+
 namespace {
 
 using namespace gigacat::cli;

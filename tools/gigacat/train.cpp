@@ -1,6 +1,7 @@
 // gigacat train
 #include "gigacat/train/trainer.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "cli.h"

@@ -2,6 +2,8 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
+
 #include "gigacat/nn/checkpoint.h"
 
 // Letters: K stages (scales), N images in the batch, C channels, r_k token rows of scale k, T_k its tokens, p patch,

@@ -2,6 +2,8 @@
 
 #include <ATen/Functions.h>
 
+#include <algorithm>
+
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
 #include "gigacat/nn/checkpoint.h"
