@@ -37,16 +37,11 @@ std::unique_ptr<Recipe> tiny(const std::vector<std::string>& more = {}, const Im
   return small_recipe("gigagan", kTiny, more, shape);
 }
 
-struct Step {
-  explicit Step(int64_t step = 0) : draws(7, step, {0, 1, 2, 3}, at::kCPU) {
-    batch.images = draws.normal("image", {}, {3, 16, 16});
-    batch.labels = at::zeros({4}, at::kLong);
-    batch.captions = {"red heart", "green heart", "red heart", "blue circle"};
-    batch.step = step;
-    batch.draws = &draws;
-  }
-  StreamDraws draws;
-  Batch batch;
+struct Step : CaptionedStep {
+  explicit Step(int64_t step = 0)
+      : CaptionedStep(step, [](const StreamDraws& from) {
+          return from.normal("image", {}, {3, 16, 16});
+        }) {}
 };
 
 bool reports(const Loss& loss, const std::string& term) {

@@ -21,6 +21,20 @@ inline std::unique_ptr<Recipe> small_recipe(const std::string& name, std::vector
   return recipe;
 }
 
+// A batch of four images with captions; images(draws) draws them.
+struct CaptionedStep {
+  template <class Images>
+  CaptionedStep(int64_t step, const Images& images) : draws(7, step, {0, 1, 2, 3}, at::kCPU) {
+    batch.images = images(draws);
+    batch.labels = at::zeros({4}, at::kLong);
+    batch.captions = {"red heart", "green heart", "red heart", "blue circle"};
+    batch.step = step;
+    batch.draws = &draws;
+  }
+  StreamDraws draws;
+  Batch batch;
+};
+
 struct Losses {
   Loss discriminator, generator;
 };

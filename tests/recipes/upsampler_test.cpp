@@ -50,16 +50,11 @@ std::unique_ptr<Recipe> tiny(const Keys& more = {}, const ImageShape& shape = {3
   return small_recipe("upsampler", kTiny, more, shape);
 }
 
-struct Step {
-  explicit Step(int64_t step = 0, int64_t side = 32) : draws(7, step, {0, 1, 2, 3}, at::kCPU) {
-    batch.images = draws.uniform("image", {3, side, side}) * 2 - 1;
-    batch.labels = at::zeros({4}, at::kLong);
-    batch.captions = {"red heart", "green heart", "red heart", "blue circle"};
-    batch.step = step;
-    batch.draws = &draws;
-  }
-  StreamDraws draws;
-  Batch batch;
+struct Step : CaptionedStep {
+  explicit Step(int64_t step = 0, int64_t side = 32)
+      : CaptionedStep(step, [side](const StreamDraws& from) {
+          return from.uniform("image", {3, side, side}) * 2 - 1;
+        }) {}
 };
 
 double term(const Loss& loss, const std::string& name) {
