@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "gigacat/eval/statistics.h"
 #include "gigacat/nn/state.h"
 #include "gigacat/pretrained/autoencoder_kl.h"
 #include "gigacat/pretrained/clip.h"
