@@ -189,7 +189,7 @@ std::filesystem::path vocabulary_of(const Case& c) {
   const char* given = std::getenv("GIGACAT_CLIP_VOCABULARY");
   const std::filesystem::path path = given ? given : c.find_file("bpe_simple_vocab_16e6.txt.gz");
   const std::string hash = sha256_file(path);
-  if (hash != c.config().at("vocabulary").at("sha256"))
+  if (hash != c.config().at("vocabulary").at("sha256").get<std::string>())
     fail(path.string(), " is not the case's vocabulary: its SHA-256 is ", hash);
   return path;
 }

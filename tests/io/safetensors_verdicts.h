@@ -43,9 +43,10 @@ inline std::string content_fault(const SafetensorsFile& file, const nlohmann::js
   for (const auto& [name, tensor] : expected.at("tensors").items()) {
     if (!file.contains(name)) return "no tensor " + name;
     const TensorView& view = file.at(name);
-    if (python_dtype(view.dtype) != tensor.at("dtype")) return name + " has dtype " + python_dtype(view.dtype);
+    if (python_dtype(view.dtype) != tensor.at("dtype").get<std::string>())
+      return name + " has dtype " + python_dtype(view.dtype);
     if (view.shape != tensor.at("shape").get<std::vector<int64_t>>()) return name + " has another shape";
-    if (sha256(view.bytes) != tensor.at("sha256_of_bytes")) return name + " has other bytes";
+    if (sha256(view.bytes) != tensor.at("sha256_of_bytes").get<std::string>()) return name + " has other bytes";
   }
   return "";
 }

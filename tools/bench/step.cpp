@@ -86,6 +86,10 @@ void Steps::run() {
   step_->generator(batches, step_->discriminator(batches));
   step_->average();
   ++state_->step;
+  const bool may_skip = config_.train.precision == "fp16";  // until its loss scale has settled
+  for (const train::Half* half : {&state_->discriminator, &state_->generator})
+    if (half->guard.skipped() > 0 && !may_skip)
+      fail("step ", state_->step, ": the gradient of the ", half->name, " is not finite");
   train::synchronize(device_);
 }
 
