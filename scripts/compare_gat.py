@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Times the official PyTorch training step of GAT beside ours.
 
-    scripts/compare_gat.py --reference DIR [--model S/2] [--precision fp32] [--rounds 3] [--python PY]
+    scripts/compare_gat.py --reference DIR [--model S/2] [--precision fp32] [--device cpu] [--rounds 3] [--python PY]
 
 DIR is a checkout of github.com/hse1032/GAT, PY a Python with torch, timm and einops. A step is one update of D and one of G
 with clipping, AdamW and EMA, on random latents [B, 4, 32, 32] of 1000 classes, without alignment. Every measurement is
@@ -34,6 +34,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, required=True, help="checkout of hse1032/GAT")
     parser.add_argument("--model", choices=HIDDEN, default="S/2")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--steps", type=int, default=3, help="timed steps of a process, after the first")
     parser.add_argument("--rounds", type=int, default=3, help="processes of each program")
@@ -64,12 +65,19 @@ def since_process_start():
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
-def peak_memory():
-    """High-water mark of this process's resident memory, bytes."""
+def peak_memory(torch, args):
+    """High-water mark of the GPU's memory, or of this process's resident memory, bytes."""
+    if args.device == "cuda":
+        return torch.cuda.max_memory_allocated()
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError("/proc/self/status has no VmHWM")
+
+
+def synchronize(torch, args):
+    if args.device == "cuda":
+        torch.cuda.synchronize()
 
 
 def product_rate(torch, args):
@@ -78,13 +86,15 @@ def product_rate(torch, args):
     inner = int(2 / 3 * 4 * width)
     shapes = [(width, 3 * width), (width, width), (width, 2 * inner), (inner, width)]
     dtype = torch.bfloat16 if args.precision == "bf16" else torch.float32
-    operands = [(torch.randn(rows, k, dtype=dtype), torch.randn(n, k, dtype=dtype).t(), torch.empty(rows, n, dtype=dtype))
-                for k, n in shapes]
+    made = dict(dtype=dtype, device=args.device)
+    operands = [(torch.randn(rows, k, **made), torch.randn(n, k, **made).t(), torch.empty(rows, n, **made)) for k, n in shapes]
     for repeats in (1, 5):  # the first pass touches the memory
+        synchronize(torch, args)
         start = time.perf_counter()
         for _ in range(repeats):
             for left, right, out in operands:
                 torch.mm(left, right, out=out)
+        synchronize(torch, args)
         seconds = time.perf_counter() - start
     return 5 * sum(2 * rows * k * n for k, n in shapes) / seconds / 1e9
 
@@ -92,9 +102,9 @@ def product_rate(torch, args):
 class Prepared:
     """What accelerate makes of a network on one process: `.module`, and calls under autocast with float32 results."""
 
-    def __init__(self, torch, module, bf16):
+    def __init__(self, torch, module, device, bf16):
         self.module = module
-        self.autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=bf16)
+        self.autocast = lambda: torch.autocast(device, torch.bfloat16, enabled=bf16)
 
     def __call__(self, *inputs, **keywords):
         with self.autocast():
@@ -110,11 +120,11 @@ class OfficialStep:
         from models.discriminator import GATD_models
         from models.generator import GAT_models
 
-        self.torch, self.batch, self.count = torch, args.batch, 0
+        self.torch, self.batch, self.device, self.count = torch, args.batch, args.device, 0
         sizes = dict(input_size=32, num_classes=1000, z_dims=[0], fused_attn=True, qk_norm=True)
-        networks = [table[f"GAT-{args.model}"](**sizes) for table in (GAT_models, GATD_models)]
-        self.generator, self.discriminator = (Prepared(torch, n, args.precision == "bf16") for n in networks)
-        self.ema = GAT_models[f"GAT-{args.model}"](**sizes).requires_grad_(False)
+        networks = [table[f"GAT-{args.model}"](**sizes).to(args.device) for table in (GAT_models, GATD_models)]
+        self.generator, self.discriminator = (Prepared(torch, n, args.device, args.precision == "bf16") for n in networks)
+        self.ema = GAT_models[f"GAT-{args.model}"](**sizes).to(args.device).requires_grad_(False)
         self.ema.load_state_dict(networks[0].state_dict())
         self.loss = RpGANLoss(encoders=None, r1_every=1, r2_every=1, r1_gamma=0.1, r2_gamma=0.1, approximate=True)
         rate = 2e-4 * 768 / HIDDEN[args.model]
@@ -137,8 +147,8 @@ class OfficialStep:
                 mean.copy_(value)
 
     def __call__(self):
-        images = self.torch.randn(self.batch, 4, 32, 32)
-        keywords = {"y": self.torch.randint(0, 1000, (self.batch,))}
+        images = self.torch.randn(self.batch, 4, 32, 32, device=self.device)
+        keywords = {"y": self.torch.randint(0, 1000, (self.batch,), device=self.device)}
         self.update(self.discriminator, self.optimizers[1], self.loss.step_disc, images, keywords)
         self.discriminator.module.requires_grad_(False)
         loss = self.update(self.generator, self.optimizers[0], self.loss.step_gen, images, keywords)
@@ -166,11 +176,12 @@ def official(args):
     for _ in range(args.steps):
         start = time.perf_counter()
         loss = step()
+        synchronize(torch, args)
         seconds.append(time.perf_counter() - start)
         rates.append(product_rate(torch, args))
     if not numpy.isfinite(loss):
         raise RuntimeError(f"the official step's loss is {loss}")
-    print(json.dumps({"step_seconds": seconds, "first_step_seconds": first, "peak_bytes": peak_memory(),
+    print(json.dumps({"step_seconds": seconds, "first_step_seconds": first, "peak_bytes": peak_memory(torch, args),
                       "product_gflops": rates, "threads": torch.get_num_threads(), "torch": torch.__version__}))
 
 
@@ -181,10 +192,10 @@ def commands(args):
     """Command line of each program."""
     steps = ["--steps", str(args.steps)]
     theirs = [args.python, __file__, "--reference", str(args.reference), "--model", args.model,
-              "--batch", str(args.batch), "--precision", args.precision, *steps, "--worker"]
+              "--batch", str(args.batch), "--precision", args.precision, "--device", args.device, *steps, "--worker"]
     preset = ROOT / "configs" / "gat" / f"imagenet256-{args.model.lower().replace('/', '-')}.yaml"
     ours = [str(args.ours / "bench_step"), str(preset), *steps, f"train.batch={args.batch}",
-            f"train.precision={args.precision}", "loss.align=none", "data.features=none"]
+            f"train.precision={args.precision}", f"train.device={args.device}", "loss.align=none", "data.features=none"]
     return {OFFICIAL: theirs + ["checkpointing"], OFFICIAL_PLAIN: theirs + ["plain"],
             OURS: ours, OURS_CHECKPOINTED: ours + ["train.activation_checkpoint=blocks"]}
 
@@ -199,7 +210,10 @@ def measure(command, timeout, cache):
         sys.exit(f"{shlex.join(command)} was not done after {timeout:.0f} s (--timeout)")
     if done.returncode != 0:
         sys.exit(f"{shlex.join(command)} failed with {done.returncode}:\n{done.stderr[-4000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    figures = json.loads(done.stdout.strip().splitlines()[-1])
+    if figures.get("peak_device_bytes"):
+        figures["peak_bytes"] = figures["peak_device_bytes"]
+    return figures
 
 
 def run_rounds(args, cache):
@@ -212,7 +226,7 @@ def run_rounds(args, cache):
             figures = measure(command, args.timeout, cache)
             results[name].append(figures)
             step = statistics.median(figures["step_seconds"])
-            print(f"round {turn + 1}, {name}: {step:.2f} s a step", file=sys.stderr, flush=True)
+            print(f"round {turn + 1}, {name}: {step:.3g} s a step", file=sys.stderr, flush=True)
     return results
 
 
@@ -227,8 +241,8 @@ def main_table(results, batch):
             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
     for name, runs in results.items():
         step, rate = figure(runs, "step_seconds"), figure(runs, "product_gflops")
-        rows.append(f"| {name} | {step:.2f} | {batch / step:.3f} | {figure(runs, 'peak_bytes') / 2**30:.2f} GiB "
-                    f"| {figure(runs, 'first_step_seconds'):.1f} s | {rate:.0f} GFLOP/s | {flop / rate:.2f} s "
+        rows.append(f"| {name} | {step:.3g} | {batch / step:.4g} | {figure(runs, 'peak_bytes') / 2**30:.2f} GiB "
+                    f"| {figure(runs, 'first_step_seconds'):.1f} s | {rate:.0f} GFLOP/s | {flop / rate:.3g} s "
                     f"| {step * rate / flop:.2f} |")
     return "\n".join(rows)
 
@@ -250,7 +264,10 @@ def ratio_table(results):
     return "\n".join(rows)
 
 
-def processor():
+def processor(args):
+    if args.device == "cuda":
+        asked = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()[0]
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -265,7 +282,7 @@ def main():
     with tempfile.TemporaryDirectory() as cache:
         results = run_rounds(args, cache)
     theirs = results[OFFICIAL][0]
-    print(f"GAT-{args.model}, batch {args.batch}, {args.precision}; {processor()}, {theirs['threads']} threads (ours "
+    print(f"GAT-{args.model}, batch {args.batch}, {args.precision}; {processor(args)}, {theirs['threads']} threads (ours "
           f"{results[OURS][0]['threads']}), PyTorch {theirs['torch']}; {results[OURS][0]['step_gflop']:.0f} GFLOP a step; "
           f"medians of {args.rounds} processes of {args.steps} steps.\n")
     print(main_table(results, args.batch), ratio_table(results), sep="\n\n")

@@ -16,6 +16,9 @@ class Store;
 namespace gigacat::device {
 struct Fir;
 }
+namespace gigacat::nn {
+struct RowPasses;
+}
 
 namespace gigacat::cuda_abi {
 
@@ -30,5 +33,8 @@ using FillRandom = void(uint64_t key, uint64_t step, const at::Tensor& positions
 // `gigacat_fir`: from [B, C, H, W] filtered into to [B, C, R, S], both contiguous, of one type (float32, float16,
 // bfloat16) and one GPU, on the current CUDA stream. Errors: c10::Error.
 using RunFir = void(const device::Fir& fir, const at::Tensor& from, at::Tensor& to);
+
+// `gigacat_row_passes`: those of nn/row_passes.h, on the current CUDA stream.
+using FindRowPasses = const nn::RowPasses&();
 
 }  // namespace gigacat::cuda_abi

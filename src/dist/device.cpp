@@ -125,10 +125,17 @@ at::Device use_gpu(int index) {
   load_cuda_module();
   const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
   c10::impl::VirtualGuardImpl(at::kCUDA).setDevice(device);
+  // float32 means float32, in convolutions too, until a config asks for tf32.
+  at::globalContext().setAllowTF32CuBLAS(false);
+  at::globalContext().setAllowTF32CuDNN(false);
   return device;
 }
 
 }  // namespace
+
+at::Tensor send(const at::Tensor& host, at::Device device) {
+  return device.is_cuda() ? host.pin_memory().to(device, /*non_blocking=*/true) : host;
+}
 
 int visible_gpus() { return driver().gpus; }
 

@@ -1,7 +1,6 @@
 #include "gigacat/nn/fused.h"
 
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -43,57 +42,25 @@ at::ScalarType product_type(const at::Tensor& x) {
   return type == at::kBFloat16 || !x.is_cpu() ? type : x.scalar_type();
 }
 
-// Rows in `groups` equal groups, each with a vector of its own (scale, gate, weight); chunks never cross a group.
-struct Rows {
-  Rows(const at::Tensor& x, const at::Tensor& vector)
-      : width(x.size(-1)),
-        count(x.numel() / width),
-        groups(vector.numel() / width),
-        per_group(count / groups),
-        chunks_per_group((per_group + kRowsPerChunk - 1) / kRowsPerChunk) {}
-  int64_t width, count, groups, per_group, chunks_per_group;
-
-  // body(chunk, group, first row, last row), in parallel over chunks.
-  template <class Body>
-  void for_chunks(const Body& body) const {
-    at::parallel_for(0, groups * chunks_per_group, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t chunk = begin; chunk < end; ++chunk) {
-        const int64_t group = chunk / chunks_per_group;
-        const int64_t first = group * per_group + chunk % chunks_per_group * kRowsPerChunk;
-        body(chunk, group, first, std::min(first + kRowsPerChunk, (group + 1) * per_group));
-      }
-    });
-  }
-  at::Tensor partials(bool wanted) const {
-    return wanted ? at::zeros({groups, chunks_per_group, width}, at::kFloat) : at::Tensor();
-  }
-};
-
-// Sum of the partial gradients of a vector, in the vector's own shape.
-at::Tensor total(const at::Tensor& partials, const at::Tensor& vector) {
-  return partials.defined() ? partials.sum(1).view_as(vector) : at::Tensor();
+// Room for the partial gradients of a vector, where they are wanted.
+at::Tensor partials_of(const at::Tensor& x, const at::Tensor& vector, bool wanted) {
+  if (!wanted) return {};
+  const Rows rows = rows_of(x.numel(), vector.numel(), x.size(-1));
+  return at::zeros({rows.groups, rows.chunks_per_group, rows.width}, vector.options());
 }
 
-float* chunk_row(const at::Tensor& partials, int64_t chunk, int64_t width) {
-  return partials.defined() ? partials.data_ptr<float>() + chunk * width : nullptr;
+// Their sum, in the vector's own shape.
+at::Tensor total(const at::Tensor& partials, const at::Tensor& vector) {
+  return partials.defined() ? partials.sum(1).view_as(vector) : at::Tensor();
 }
 
 struct RmsFunction : public torch::autograd::Function<RmsFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x_in, const at::Tensor& w_in, double plus,
                             double eps, int64_t out_type) {
     const at::Tensor x = x_in.contiguous(), w = w_in.contiguous();
-    const Rows rows(x, w);
-    at::Tensor y = at::empty(x.sizes(), x.options().dtype(static_cast<at::ScalarType>(out_type)));
-    at::Tensor r = at::empty({rows.count}, at::kFloat);
-    rows.for_chunks([&](int64_t, int64_t group, int64_t first, int64_t last) {
-      RowReader in(x, rows.width);
-      RowWriter out(y, rows.width);
-      const float* scale = w.const_data_ptr<float>() + group * rows.width;
-      for (int64_t row = first; row < last; ++row) {
-        r.data_ptr<float>()[row] = fused_kernels().rms(in(row), scale, plus, eps, rows.width, out.slot(row));
-        out.commit(row);
-      }
-    });
+    const at::Tensor y = at::empty(x.sizes(), x.options().dtype(static_cast<at::ScalarType>(out_type)));
+    const at::Tensor r = at::empty({x.numel() / x.size(-1)}, w.options());
+    row_passes(x).rms(x, w, plus, eps, y, r);
     ctx->save_for_backward({x, w});
     ctx->saved_data["r"] = r;
     ctx->saved_data["plus"] = plus;
@@ -102,20 +69,10 @@ struct RmsFunction : public torch::autograd::Function<RmsFunction> {
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
-    const at::Tensor &x = saved[0], &w = saved[1], dy = grads[0].contiguous(), r = ctx->saved_data["r"].toTensor();
-    const float plus = static_cast<float>(ctx->saved_data["plus"].toDouble());
-    const Rows rows(x, w);
-    at::Tensor dx = at::empty_like(x), partials = rows.partials(ctx->needs_input_grad(1));
-    rows.for_chunks([&](int64_t chunk, int64_t group, int64_t first, int64_t last) {
-      RowReader in(x, rows.width), grad(dy, rows.width);
-      RowWriter out(dx, rows.width);
-      const float* scale = w.const_data_ptr<float>() + group * rows.width;
-      for (int64_t row = first; row < last; ++row) {
-        fused_kernels().rms_backward(grad(row), in(row), scale, plus, r.const_data_ptr<float>()[row], rows.width,
-                                     out.slot(row), chunk_row(partials, chunk, rows.width));
-        out.commit(row);
-      }
-    });
+    const at::Tensor &x = saved[0], &w = saved[1], dx = at::empty_like(x);
+    const at::Tensor partials = partials_of(x, w, ctx->needs_input_grad(1));
+    row_passes(x).rms_backward(grads[0].contiguous(), x, w, ctx->saved_data["plus"].toDouble(),
+                               ctx->saved_data["r"].toTensor(), dx, partials);
     return {dx, total(partials, w), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
@@ -123,37 +80,17 @@ struct RmsFunction : public torch::autograd::Function<RmsFunction> {
 struct GateFunction : public torch::autograd::Function<GateFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x_in, const at::Tensor& g_in,
                             const at::Tensor& y_in) {
-    const at::Tensor x = x_in.contiguous(), g = g_in.contiguous(), y = y_in.contiguous();
-    const Rows rows(x, g);
-    at::Tensor out = at::empty_like(x);
-    rows.for_chunks([&](int64_t, int64_t group, int64_t first, int64_t last) {
-      RowReader in(x, rows.width), branch(y, rows.width);
-      RowWriter to(out, rows.width);
-      const float* scale = g.const_data_ptr<float>() + group * rows.width;
-      for (int64_t row = first; row < last; ++row) {
-        fused_kernels().gate(in(row), scale, branch(row), rows.width, to.slot(row));
-        to.commit(row);
-      }
-    });
+    const at::Tensor x = x_in.contiguous(), g = g_in.contiguous(), y = y_in.contiguous(), out = at::empty_like(x);
+    row_passes(x).gate(x, g, y, out);
     ctx->save_for_backward({g, y});
     return out;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
-    const at::Tensor &g = saved[0], &y = saved[1], dout = grads[0].contiguous();
-    const Rows rows(y, g);
-    at::Tensor dy = at::empty_like(y), partials = rows.partials(ctx->needs_input_grad(1));
-    rows.for_chunks([&](int64_t chunk, int64_t group, int64_t first, int64_t last) {
-      RowReader grad(dout, rows.width), branch(y, rows.width);
-      RowWriter to(dy, rows.width);
-      const float* scale = g.const_data_ptr<float>() + group * rows.width;
-      for (int64_t row = first; row < last; ++row) {
-        fused_kernels().gate_backward(grad(row), scale, branch(row), rows.width, to.slot(row),
-                                      chunk_row(partials, chunk, rows.width));
-        to.commit(row);
-      }
-    });
+    const at::Tensor &g = saved[0], &y = saved[1], dout = grads[0].contiguous(), dy = at::empty_like(y);
+    const at::Tensor partials = partials_of(y, g, ctx->needs_input_grad(1));
+    row_passes(y).gate_backward(dout, g, y, dy, partials);
     return {dout, total(partials, g), dy};
   }
 };
@@ -161,34 +98,17 @@ struct GateFunction : public torch::autograd::Function<GateFunction> {
 struct SwiGluFunction : public torch::autograd::Function<SwiGluFunction> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x_in) {
     const at::Tensor x = x_in.contiguous();
-    const int64_t f = x.size(-1) / 2, count = x.numel() / (2 * f);
     std::vector<int64_t> shape = x.sizes().vec();
-    shape.back() = f;
-    at::Tensor h = at::empty(shape, x.options());
-    at::parallel_for(0, count, 16, [&](int64_t first, int64_t last) {
-      RowReader in(x, 2 * f);
-      RowWriter out(h, f);
-      for (int64_t row = first; row < last; ++row) {
-        fused_kernels().swiglu(in(row), f, out.slot(row));
-        out.commit(row);
-      }
-    });
+    shape.back() /= 2;
+    const at::Tensor h = at::empty(shape, x.options());
+    row_passes(x).swiglu(x, h);
     ctx->save_for_backward({x});
     return h;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
-    const at::Tensor x = ctx->get_saved_variables()[0], dh = grads[0].contiguous();
-    const int64_t f = x.size(-1) / 2, count = x.numel() / (2 * f);
-    at::Tensor dx = at::empty_like(x);
-    at::parallel_for(0, count, 16, [&](int64_t first, int64_t last) {
-      RowReader in(x, 2 * f), grad(dh, f);
-      RowWriter out(dx, 2 * f);
-      for (int64_t row = first; row < last; ++row) {
-        fused_kernels().swiglu_backward(grad(row), in(row), f, out.slot(row));
-        out.commit(row);
-      }
-    });
+    const at::Tensor x = ctx->get_saved_variables()[0], dx = at::empty_like(x);
+    row_passes(x).swiglu_backward(grads[0].contiguous(), x, dx);
     return {dx};
   }
 };
@@ -200,23 +120,23 @@ TwiceDifferentiable::~TwiceDifferentiable() { --twice_depth; }
 bool TwiceDifferentiable::active() { return twice_depth > 0; }
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  if (use_kernels({x, weight})) return RmsFunction::apply(x, weight, 0.0, eps, static_cast<int64_t>(product_type(x)));
+  if (use_passes({x, weight})) return RmsFunction::apply(x, weight, 0.0, eps, static_cast<int64_t>(product_type(x)));
   return plain_rms(x, eps) * weight;
 }
 
 at::Tensor rms_norm_modulate(const at::Tensor& x, const at::Tensor& scale, double eps) {
-  if (use_kernels({x, scale}))
+  if (use_passes({x, scale}))
     return RmsFunction::apply(x, scale.to(at::kFloat), 1.0, eps, static_cast<int64_t>(product_type(x)));
   return plain_rms(x, eps) * (1 + scale.unsqueeze(1));
 }
 
 at::Tensor gated_residual(const at::Tensor& x, const at::Tensor& gate, const at::Tensor& y) {
-  if (use_kernels({x, gate, y})) return GateFunction::apply(x, gate.to(at::kFloat), y);
+  if (use_passes({x, gate, y})) return GateFunction::apply(x, gate.to(at::kFloat), y);
   return x + (gate.dim() == 2 ? gate.unsqueeze(1) : gate) * y;
 }
 
 at::Tensor swiglu(const at::Tensor& x) {
-  if (use_kernels({x})) return SwiGluFunction::apply(x);
+  if (use_passes({x})) return SwiGluFunction::apply(x);
   const auto halves = x.chunk(2, -1);
   return at::silu(halves[0]) * halves[1];
 }

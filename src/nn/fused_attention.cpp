@@ -1,8 +1,6 @@
 #include <ATen/Functions.h>
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <array>
 #include <cmath>
 #include <optional>
 
@@ -16,60 +14,22 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// What rotates and normalises the queries and keys of qkv [B, T, 3, h, d].
-struct Prepare {
-  at::Tensor q_weight, k_weight, cos, sin;
-  double eps;
-  const float* weight(int part) const {
-    const at::Tensor& w = part == 0 ? q_weight : k_weight;
-    return w.defined() ? w.const_data_ptr<float>() : nullptr;
-  }
-  const float* cos_row(int64_t token) const { return cos.const_data_ptr<float>() + token * cos.size(1); }
-  const float* sin_row(int64_t token) const { return sin.const_data_ptr<float>() + token * sin.size(1); }
-};
-
-// q and k [B, T, h, d] by the kernels; `scales` [B * T, 2, h] keeps the norms for the backward pass.
-QueryKey run_prepare(const at::Tensor& qkv, const Prepare& how, at::Tensor& scales) {
+// Queries and keys [B, T, h, d] of qkv; `scales` keeps the norms for the backward pass.
+QueryKey run_prepare(const at::Tensor& qkv, const QkTables& how, at::Tensor& scales) {
   const int64_t tokens = qkv.size(1), h = qkv.size(3), d = qkv.size(4), count = qkv.size(0) * tokens;
-  const bool norm = how.q_weight.defined();
-  const std::array<at::Tensor, 2> outs{at::empty({qkv.size(0), tokens, h, d}, qkv.options()),
-                                       at::empty({qkv.size(0), tokens, h, d}, qkv.options())};
-  scales = at::empty({norm ? count : 0, 2, h}, at::kFloat);
-  at::parallel_for(0, count, 16, [&](int64_t first, int64_t last) {
-    RowReader in(qkv, h * d);
-    std::array<RowWriter, 2> to{RowWriter(outs[0], h * d), RowWriter(outs[1], h * d)};
-    for (int64_t row = first; row < last; ++row)
-      for (int part = 0; part < 2; ++part) {
-        float* scale = norm ? scales.data_ptr<float>() + (row * 2 + part) * h : nullptr;
-        fused_kernels().rotate(in(3 * row + part), how.weight(part), static_cast<float>(how.eps),
-                               how.cos_row(row % tokens), how.sin_row(row % tokens), h, d, to[part].slot(row), scale);
-        to[part].commit(row);
-      }
-  });
-  return {outs[0], outs[1]};
+  const QueryKey made{at::empty({qkv.size(0), tokens, h, d}, qkv.options()),
+                      at::empty({qkv.size(0), tokens, h, d}, qkv.options())};
+  scales = at::empty({how.q_weight.defined() ? count : 0, 2, h}, how.cos.options());
+  row_passes(qkv).rotate(qkv, how, made.q, made.k, scales);
+  return made;
 }
 
 // Gradients of run_prepare: fills the q and k parts of dqkv; returns the weights' gradients [2, d], or undefined.
-at::Tensor run_prepare_backward(const at::Tensor& qkv, const Prepare& how, const at::Tensor& scales,
+at::Tensor run_prepare_backward(const at::Tensor& qkv, const QkTables& how, const at::Tensor& scales,
                                 const at::Tensor& dq, const at::Tensor& dk, bool weights, const at::Tensor& dqkv) {
-  const int64_t tokens = qkv.size(1), h = qkv.size(3), d = qkv.size(4), count = qkv.size(0) * tokens;
-  const int64_t chunks = (count + kRowsPerChunk - 1) / kRowsPerChunk;
-  const at::Tensor partials = weights ? at::zeros({2, chunks, d}, at::kFloat) : at::Tensor();
-  at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
-    RowReader in(qkv, h * d);
-    std::array<RowReader, 2> grads{RowReader(dq, h * d), RowReader(dk, h * d)};
-    RowWriter out(dqkv, h * d);
-    std::vector<float> scratch(d);
-    for (int64_t row = begin * kRowsPerChunk; row < std::min(end * kRowsPerChunk, count); ++row)
-      for (int part = 0; part < 2; ++part) {
-        const float* scale = how.q_weight.defined() ? scales.const_data_ptr<float>() + (row * 2 + part) * h : nullptr;
-        float* dw = weights ? partials.data_ptr<float>() + (part * chunks + row / kRowsPerChunk) * d : nullptr;
-        fused_kernels().rotate_backward(grads[part](row), in(3 * row + part), how.weight(part), scale,
-                                        how.cos_row(row % tokens), how.sin_row(row % tokens), h, d,
-                                        out.slot(3 * row + part), dw, scratch.data());
-        out.commit(3 * row + part);
-      }
-  });
+  const int64_t count = qkv.size(0) * qkv.size(1), chunks = (count + kRowsPerChunk - 1) / kRowsPerChunk;
+  const at::Tensor partials = weights ? at::zeros({2, chunks, qkv.size(4)}, how.cos.options()) : at::Tensor();
+  row_passes(qkv).rotate_backward(qkv, how, scales, dq, dk, dqkv, partials);
   return weights ? partials.sum(1) : at::Tensor();
 }
 
@@ -123,7 +83,7 @@ struct AttentionFunction : public torch::autograd::Function<AttentionFunction> {
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const variable_list saved = ctx->get_saved_variables();
     const at::Tensor &qkv = saved[0], &out = saved[5];
-    const Prepare how{saved[1], saved[2], saved[3], saved[4], ctx->saved_data["eps"].toDouble()};
+    const QkTables how{saved[1], saved[2], saved[3], saved[4], ctx->saved_data["eps"].toDouble()};
     const std::vector<at::Tensor> sums = ctx->saved_data["sums"].toTensorVector();
     const std::vector<int64_t> parts = ctx->saved_data["parts"].toIntVector();
     const at::Tensor dout = grads[0].contiguous().view_as(out);
@@ -139,6 +99,36 @@ struct AttentionFunction : public torch::autograd::Function<AttentionFunction> {
     const bool weights = how.q_weight.defined() && ctx->needs_input_grad(1);
     const at::Tensor dw = run_prepare_backward(qkv, how, scales, dq, dk, weights, dqkv);
     variable_list result(7);
+    result[0] = dqkv;
+    if (weights) result[1] = dw[0], result[2] = dw[1];
+    return result;
+  }
+};
+
+// On a GPU, where LibTorch's attention keeps what its own backward needs: q, k and v [B, T, h, d] of qkv.
+struct SplitFunction : public torch::autograd::Function<SplitFunction> {
+  static variable_list forward(AutogradContext* ctx, const at::Tensor& qkv_in, const std::optional<at::Tensor>& q_norm,
+                               const std::optional<at::Tensor>& k_norm, double eps, const at::Tensor& cos,
+                               const at::Tensor& sin) {
+    const at::Tensor qkv = qkv_in.contiguous(), q_weight = q_norm.value_or(at::Tensor()),
+                     k_weight = k_norm.value_or(at::Tensor());
+    at::Tensor scales;
+    const auto [q, k] = run_prepare(qkv, {q_weight, k_weight, cos, sin, eps}, scales);
+    ctx->save_for_backward({qkv, q_weight, k_weight, cos, sin});
+    ctx->saved_data["scales"] = scales;
+    ctx->saved_data["eps"] = eps;
+    return {q, k, qkv.select(2, 2).clone(at::MemoryFormat::Contiguous)};
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const at::Tensor &qkv = saved[0], dqkv = at::empty_like(qkv);
+    const QkTables how{saved[1], saved[2], saved[3], saved[4], ctx->saved_data["eps"].toDouble()};
+    const bool weights = how.q_weight.defined() && ctx->needs_input_grad(1);
+    const at::Tensor dw = run_prepare_backward(qkv, how, ctx->saved_data["scales"].toTensor(), grads[0].contiguous(),
+                                               grads[1].contiguous(), weights, dqkv);
+    dqkv.select(2, 2).copy_(grads[2]);
+    variable_list result(6);
     result[0] = dqkv;
     if (weights) result[1] = dw[0], result[2] = dw[1];
     return result;
@@ -174,7 +164,7 @@ at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::T
 
 QueryKey query_key(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight, double eps,
                    const Rotary& rotary) {
-  if (!use_kernels({qkv})) return plain_query_key(qkv, q_weight, k_weight, eps, rotary);
+  if (!use_passes({qkv})) return plain_query_key(qkv, q_weight, k_weight, eps, rotary);
   at::Tensor scales;
   return run_prepare(qkv.contiguous(), {q_weight, k_weight, rotary.cos, rotary.sin, eps}, scales);
 }
@@ -183,13 +173,19 @@ at::Tensor self_attention(const at::Tensor& qkv, const at::Tensor& q_weight, con
                           const Rotary& rotary, const std::vector<int64_t>& parts) {
   const std::vector<int64_t> runs = parts.empty() ? std::vector<int64_t>{qkv.size(1)} : parts;
   GIGACAT_CHECK(qkv.size(1) == rotary.cos.size(0), "tokens ", qkv.size(1), ", rotary table ", rotary.cos.size(0));
-  if (use_kernels({qkv})) {
-    const auto given = [](const at::Tensor& w) { return w.defined() ? std::optional(w) : std::nullopt; };
+  const auto given = [](const at::Tensor& w) { return w.defined() ? std::optional(w) : std::nullopt; };
+  const bool one_pass = use_passes({qkv});
+  if (one_pass && qkv.is_cpu())
     return AttentionFunction::apply(qkv, given(q_weight), given(k_weight), eps, rotary.cos, rotary.sin, runs);
-  }
 
-  const auto [q, k] = plain_query_key(qkv, q_weight, k_weight, eps, rotary);
-  const at::Tensor v = qkv.select(2, 2);
+  at::Tensor q, k, v;
+  if (one_pass) {
+    const variable_list made = SplitFunction::apply(qkv, given(q_weight), given(k_weight), eps, rotary.cos, rotary.sin);
+    q = made[0], k = made[1], v = made[2];
+  } else {
+    const QueryKey made = plain_query_key(qkv, q_weight, k_weight, eps, rotary);
+    q = made.q, k = made.k, v = qkv.select(2, 2);
+  }
   std::vector<at::Tensor> outs;
   int64_t first = 0;
   for (const int64_t length : runs) {

@@ -1,4 +1,4 @@
-// Rows of float32 or bfloat16 tensors for the fused kernels.
+// What the passes of nn/row_passes.h read and write, and when they serve.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -6,19 +6,24 @@
 #include <algorithm>
 #include <vector>
 
+#include "gigacat/dist/device.h"
 #include "gigacat/nn/fused.h"
 #include "nn/fused_kernels.h"
+#include "nn/row_passes.h"
 
 namespace gigacat::nn {
 
-inline constexpr int64_t kRowsPerChunk =
-    64;  // rows summed into one partial gradient: fixed, so that threads do not move a bit
-
-inline bool row_type(const at::Tensor& t) { return t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16; }
-
-inline bool use_kernels(std::initializer_list<at::Tensor> tensors) {
+// Whether the passes serve these tensors: all on the CPU or all on one GPU, of types that they read.
+inline bool use_passes(std::initializer_list<at::Tensor> tensors) {
   if (TwiceDifferentiable::active()) return false;
-  return std::all_of(tensors.begin(), tensors.end(), [](const at::Tensor& t) { return t.is_cpu() && row_type(t); });
+  const at::Device device = tensors.begin()->device();
+  if (device.is_cuda() && !dist::cuda_loaded()) return false;
+  return (device.is_cpu() || device.is_cuda()) && std::all_of(tensors.begin(), tensors.end(), [&](const at::Tensor& t) {
+           const at::ScalarType type = t.scalar_type();
+           if (t.device() != device) return false;
+           if (device.is_cpu()) return type == at::kFloat || type == at::kBFloat16;
+           return (type == at::kFloat || type == at::kBFloat16 || type == at::kHalf) && t.size(-1) % kGpuLanes == 0;
+         });
 }
 
 // Reads rows of a contiguous float32 or bfloat16 tensor as float32.

@@ -6,13 +6,14 @@
 #include <algorithm>
 
 #include "gigacat/core/error.h"
+#include "gigacat/dist/device.h"
 #include "gigacat/dist/device_random.h"
 
 namespace gigacat::recipes {
 
 StreamDraws::StreamDraws(uint64_t seed, int64_t step, std::vector<int64_t> positions, at::Device device)
     : seed_(seed), step_(step), positions_(std::move(positions)), device_(device) {
-  if (device_.is_cuda()) device_positions_ = at::tensor(positions_, at::kLong).to(device_);
+  if (device_.is_cuda()) device_positions_ = dist::send(at::tensor(positions_, at::kLong), device_);
 }
 
 namespace {
@@ -47,7 +48,7 @@ at::Tensor StreamDraws::normal(std::string_view purpose, at::IntArrayRef leading
   std::vector<int64_t> shape = leading.vec();
   shape.push_back(count);
   shape.insert(shape.end(), per_sample.begin(), per_sample.end());
-  return values.view({count, outer, inner}).transpose(0, 1).reshape(shape).to(device_);
+  return values.view({count, outer, inner}).transpose(0, 1).reshape(shape);
 }
 
 at::Tensor StreamDraws::uniform(std::string_view purpose, at::IntArrayRef per_sample) const {
@@ -60,7 +61,7 @@ at::Tensor StreamDraws::uniform(std::string_view purpose, at::IntArrayRef per_sa
                           });
   std::vector<int64_t> shape{count};
   shape.insert(shape.end(), per_sample.begin(), per_sample.end());
-  return values.view(shape).to(device_);
+  return values.view(shape);
 }
 
 at::Tensor StreamDraws::chance(std::string_view purpose, double probability) const {
@@ -73,7 +74,7 @@ at::Tensor StreamDraws::integers(std::string_view purpose, int64_t low, int64_t 
   const at::Tensor values = rows<int64_t>(count, 1, at::kLong, [&](int64_t i, std::span<int64_t> row) {
     stream.integers(step_, positions_[i], low, high, row);
   });
-  return values.view({count}).to(device_);
+  return dist::send(values.view({count}), device_);
 }
 
 }  // namespace gigacat::recipes

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "gigacat/core/error.h"
+#include "gigacat/dist/device.h"
 
 namespace gigacat::train {
 namespace {
@@ -78,7 +79,7 @@ std::vector<MicroBatch> to_device(data::HostBatch host, const BatchOptions& opti
     batch.images = to_images(rows, host.content, *micro.draws, options);
     if (is_bytes(host.content) && host.channels == 3) batch.raw = rows;
     if (raw.defined()) batch.raw = part(raw, m);
-    batch.labels = at::tensor(every(host.labels, m, options.parts), at::kLong).to(options.device);
+    batch.labels = dist::send(at::tensor(every(host.labels, m, options.parts), at::kLong), options.device);
     if (features.defined()) batch.features = part(features, m);
     batch.captions = every(host.captions, m, options.parts);
   }

@@ -48,6 +48,15 @@ Case::Case(const std::filesystem::path& folder) : folder_(folder) {
   data_ = nn::read_tensors(folder / "data.safetensors");
 }
 
+void Case::place(at::Device device) {
+  device_ = device;
+  for (auto& [name, tensor] : data_) tensor = tensor.to(device);
+}
+
+at::Tensor Case::formula(const nlohmann::json& entry) const {
+  return formula_tensor(entry["name"], entry["shape"], entry["offset"], entry["scale"]).to(device_);
+}
+
 const at::Tensor& Case::stored(const std::string& tensor) const {
   const auto found = data_.find(tensor);
   if (found == data_.end()) fail(name_, " holds no tensor ", tensor);
@@ -69,7 +78,7 @@ nn::TensorMap Case::weights(const std::string& prefix) {
 
 at::Tensor Case::formula_input(const std::string& input) const {
   for (const auto& entry : description_.at("formula_inputs"))
-    if (entry["name"] == input) return formula_tensor(input, entry["shape"], entry["offset"], entry["scale"]);
+    if (entry["name"] == input) return formula(entry);
   fail(name_, " has no formula input ", input);
 }
 
@@ -82,6 +91,7 @@ std::filesystem::path Case::find_file(const std::string& relative) const {
 
 void Case::fill(torch::nn::Module& module, const std::string& prefix) {
   at::NoGradGuard no_grad;
+  module.to(device_);
   nn::TensorMap state = nn::state_of(module);
   std::vector<std::string> faults;
   for (const auto& entry : description_["weights"]) {
@@ -97,7 +107,7 @@ void Case::fill(torch::nn::Module& module, const std::string& prefix) {
       faults.push_back(
           gigacat::cat("weight ", full, " is ", at::IntArrayRef(shape), ", the network's ", found->second.sizes()));
     } else {
-      found->second.copy_(formula_tensor(full, shape, entry["offset"], entry["scale"]));
+      found->second.copy_(formula(entry));
     }
     used_.insert(full);
     state.erase(found);
@@ -154,7 +164,7 @@ double Case::factor_of(const std::string& output, bool by_entry_or_row) const {
 
 void Case::compare(const std::string& output, const at::Tensor& computed) {
   compared_.insert(output);
-  const at::Tensor expected = stored(output).to(at::kDouble);
+  const at::Tensor expected = stored(output).to(at::kCPU, at::kDouble);
   const at::Tensor actual = computed.detach()
                                 .to(at::kCPU, at::kDouble)
                                 .reshape(computed.numel() == expected.numel() ? expected.sizes() : computed.sizes());
@@ -189,7 +199,7 @@ void Case::compare(const std::string& output, const at::Tensor& computed) {
   const size_t change = output.find("change_");
   if (change != std::string::npos) {  // a change is the difference of two stored float32 values
     std::string after = output;
-    const at::Tensor size = stored(after.replace(change, 7, "after_")).to(at::kDouble).abs();
+    const at::Tensor size = stored(after.replace(change, 7, "after_")).to(at::kCPU, at::kDouble).abs();
     allowed = allowed + 3e-7 * (by_row ? size.amax(-1) : size);
   }
   const bool adam = change != std::string::npos || contains(output, "after_");
@@ -213,7 +223,8 @@ void Case::compare(const std::string& output, const at::Tensor& computed) {
 
 void Case::compare_within(const std::string& output, const at::Tensor& computed, double allowed) {
   compared_.insert(output);
-  const at::Tensor expected = stored(output).to(at::kDouble), actual = computed.detach().to(at::kCPU, at::kDouble);
+  const at::Tensor expected = stored(output).to(at::kCPU, at::kDouble),
+                   actual = computed.detach().to(at::kCPU, at::kDouble);
   if (actual.sizes() != expected.sizes()) {
     problems_.push_back(gigacat::cat(output, " is ", actual.sizes(), ", expected ", expected.sizes()));
     return;
@@ -249,7 +260,7 @@ void Case::compare_vectors(const std::string& prefix, const std::vector<at::Tens
   at::Tensor heads = at::zeros({static_cast<int64_t>(values.size()), 8}, at::kDouble);
   for (size_t i = 0; i < values.size(); ++i) {
     if (!values[i].defined()) continue;
-    const at::Tensor flat = values[i].detach().to(at::kDouble).flatten();
+    const at::Tensor flat = values[i].detach().to(at::kCPU, at::kDouble).flatten();
     const int64_t index = static_cast<int64_t>(i), count = std::min<int64_t>(8, flat.numel());
     norms[index] = flat.norm();
     heads[index].narrow(0, 0, count).copy_(flat.narrow(0, 0, count));

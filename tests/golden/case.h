@@ -30,7 +30,11 @@ class Case {
   // Errors: Error naming the folder and what is missing in it.
   explicit Case(const std::filesystem::path& folder);
 
+  // Inputs, and the networks that fill() fills, are on the CPU until another device is named.
+  void place(at::Device device);
+
   const std::string& name() const { return name_; }
+  at::Device device() const { return device_; }
   const nlohmann::json& config() const { return config_; }
   const nlohmann::json& description() const { return description_; }  // all of case.json
   bool has(const std::string& tensor) const { return data_.contains(tensor); }
@@ -38,16 +42,16 @@ class Case {
   const at::Tensor& stored(const std::string& tensor) const;
   at::Tensor labels(const std::string& tensor = "input.labels") const;
 
-  // The manifest's weights by name without `prefix`; all count as used.
+  // The manifest's weights by name without `prefix`, on the CPU as a file's are; all count as used.
   nn::TensorMap weights(const std::string& prefix = "");
   // An input given by formula. Errors: Error when the case has none of that name.
   at::Tensor formula_input(const std::string& input) const;
   // A file that the case names: below the case's folder or one of the folders above it. Errors: Skip where it is not.
   std::filesystem::path find_file(const std::string& relative) const;
 
-  // Fills a module's parameters and buffers from the manifest; names there carry `prefix`. Each manifest entry may be
-  // used once. Errors: Error for weights that are missing (position tables may be: they are built), unused or
-  // misshapen.
+  // Moves a module to the device and fills its parameters and buffers from the manifest; names there carry `prefix`.
+  // Each manifest entry may be used once. Errors: Error for weights that are missing (position tables may be: they are
+  // built), unused or misshapen.
   void fill(torch::nn::Module& module, const std::string& prefix = "");
   // Errors: Error when manifest entries were used by no fill().
   void check_all_used() const;
@@ -81,7 +85,10 @@ class Case {
   double factor_of(const std::string& output, bool by_entry_or_row) const;
   std::vector<bool> skipped_rows(const std::string& output, int64_t rows) const;
 
+  at::Tensor formula(const nlohmann::json& entry) const;
+
   std::filesystem::path folder_;
+  at::Device device_ = at::kCPU;
   std::string name_;
   nlohmann::json description_, config_;
   nn::TensorMap data_;

@@ -118,7 +118,7 @@ void check_distances(Case& c, const std::string& variant, const nlohmann::json& 
     value = nn::with_null(inputs["null_v"], value);
   }
   const at::Tensor y = attention(inputs["q"], k, value);
-  const at::Tensor every = at::arange(0, y.size(2), stride);
+  const at::Tensor every = at::arange(0, y.size(2), stride, y.options().dtype(at::kLong));
   const at::Tensor reference = c.stored(out + "y64");
   c.judge(out + "y64", relative(y.index_select(2, every), reference),
           4 * relative(c.stored(out + "y32"), reference) + 2e-6);

@@ -191,7 +191,7 @@ void check_predictions(Case& c) {
     fake.push_back(leaf(c.stored(cat("input.fake", i))));
   }
   const at::Tensor& t = c.stored("input.t");
-  const at::Tensor t_hat = t.index_select(0, c.labels("input.mismatch")), all = at::ones({t.size(0)});
+  const at::Tensor t_hat = t.index_select(0, c.labels("input.mismatch")), all = at::ones({t.size(0)}, t.options());
   const auto on_real = stub.judge(real, t), on_fake = stub.judge(fake, t);
   const auto real_mis = stub.judge(real, t_hat), fake_mis = stub.judge(fake, t_hat);
   std::vector<at::Tensor> d_gan, g_gan, d_match, g_minimised, g_adversarial;
@@ -223,7 +223,7 @@ void check_predictions(Case& c) {
 }
 
 void check_derangements(Case& c) {
-  const at::Tensor captions = c.labels("input.captions"), orders = c.labels("input.permutations");
+  const at::Tensor captions = c.labels("input.captions").cpu(), orders = c.labels("input.permutations").cpu();
   std::vector<std::string> names;
   for (int64_t i = 0; i < captions.size(0); ++i) names.push_back(std::to_string(captions[i].item<int64_t>()));
   at::Tensor verdict = at::zeros({orders.size(0)});
@@ -236,7 +236,7 @@ void check_derangements(Case& c) {
 
 void check_small_losses(Case& c) {
   const at::Tensor logits = leaf(c.stored("input.loss.logits"));
-  const at::Tensor loss = losses::logistic_mismatch(logits, at::ones({logits.size(0)}));
+  const at::Tensor loss = losses::logistic_mismatch(logits, at::ones({logits.size(0)}, c.device()));
   c.compare("output.loss.softplus", at::softplus(logits));
   c.compare("output.loss.softplus_neg", at::softplus(-logits));
   c.compare("output.loss.grad", torch::autograd::grad({loss * logits.numel()}, {logits})[0]);
@@ -327,7 +327,7 @@ void check_applications(Case& c) {
   c.compare("output.w_b", w_b);
   const auto told = [&](const at::Tensor& w, const char* tokens) {
     const at::Tensor local = c.stored(tokens).unsqueeze(0);
-    return Style::of(w, local, at::ones(local.sizes().slice(0, 2), at::kBool));
+    return Style::of(w, local, at::ones(local.sizes().slice(0, 2), local.options().dtype(at::kBool)));
   };
   const Style a = told(w_a, "input.t_local_a"), b = told(w_b, "input.t_local_b");
   const Style rows = Style::of(map(c.stored("input.z_rows"), t_a)),

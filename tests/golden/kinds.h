@@ -10,14 +10,16 @@ namespace gigacat::golden {
 
 using Check = void (*)(Case&);
 
-// The check of a case by its name: the longest known kind that the name starts with ("gat/generator_no_qk_norm" is a
-// gat/generator). Errors: Error that lists the kinds when none fits.
-Check find_check(const std::string& case_name);
-
 struct Kind {
   std::string name;
   Check check;
+  bool on_host = false;  // what it computes is always computed on the CPU
 };
+
+// The kind of a case by its name: the longest known one that the name starts with ("gat/generator_no_qk_norm" is a
+// gat/generator). Errors: Error that lists the kinds when none fits.
+Kind find_kind(const std::string& case_name);
+
 std::vector<Kind> network_kinds();        // single networks and functions
 std::vector<Kind> step_kinds();           // whole training steps
 std::vector<Kind> pretrained_kinds();     // frozen networks and what stands before them

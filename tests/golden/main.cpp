@@ -1,4 +1,5 @@
-// golden_tests [--cases DIR] [NAME...]: compares networks, losses and training steps with reference numbers.
+// golden_tests [--device cuda] [--cases DIR] [NAME...]: compares networks, losses and training steps with reference
+// numbers.
 #include <ATen/ATen.h>
 
 #include <CLI/CLI.hpp>
@@ -6,6 +7,7 @@
 #include <cstdio>
 
 #include "gigacat/core/error.h"
+#include "gigacat/dist/device.h"
 #include "golden/kinds.h"
 #include "io/safetensors_verdicts.h"
 #include "paths.h"
@@ -27,12 +29,14 @@ std::vector<fs::path> find_cases(const fs::path& root) {
 }
 
 // Empty, or what is wrong. Errors: Skip.
-std::vector<std::string> run(const fs::path& folder, std::string& name, double& worst) {
+std::vector<std::string> run(const fs::path& folder, at::Device device, std::string& name, double& worst) {
   try {
     if (fs::exists(folder / "expected.json")) return io::safetensors_verdicts(folder).faults;
     Case one(folder);
     name = one.name();
-    find_check(name)(one);
+    const Kind kind = find_kind(name);
+    if (!kind.on_host) one.place(device);
+    kind.check(one);
     worst = one.worst();
     return one.finish();
   } catch (const c10::Error& error) {
@@ -42,7 +46,7 @@ std::vector<std::string> run(const fs::path& folder, std::string& name, double& 
   }
 }
 
-int run_all(const fs::path& root, const std::vector<std::string>& wanted) {
+int run_all(const fs::path& root, at::Device device, const std::vector<std::string>& wanted) {
   int passed = 0, failed = 0, skipped = 0;
   for (const fs::path& folder : find_cases(root)) {
     const std::string place = fs::relative(folder, root).string();
@@ -51,7 +55,7 @@ int run_all(const fs::path& root, const std::vector<std::string>& wanted) {
     double worst = 0;
     std::vector<std::string> problems;
     try {
-      problems = run(folder, name, worst);
+      problems = run(folder, device, name, worst);
     } catch (const Skip& skip) {
       std::printf("skip    %-28s  %s\n", place.c_str(), skip.reason.c_str());
       ++skipped;
@@ -74,11 +78,13 @@ int main(int argc, char** argv) {
   CLI::App app{"Compares networks, losses and training steps with reference numbers"};
   std::string cases = std::string(gigacat::test::source_dir()) + "/tests/golden/cases";
   std::vector<std::string> names;
+  std::string device = "cpu";
+  app.add_option("--device", device, "cpu, cuda or cuda:N: where networks are computed");
   app.add_option("--cases", cases, "Folder of cases (searched for case.json and, for readers, expected.json)");
   app.add_option("names", names, "Cases to run, as folders below --cases; default: all");
   CLI11_PARSE(app, argc, argv);
   try {
-    return gigacat::golden::run_all(cases, names);
+    return gigacat::golden::run_all(cases, gigacat::dist::choose_device(device, 0), names);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 2;

@@ -202,10 +202,10 @@ void check_decode(Case& c) {
 }  // namespace
 
 std::vector<Kind> metric_kinds() {
-  return {{"metrics", check_metrics},
-          {"resize", check_resize},
-          {"clip_preprocess", check_clip_preprocess},
-          {"decode", check_decode}};
+  return {{"metrics", check_metrics, true},
+          {"resize", check_resize, true},
+          {"clip_preprocess", check_clip_preprocess, true},
+          {"decode", check_decode, true}};
 }
 
 }  // namespace gigacat::golden

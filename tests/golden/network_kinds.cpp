@@ -145,7 +145,7 @@ void check_generator_sampling(Case& c) {
   at::NoGradGuard no_grad;
   gat::Generator g = make_generator(c, "output.plain");
   const at::Tensor z = c.stored("input.z"), y = c.labels(), w = g->style(z, y);
-  const at::Tensor scale = at::full({1}, c.config().at("guidance_scale").get<double>());
+  const at::Tensor scale = at::full({1}, c.config().at("guidance_scale").get<double>(), c.device());
   const at::Tensor truncated = g->truncate(w, y, c.config().at("psi")), both = g->guide(truncated, z, scale);
   const auto last = [&](const at::Tensor& style) { return g->synthesize(style).select(0, -1); };
   c.compare("output.w_null", g->null_style(z));
@@ -336,7 +336,7 @@ void check_align_input(Case& c) {
   const auto compare = [&](const std::string& name, const at::Tensor& x) {
     const int64_t sub = c.stored("output." + name + "_sub").size(-1),
                   corner = c.stored("output." + name + "_corner").size(-1);
-    const at::Tensor every = at::arange(0, size, size / sub, at::kLong);
+    const at::Tensor every = at::arange(0, size, size / sub, x.options().dtype(at::kLong));
     c.compare("output." + name + "_sub", x.index_select(2, every).index_select(3, every));
     c.compare("output." + name + "_corner", x.narrow(2, 0, corner).narrow(3, 0, corner));
     c.compare("output." + name + "_mean", x.mean({2, 3}));
@@ -348,7 +348,8 @@ void check_align_input(Case& c) {
 }
 
 void check_consistency(Case& c) {
-  const at::Tensor weights = at::tensor(c.config().at("consistency_weights").get<std::vector<double>>(), at::kFloat);
+  const at::Tensor weights =
+      at::tensor(c.config().at("consistency_weights").get<std::vector<double>>(), at::kFloat).to(c.device());
   const at::Tensor images = c.stored("input.images").clone().requires_grad_(true);
   const at::Tensor detached = losses::consistency_terms(images, true),
                    attached = losses::consistency_terms(images, false);

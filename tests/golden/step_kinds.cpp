@@ -148,8 +148,9 @@ void check_step(Case& c, const std::string& name) {
   Side d(c, recipe->discriminator(), "D", config, recipe->discriminator_lr_scale());
   Side g(c, recipe->generator(), "G", config, recipe->generator_lr_scale());
   auto average = recipe->make_generator();
+  average->to(c.device());
   train::Ema ema(recipe->generator(), average, config);
-  const auto group = dist::Group::create({}, at::kCPU);
+  const auto group = dist::Group::create({}, c.device());
 
   const int64_t steps = json.at("steps");
   for (int64_t step = 0; step < steps; ++step) {
@@ -183,7 +184,7 @@ void check_cat_step(Case& c) { check_step(c, "cat"); }
 
 std::vector<Kind> step_kinds() { return {{"gat/step", check_gat_step}, {"cat/step", check_cat_step}}; }
 
-Check find_check(const std::string& case_name) {
+Kind find_kind(const std::string& case_name) {
   Kind best{"", nullptr};
   std::vector<std::string> known;
   for (const auto& kinds : {network_kinds(), step_kinds(), pretrained_kinds(), metric_kinds(), gigagan_kinds(),
@@ -195,7 +196,7 @@ Check find_check(const std::string& case_name) {
       if (fits && kind.name.size() > best.name.size()) best = kind;
     }
   if (!best.check) fail("unknown kind of case \"", case_name, "\"; known: ", join(known));
-  return best.check;
+  return best;
 }
 
 }  // namespace gigacat::golden

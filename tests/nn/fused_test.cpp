@@ -7,6 +7,7 @@
 #include <array>
 #include <thread>
 
+#include "gigacat/dist/device.h"
 #include "nn/gradients.h"
 
 namespace gigacat::nn {
@@ -17,21 +18,38 @@ using testing::relative_error;
 using testing::value_and_gradients;
 using testing::values;
 
+// The CPU, and a GPU where there is one.
+const std::vector<at::Device>& devices() {
+  static const std::vector<at::Device> all = [] {
+    std::vector<at::Device> found{at::kCPU};
+    if (dist::cuda_problem().empty()) found.push_back(dist::choose_device("cuda", 0));
+    return found;
+  }();
+  return all;
+}
+
+std::vector<at::Tensor> to(const std::vector<at::Tensor>& tensors, const at::TensorOptions& options) {
+  std::vector<at::Tensor> out;
+  for (const at::Tensor& tensor : tensors) out.push_back(tensor.to(options));
+  return out;
+}
+
 // The kernels against plain LibTorch operations in double precision: value and every gradient.
 void expect_kernels_agree(const Function& f, const std::vector<at::Tensor>& inputs, double tolerance = 2e-6) {
-  std::vector<at::Tensor> doubles;
-  for (const at::Tensor& input : inputs) doubles.push_back(input.to(at::kDouble));
-  const std::vector<at::Tensor> fast = value_and_gradients(f, inputs);
   std::vector<at::Tensor> plain;
-  {
-    const TwiceDifferentiable scope;
-    plain = value_and_gradients(f, doubles);
+  for (const at::Device device : devices()) {
+    const std::vector<at::Tensor> fast = value_and_gradients(f, to(inputs, device));
+    if (plain.empty()) {
+      const TwiceDifferentiable scope;
+      plain = value_and_gradients(f, to(inputs, at::kDouble));
+    }
+    for (size_t i = 0; i < fast.size(); ++i)
+      EXPECT_LT(relative_error(fast[i].cpu(), plain[i]), tolerance) << "output " << i << " on " << device;
   }
-  for (size_t i = 0; i < fast.size(); ++i) EXPECT_LT(relative_error(fast[i], plain[i]), tolerance) << "output " << i;
 }
 
 Rotary rotary_for(const at::Tensor& like, const Rotary& table) {
-  return {table.cos.to(like.scalar_type()), table.sin.to(like.scalar_type())};
+  return {table.cos.to(like.options()), table.sin.to(like.options())};
 }
 
 // Without OpenMP in our own flags LibTorch's loop is one of one thread, and nothing says so.
@@ -54,6 +72,7 @@ TEST(Fused, RmsNorm) {
 TEST(Fused, RmsNormModulate) {
   const Function f = [](const auto& in) { return rms_norm_modulate(in[0], in[1], 1e-6); };
   expect_kernels_agree(f, {values("x", {3, 70, 40}), values("s", {3, 40})});
+  expect_kernels_agree(f, {values("x", {2, 9, 2048}), values("s", {2, 2048})});  // more than a block's usual memory
 }
 
 TEST(Fused, GatedResidual) {
@@ -64,7 +83,7 @@ TEST(Fused, GatedResidual) {
 
 TEST(Fused, SwiGlu) {
   const Function f = [](const auto& in) { return swiglu(in[0]); };
-  expect_kernels_agree(f, {values("x", {2, 33, 2 * 37}) * 4});
+  for (const int64_t half : {37, 38, 300}) expect_kernels_agree(f, {values("x", {2, 33, 2 * half}) * 4});
   const at::Tensor extreme = at::tensor({-1e4f, 1e4f, -90.0f, 90.0f, 1.0f, 1.0f, 1.0f, 1.0f}).view({1, 8});
   const at::Tensor out = swiglu(extreme);
   EXPECT_TRUE(at::isfinite(out).all().item<bool>());
@@ -135,6 +154,36 @@ TEST(Fused, AutocastGivesBfloat16ForProductsAndFloatForTheResidual) {
   EXPECT_EQ(y.scalar_type(), at::kBFloat16);
   EXPECT_EQ(z.scalar_type(), at::kFloat);
   EXPECT_LT(relative_error(y, rms_norm_modulate(x, s, 1e-6)), 4e-3);
+}
+
+// In the types of autocast: a residual stream in float32, branches and products in a short type.
+TEST(Fused, ShortTypesOnAGpu) {
+  if (devices().size() < 2) GTEST_SKIP() << dist::cuda_problem();
+  const Rotary table = rotary_table(4, 5, 64, 1);
+  for (const auto type : {at::kBFloat16, at::kHalf}) {
+    const double tolerance = type == at::kHalf ? 4e-3 : 3e-2;
+    const auto expect_close = [&](const Function& f, std::vector<at::Tensor> inputs, const std::vector<size_t>& brief) {
+      for (const size_t i : brief) inputs[i] = inputs[i].to(type).to(at::kFloat);
+      const std::vector<at::Tensor> wide = value_and_gradients(f, inputs);
+      inputs = to(inputs, devices()[1]);
+      for (const size_t i : brief) inputs[i] = inputs[i].to(type);
+      const std::vector<at::Tensor> out = value_and_gradients(f, inputs);
+      for (size_t i = 0; i < out.size(); ++i)
+        EXPECT_LT(relative_error(out[i].cpu().to(at::kFloat), wide[i]), tolerance) << type << ", output " << i;
+    };
+    expect_close([](const auto& in) { return rms_norm_modulate(in[0], in[1], 1e-6); },
+                 {values("x", {3, 70, 384}), values("s", {3, 384})}, {0, 1});
+    for (const std::vector<size_t>& brief : {std::vector<size_t>{2}, std::vector<size_t>{0, 1, 2}})
+      expect_close([](const auto& in) { return gated_residual(in[0], in[1], in[2]); },
+                   {values("x", {2, 67, 384}), values("g", {2, 384}), values("y", {2, 67, 384})}, brief);
+    expect_close([](const auto& in) { return swiglu(in[0]); }, {values("x", {2, 33, 2 * 2730})}, {0});
+    expect_close(
+        [&](const auto& in) {
+          const Rotary here{table.cos.to(in[0].device()), table.sin.to(in[0].device())};
+          return self_attention(in[0], in[1], in[2], 1e-6, here, {5, 16});
+        },
+        {values("qkv", {2, 21, 3, 2, 64}), values("q", {64}), values("k", {64})}, {0});
+  }
 }
 
 TEST(Fused, ResultsDoNotDependOnThreads) {

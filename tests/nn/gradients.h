@@ -32,7 +32,7 @@ inline std::vector<at::Tensor> value_and_gradients(const Function& f, const std:
   for (const at::Tensor& input : inputs) leaves.push_back(input.detach().clone().requires_grad_(true));
   const at::Tensor out = f(leaves);
   std::vector<at::Tensor> result =
-      torch::autograd::grad({out}, leaves, {values("cotangent", out.sizes()).to(out.scalar_type())});
+      torch::autograd::grad({out}, leaves, {values("cotangent", out.sizes()).to(out.options())});
   result.insert(result.begin(), out.detach());
   return result;
 }

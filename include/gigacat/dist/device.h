@@ -9,8 +9,12 @@ namespace gigacat::dist {
 
 // "auto", "cpu", "cuda", "cuda:1". auto and cuda: this rank's GPU; auto takes the CPU when there is none. Loads
 // libtorch_cuda and libgigacat_cuda when a GPU is used and makes it the current one; call it before the first backward,
-// because LibTorch counts its devices then. Errors: UsageError when the device cannot be had, with the reason.
+// because LibTorch counts its devices then. Products and convolutions of float32 are then computed in float32, not in
+// TF32. Errors: UsageError when the device cannot be had, with the reason.
 at::Device choose_device(const std::string& name, int local_rank);
+
+// A tensor of the host on the device; a GPU that still computes is not waited for.
+at::Tensor send(const at::Tensor& host, at::Device device);
 
 // Number of GPUs that the driver shows, without loading CUDA libraries; 0 when there is no driver.
 int visible_gpus();
