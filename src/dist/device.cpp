@@ -139,6 +139,14 @@ at::Tensor send(const at::Tensor& host, at::Device device) {
 
 int visible_gpus() { return driver().gpus; }
 
+std::string gpu_place(at::Device device) {
+  void* library = ::dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
+  const auto place_of =
+      library ? reinterpret_cast<int (*)(char*, int, int)>(::dlsym(library, "cuDeviceGetPCIBusId")) : nullptr;
+  char place[32] = "";
+  return place_of != nullptr && place_of(place, sizeof place, device.index()) == 0 ? place : "";
+}
+
 std::string cuda_problem() {
   if (cuda_loaded()) return "";
   if (!driver().problem.empty()) return driver().problem;

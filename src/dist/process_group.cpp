@@ -1,11 +1,15 @@
 #include "dist/process_group.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdlib>
 
 #include "dist/cuda_abi.h"
@@ -13,6 +17,7 @@
 #include "dist/sockets.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
+#include "gigacat/core/random.h"
 #include "gigacat/dist/device.h"
 
 namespace gigacat::dist {
@@ -236,6 +241,22 @@ std::shared_ptr<Group> connect(const Meeting& meeting, const Environment& enviro
   }
 }
 
+// NCCL gives two ranks of one GPU an "invalid usage" at the first exchange.
+void check_own_gpus(Group& group, at::Device device) {
+  const std::string place = gpu_place(device);
+  if (place.empty()) return;
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  const auto mine = static_cast<int64_t>(fnv1a64(cat(host, " ", place)));
+  const at::Tensor all = group.all_gather(at::full({1}, mine, at::kLong), "GPUs of the ranks");
+  for (int rank = 0; rank < group.size(); ++rank)
+    if (rank != group.rank() && all[rank].item<int64_t>() == mine)
+      fail<UsageError>("device: ranks ", std::min(rank, group.rank()), " and ", std::max(rank, group.rank()),
+                       " share one GPU (", place,
+                       "), and NCCL needs one for each: start fewer ranks, or set "
+                       "train.backend=gloo");
+}
+
 std::shared_ptr<Group> ProcessGroupImpl::twin() {
   std::shared_ptr<Group> other;
   guard("a second group",
@@ -249,6 +270,7 @@ std::shared_ptr<Group> make_process_group(const Environment& environment, at::De
                                           const GroupOptions& options) {
   const auto began = std::chrono::steady_clock::now();
   auto group = connect(meet(environment, options), environment, device, options);
+  if (device.is_cuda() && options.backend != "gloo") check_own_gpus(*group, device);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   if (environment.rank == 0)
     log::info("rendezvous: ", environment.world, " ranks met at ", environment.master_address, ":",

@@ -160,11 +160,13 @@ at::Tensor plain_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   return at::matmul(at::softmax(at::matmul(q * scale, k.transpose(-2, -1)), -1), v);
 }
 
+bool in_passes(const at::Tensor& qkv) { return use_passes({qkv}) && (qkv.is_cpu() || qkv.size(-1) <= kWidestGpuHead); }
+
 }  // namespace
 
 QueryKey query_key(const at::Tensor& qkv, const at::Tensor& q_weight, const at::Tensor& k_weight, double eps,
                    const Rotary& rotary) {
-  if (!use_passes({qkv})) return plain_query_key(qkv, q_weight, k_weight, eps, rotary);
+  if (!in_passes(qkv)) return plain_query_key(qkv, q_weight, k_weight, eps, rotary);
   at::Tensor scales;
   return run_prepare(qkv.contiguous(), {q_weight, k_weight, rotary.cos, rotary.sin, eps}, scales);
 }
@@ -174,7 +176,7 @@ at::Tensor self_attention(const at::Tensor& qkv, const at::Tensor& q_weight, con
   const std::vector<int64_t> runs = parts.empty() ? std::vector<int64_t>{qkv.size(1)} : parts;
   GIGACAT_CHECK(qkv.size(1) == rotary.cos.size(0), "tokens ", qkv.size(1), ", rotary table ", rotary.cos.size(0));
   const auto given = [](const at::Tensor& w) { return w.defined() ? std::optional(w) : std::nullopt; };
-  const bool one_pass = use_passes({qkv});
+  const bool one_pass = in_passes(qkv);
   if (one_pass && qkv.is_cpu())
     return AttentionFunction::apply(qkv, given(q_weight), given(k_weight), eps, rotary.cos, rotary.sin, runs);
 

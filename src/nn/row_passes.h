@@ -14,8 +14,8 @@ namespace gigacat::nn {
 // Rows summed into one partial gradient: fixed, so that neither threads nor devices move a bit of the order.
 inline constexpr int64_t kRowsPerChunk = 64;
 
-// Values that a GPU's thread takes at once: rows are a whole number of them.
-inline constexpr int64_t kGpuLanes = 4;
+// Values that a GPU's thread takes at once, of which a row is a whole number, and the widest head that it takes.
+inline constexpr int64_t kGpuLanes = 4, kWidestGpuHead = 256;
 
 // Rows in `groups` equal groups, each with a vector of its own (scale, gate, weight) and whole chunks.
 struct Rows {

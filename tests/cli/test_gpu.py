@@ -1,5 +1,6 @@
 """Training and sampling on a GPU; skipped where there is none."""
 
+import array
 import ctypes
 import io
 import json
@@ -10,7 +11,8 @@ import time
 import unittest
 import zipfile
 
-from harness import TINY, TINY_UPSAMPLER, CliTest, image_folder, main, png, read_text
+from harness import TINY, TINY_UPSAMPLER, CliTest, aura_sr, image_folder, main, png, read_bytes, read_text, taesd_weights
+from weights import inception_weights
 
 
 def has_gpu():
@@ -134,6 +136,11 @@ class GpuTest(CliTest):
         done = self.gigacat("train", config, "train.device=cuda", "--ranks", 64, "train.batch=64", code=2)
         self.assertIn("has no GPU of its own", done.stderr)
 
+    def test_ranks_that_share_a_gpu_are_told(self):
+        done = self.gigacat("train", self.make(TINY, 8), "train.device=cuda", "--ranks", 2, code=2,
+                            env={"CUDA_VISIBLE_DEVICES": "0"})
+        self.assertIn("ranks 0 and 1 share one GPU", done.stderr)
+
     def test_samples_are_as_on_the_cpu(self):
         run = self.train(self.make(TINY, 8), "cpu", "train.steps=4")
         for device in ("cpu", "cuda"):
@@ -142,6 +149,42 @@ class GpuTest(CliTest):
             one, two = a.read("arr_0.npy"), b.read("arr_0.npy")
         self.assertEqual(len(one), len(two))
         self.assertLessEqual(max(abs(x - y) for x, y in zip(one, two)), 1)
+
+    def test_images_are_enlarged_as_on_the_cpu(self):
+        images, weights = image_folder(self.path("images"), per_class=2, size=40), aura_sr(self.path("aura"))
+        for device in ("cpu", "cuda"):
+            self.gigacat("upsample", images, "-o", self.path(device), "--weights", weights, "--device", device)
+        done = self.gigacat("eval", "psnr", "--real", self.path("cpu"), "--fake", self.path("cuda"), "--json")
+        self.assertGreater(float(json.loads(done.stdout)[0]["results"]["psnr"]), 50)
+
+    def test_metrics_are_as_on_the_cpu(self):
+        weights = inception_weights(self.path("inception.safetensors"))
+        sides = ("--real", image_folder(self.path("real"), per_class=8, size=24),
+                 "--fake", image_folder(self.path("fake"), classes=1, per_class=12, size=24))
+        found = []
+        for visible in ("", "0"):
+            done = self.gigacat("eval", "fid", "sfid", "is", *sides, "--weights", weights, "--json", timeout=200,
+                                env={"CUDA_VISIBLE_DEVICES": visible, "GIGACAT_CACHE": self.path("cache" + visible)})
+            found.append({name: value for result in json.loads(done.stdout) for name, value in result["results"].items()})
+        for name, value in found[0].items():
+            self.assertAlmostEqual(found[1][name], value, delta=1e-4 * abs(value) + 1e-6, msg=name)
+
+    def test_latents_are_as_on_the_cpu(self):
+        images, weights = image_folder(self.path("images"), per_class=6, size=32), taesd_weights(self.path("taesd.safetensors"))
+        for name, visible in (("cpu", ""), ("gpu", "0")):
+            self.gigacat("data", "encode", images, self.path(name), "data.resolution=32", "autoencoder.kind=taesd",
+                         "autoencoder.weights=" + weights, "encode.layout=repa", env={"CUDA_VISIBLE_DEVICES": visible})
+        compared = 0
+        for folder, _, names in os.walk(self.path("cpu")):
+            for name in names:
+                if not name.endswith(".npy"):
+                    continue
+                one = os.path.join(folder, name)
+                two = one.replace(self.path("cpu"), self.path("gpu"))
+                for x, y in zip(*(array.array("f", read_bytes(path)[128:]) for path in (one, two)), strict=True):
+                    self.assertAlmostEqual(x, y, delta=1e-3)
+                compared += 1
+        self.assertEqual(compared, 12)
 
 
 if __name__ == "__main__":

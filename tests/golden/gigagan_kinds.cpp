@@ -71,6 +71,7 @@ void check_adaptive_conv(Case& c) {
     holder.register_module("select", layer->select.ptr());
     holder.register_module("affine", layer->affine.ptr());
     c.fill(holder, prefix);
+    layer->to(c.device());
     c.compare("output." + prefix + "selection", layer->selection(w));
     c.compare("output." + prefix + "style", layer->affine(w));
     const at::Tensor y = layer(x, w);
@@ -120,8 +121,9 @@ void check_distances(Case& c, const std::string& variant, const nlohmann::json& 
   const at::Tensor y = attention(inputs["q"], k, value);
   const at::Tensor every = at::arange(0, y.size(2), stride, y.options().dtype(at::kLong));
   const at::Tensor reference = c.stored(out + "y64");
+  const double factor = c.device().is_cpu() ? 4 : 10;  // a GPU's attention sums in longer chains
   c.judge(out + "y64", relative(y.index_select(2, every), reference),
-          4 * relative(c.stored(out + "y32"), reference) + 2e-6);
+          factor * relative(c.stored(out + "y32"), reference) + 2e-6);
   for (const char* name : {"y32", "y32_expanded", "errors"})
     if (c.has(out + name)) c.skip(out + name);  // what plain float32 loses: the rule's measure, not a target
   std::vector<std::string> names;
@@ -138,9 +140,9 @@ void check_distances(Case& c, const std::string& variant, const nlohmann::json& 
     const std::string exact = out + "grad64." + names[i], plain = out + "grad32." + names[i];
     const at::Tensor shown = names[i].starts_with("null") ? grads[i] : grads[i].index_select(2, every);
     const double size = c.stored(exact).norm().item<double>();
-    double allowed = 2e-6 * size + floor;
+    double allowed = factor / 4 * (2e-6 * size + floor);
     if (c.has(plain)) {
-      allowed += 4 * distance(c.stored(plain), c.stored(exact));
+      allowed += factor * distance(c.stored(plain), c.stored(exact));
       c.skip(plain);
     }
     c.judge(exact, distance(shown, c.stored(exact)), allowed);

@@ -105,8 +105,8 @@ void check_tables(Case& c) {
 void check_attention(Case& c) {
   const int64_t hidden = c.config().at("hidden"), heads = c.config().at("heads"), grid = c.config().at("grid");
   const bool qk_norm = c.config().value("qk_norm", true);
-  const nn::Rotary rotary =
-      nn::rotary_table(grid, grid, hidden / heads, c.config().value("class_token", false) ? 1 : 0);
+  nn::Rotary rotary = nn::rotary_table(grid, grid, hidden / heads, c.config().value("class_token", false) ? 1 : 0);
+  rotary.to(c.device());
   nn::Attention attention(hidden, heads, qk_norm, nn::Init::zeros());
   c.fill(*attention);
   c.check_all_used();

@@ -104,6 +104,23 @@ TEST(Fused, Attention) {
   }
 }
 
+// Heads that fill a GPU's lanes in one way or another.
+TEST(Fused, AttentionOfManyWidths) {
+  for (const auto& [heads, width] :
+       std::vector<std::pair<int64_t, int64_t>>{{3, 4}, {5, 20}, {3, 72}, {1, 140}, {2, 300}}) {
+    const Rotary table = rotary_table(7, 11, width, 1);
+    const Function f = [&](const auto& in) {
+      return self_attention(in[0], in[1], in[2], 1e-6, rotary_for(in[0], table), {});
+    };
+    expect_kernels_agree(f, {values("qkv", {2, 78, 3, heads, width}), values("q", {width}), values("k", {width})},
+                         2e-5);
+    const Function g = [&](const auto& in) {
+      return self_attention(in[0], {}, {}, 1e-6, rotary_for(in[0], table), {});
+    };
+    expect_kernels_agree(g, {values("qkv", {2, 78, 3, heads, width}) * 0.5}, 2e-5);
+  }
+}
+
 TEST(Fused, AttentionWithATokenBeforeTheGrid) {
   const Rotary table = concatenate({rotary_table(8, 10, 16, 1), rotary_table(2, 2, 16, 1)});
   const Function f = [&](const auto& in) {

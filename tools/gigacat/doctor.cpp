@@ -57,14 +57,18 @@ std::string compute_problem(at::Device device) {
   }
 }
 
-void check_devices(Findings& findings) {
-  const std::string cpu = compute_problem(at::kCPU);
-  if (!cpu.empty()) findings.missing("the CPU cannot compute", cpu, true);
+void check_gpu(Findings& findings) {
   if (dist::visible_gpus() == 0) return;
   const std::string cuda = dist::cuda_problem();
   if (!cuda.empty()) return findings.missing("a GPU is there but cannot be used", cuda, true);
   const std::string gpu = compute_problem(dist::choose_device("cuda", 0));
   if (!gpu.empty()) findings.missing("the GPU cannot compute", gpu, true);
+}
+
+void check_devices(Findings& findings) {
+  check_gpu(findings);  // first: the first backward settles what devices there are
+  const std::string cpu = compute_problem(at::kCPU);
+  if (!cpu.empty()) findings.missing("the CPU cannot compute", cpu, true);
 }
 
 void check_emoji(Findings& findings) {

@@ -19,7 +19,12 @@ void ScaleConfig::bind(config::Binder& b) {
 
 at::Tensor resize_stage(const at::Tensor& x, int64_t height, int64_t width, const std::string& mode) {
   if (x.size(-2) == height && x.size(-1) == width) return x;
-  if (mode == "area") return at::adaptive_avg_pool2d(x, {height, width});
+  if (mode == "area") {
+    // Whole windows: the same means by an operation whose gradient has the same bits each time on a GPU too.
+    if (x.size(-2) % height == 0 && x.size(-1) % width == 0)
+      return at::avg_pool2d(x, {x.size(-2) / height, x.size(-1) / width});
+    return at::adaptive_avg_pool2d(x, {height, width});
+  }
   return at::upsample_bilinear2d(x, {height, width}, /*align_corners=*/false);
 }
 
