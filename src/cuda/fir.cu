@@ -1,19 +1,11 @@
 #include "cuda/fir.h"
 
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
+#include "cuda/values.cuh"
 
 namespace gigacat::device {
 namespace {
 
 constexpr int kThreads = 256;
-
-__device__ float widen(float value) { return value; }
-__device__ float widen(__half value) { return __half2float(value); }
-__device__ float widen(__nv_bfloat16 value) { return __bfloat162float(value); }
-__device__ void narrow(float value, float& to) { to = value; }
-__device__ void narrow(float value, __half& to) { to = __float2half_rn(value); }
-__device__ void narrow(float value, __nv_bfloat16& to) { to = __float2bfloat16_rn(value); }
 
 // One thread writes one value after another; neighbours in a warp read neighbouring samples.
 template <class T>
@@ -44,9 +36,9 @@ cudaError_t run_fir(const Fir& fir, FirType type, const void* from, void* to, in
     case FirType::f32:
       return launch<float>(fir, from, to, planes, stream);
     case FirType::f16:
-      return launch<__half>(fir, from, to, planes, stream);
+      return launch<Half>(fir, from, to, planes, stream);
     case FirType::bf16:
-      return launch<__nv_bfloat16>(fir, from, to, planes, stream);
+      return launch<Brief>(fir, from, to, planes, stream);
   }
   return cudaErrorInvalidValue;
 }

@@ -13,7 +13,7 @@ namespace gigacat::dist {
 // TF32. Errors: UsageError when the device cannot be had, with the reason.
 at::Device choose_device(const std::string& name, int local_rank);
 
-// A tensor of the host on the device; a GPU that still computes is not waited for.
+// A tensor of the host, of any shape, on the device; a GPU that still computes is not waited for.
 at::Tensor send(const at::Tensor& host, at::Device device);
 
 // Number of GPUs that the driver shows, without loading CUDA libraries; 0 when there is no driver.

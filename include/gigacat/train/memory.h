@@ -11,7 +11,7 @@ namespace gigacat::train {
 // Bytes on one device for `batch` samples at once.
 struct MemoryEstimate {
   int64_t batch = 0;
-  std::string precision;      // activations take half the bytes in bf16 and fp16
+  std::string precision;      // activations take two thirds of the bytes in bf16 and fp16
   bool checkpointed = false;  // activations are then an upper bound
   double weights = 0, ema = 0, gradients = 0, optimizer = 0, activations = 0;
   double total() const { return weights + ema + gradients + optimizer + activations; }
