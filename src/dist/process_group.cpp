@@ -3,11 +3,10 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
+#include <unistd.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -253,8 +252,7 @@ void check_own_gpus(Group& group, at::Device device) {
     if (rank != group.rank() && all[rank].item<int64_t>() == mine)
       fail<UsageError>("device: ranks ", std::min(rank, group.rank()), " and ", std::max(rank, group.rank()),
                        " share one GPU (", place,
-                       "), and NCCL needs one for each: start fewer ranks, or set "
-                       "train.backend=gloo");
+                       "), and NCCL needs one for each: start fewer ranks, or set train.backend=gloo");
 }
 
 std::shared_ptr<Group> ProcessGroupImpl::twin() {
