@@ -57,14 +57,15 @@ Value* optimizer_state(pretrained::TorchWriter& writer, const TensorMap& state, 
     if (is_buffer(name)) continue;
     Value* number = a.integer(std::ssize(numbers->items));
     numbers->items.push_back(number);
-    const auto mean = state.find(name + ".exp_avg");
-    const bool unused = name.starts_with("x_embedder.") && mean == state.end();
-    if (mean == state.end() && !unused) continue;
-    const at::Tensor nothing = unused ? at::zeros_like(tensors.at(name)) : at::Tensor();
+    const auto mean = state.find(name + ".exp_avg"), square = state.find(name + ".exp_avg_sq");
+    const bool unused = name.starts_with("x_embedder.") && square == state.end();
+    if (square == state.end() && !unused) continue;
+    // Where there is no mean beta1 is 0, and AdamW puts the gradient in its place.
+    const at::Tensor nothing = mean == state.end() ? at::zeros_like(tensors.at(name)) : at::Tensor();
     Value* entry = a.dict();
     set(a, entry, "step", writer.tensor(state.at("step")));
-    set(a, entry, "exp_avg", writer.tensor(unused ? nothing : mean->second));
-    set(a, entry, "exp_avg_sq", writer.tensor(unused ? nothing : state.at(name + ".exp_avg_sq")));
+    set(a, entry, "exp_avg", writer.tensor(mean == state.end() ? nothing : mean->second));
+    set(a, entry, "exp_avg_sq", writer.tensor(unused ? nothing : square->second));
     entries->entries.emplace_back(number, entry);
   }
   Value* group = a.dict();

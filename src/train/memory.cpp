@@ -6,8 +6,8 @@ namespace gigacat::train {
 
 MemoryEstimate estimate_memory(const RunConfig& config, int64_t batch, int world) {
   constexpr double kFloat = 4;  // bytes
-  // In bf16 and fp16 a transformer's residual stream stays float32, and a GPU keeps queries, keys and values beside what
-  // they are made of: 23 of 36 bytes. Measured of GAT-S, -B and -XL: 0.63 to 0.66.
+  // In bf16 and fp16 a transformer's residual stream stays float32, and a GPU keeps queries, keys and values beside
+  // what they are made of: 23 of 36 bytes. Measured of GAT-S, -B and -XL: 0.63 to 0.66.
   constexpr double kShort = 23.0 / 36;
   recipes::Recipe& recipe = *config.recipe;
   const auto elements = [](const std::vector<at::Tensor>& tensors) {
@@ -24,7 +24,8 @@ MemoryEstimate estimate_memory(const RunConfig& config, int64_t batch, int world
   memory.weights = kFloat * (trained + buffers);
   memory.ema = kFloat * (elements(recipe.generator().parameters()) + elements(recipe.generator().buffers()));
   memory.gradients = kFloat * trained;
-  memory.optimizer = 2 * kFloat * trained / (config.train.shard_optimizer ? world : 1);  // AdamW keeps two moments
+  const double moments = config.optimizer.beta1 > 0 ? 2 : 1;
+  memory.optimizer = moments * kFloat * trained / (config.train.shard_optimizer ? world : 1);
   memory.activations = static_cast<double>(batch) * recipe.cost().activation_bytes * (half ? kShort : 1);
   return memory;
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "gigacat/core/error.h"
@@ -16,6 +18,9 @@ namespace {
 // Source: PyTorch's GradScaler (defaults).
 constexpr double kFirstLossScale = 65536, kScaleGrowth = 2, kScaleBackoff = 0.5;
 constexpr int64_t kScaleGrowthInterval = 2000;
+
+// Endings of the moments' names. Source: the keys of torch.optim.AdamW.
+constexpr const char *kMean = ".exp_avg", *kSquare = ".exp_avg_sq";
 
 // Whether a part of the name, up to digits, is that of an attention module: "b16.self0.up.weight".
 bool is_attention(const std::string& name) {
@@ -47,9 +52,11 @@ Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerConfig& con
   }
   GIGACAT_CHECK(!parameters_.empty(), "a network without parameters");
   if (shared_among && shared_among->size() > 1) shards_.emplace(std::move(shared_among), parameters_);
-  for (size_t i = 0; i < parameters_.size(); ++i)
-    for (std::vector<at::Tensor>* moments : {&mean_, &square_})
-      moments->push_back(is_mine(i) ? at::zeros_like(parameters_[i]) : at::Tensor());
+  if (config.beta1 > 0) moments_.push_back({kMean, {}});
+  moments_.push_back({kSquare, {}});
+  for (Moment& moment : moments_)
+    for (size_t i = 0; i < parameters_.size(); ++i)
+      moment.values.push_back(is_mine(i) ? at::zeros_like(parameters_[i]) : at::Tensor());
   groups_.resize(2);
   for (size_t i = 0; i < names_.size(); ++i)
     if (is_mine(i))
@@ -89,8 +96,11 @@ void Optimizer::update(const std::vector<at::Tensor>& grads, double lr, const at
       return picked;
     };
     const double decay = &group == &groups_[0] ? config_.weight_decay : 0;
-    auto parameters = some(parameters_), means = some(mean_), squares = some(square_);
-    at::_fused_adamw_(parameters, some(grads), means, squares, {}, std::vector<at::Tensor>(group.size(), step_), lr,
+    const std::vector<at::Tensor> own = some(grads);
+    // With beta1 = 0 the mean is the gradient, and the kernel may write it where it read it.
+    auto parameters = some(parameters_), means = config_.beta1 > 0 ? some(moments_.front().values) : own,
+         squares = some(moments_.back().values);
+    at::_fused_adamw_(parameters, own, means, squares, {}, std::vector<at::Tensor>(group.size(), step_), lr,
                       config_.beta1, config_.beta2, decay, config_.eps, /*amsgrad=*/false, /*maximize=*/false, divisor,
                       skipped_);
   }
@@ -118,21 +128,20 @@ TensorMap Optimizer::state() const {
   state.insert({{"step", step_}, {"loss_scale", loss_scale_}, {"loss_scale_growth", growth_}});
   for (size_t i = 0; i < names_.size(); ++i) {
     if (!is_mine(i)) continue;
-    state[names_[i] + ".exp_avg"] = mean_[i];
-    state[names_[i] + ".exp_avg_sq"] = square_[i];
+    for (const Moment& moment : moments_) state[names_[i] + moment.ending] = moment.values[i];
   }
   return state;
 }
 
 void Optimizer::gather() {
   if (!shards_) return;
-  for (const auto& [suffix, moments] : {std::pair(".exp_avg", &mean_), std::pair(".exp_avg_sq", &square_)}) {
+  for (const Moment& moment : moments_) {
     std::vector<at::Tensor> all;
     for (size_t i = 0; i < parameters_.size(); ++i)
-      all.push_back(is_mine(i) ? (*moments)[i] : at::empty_like(parameters_[i]));
+      all.push_back(is_mine(i) ? moment.values[i] : at::empty_like(parameters_[i]));
     shards_->exchange(all, "moments");
     for (size_t i = 0; i < parameters_.size() && shards_->rank() == 0; ++i)
-      if (!is_mine(i)) others_[names_[i] + suffix] = all[i].to(at::kCPU);
+      if (!is_mine(i)) others_[names_[i] + moment.ending] = all[i].to(at::kCPU);
   }
 }
 
@@ -140,11 +149,12 @@ void Optimizer::distribute() {
   if (!shards_) return;
   at::NoGradGuard no_grad;
   for (at::Tensor* scalar : {&step_, &loss_scale_, &growth_}) shards_->from_first(*scalar, "optimizer");
-  for (const auto& [suffix, moments] : {std::pair(".exp_avg", &mean_), std::pair(".exp_avg_sq", &square_)})
+  for (const Moment& moment : moments_)
     for (size_t i = 0; i < parameters_.size(); ++i) {
-      at::Tensor moment = is_mine(i) ? (*moments)[i] : at::empty_like(parameters_[i]);
-      if (const auto found = others_.find(names_[i] + suffix); found != others_.end()) moment.copy_(found->second);
-      shards_->from_first(moment, "moments");
+      at::Tensor value = is_mine(i) ? moment.values[i] : at::empty_like(parameters_[i]);
+      if (const auto found = others_.find(names_[i] + moment.ending); found != others_.end())
+        value.copy_(found->second);
+      shards_->from_first(value, "moments");
     }
   release();
 }
@@ -153,18 +163,27 @@ void Optimizer::load_state(const TensorMap& state, const std::string& what) {
   release();
   if (shards_)
     for (size_t i = 0; i < names_.size(); ++i)
-      for (const char* suffix : {".exp_avg", ".exp_avg_sq"})
-        if (!is_mine(i)) others_[names_[i] + suffix] = at::empty_like(parameters_[i], at::kCPU);
+      for (const Moment& moment : moments_)
+        if (!is_mine(i)) others_[names_[i] + moment.ending] = at::empty_like(parameters_[i], at::kCPU);
+  const bool has_means =
+      std::any_of(names_.begin(), names_.end(), [&](const std::string& name) { return state.contains(name + kMean); });
   TensorMap own = this->state();
   at::NoGradGuard no_grad;
   for (auto& [name, tensor] : own) {
     const auto found = state.find(name);
+    if (found == state.end() && name.ends_with(kMean) && !has_means) {
+      tensor.zero_();
+      continue;
+    }
     if (found == state.end()) fail(what, " lacks ", name);
     if (found->second.sizes() != tensor.sizes()) fail(what, ": ", name, " has another shape");
     tensor.copy_(found->second);
   }
+  std::set<std::string> unused;
+  if (config_.beta1 == 0)
+    for (const std::string& name : names_) unused.insert(name + kMean);
   for (const auto& [name, tensor] : state)
-    if (!own.contains(name)) fail(what, " holds ", name, ", which no parameter is called");
+    if (!own.contains(name) && !unused.contains(name)) fail(what, " holds ", name, ", which no parameter is called");
 }
 
 }  // namespace gigacat::train

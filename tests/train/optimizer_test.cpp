@@ -134,7 +134,9 @@ TEST(Optimizer, LossScaleHalvesOnOverflowAndGrowsAfterManyGoodSteps) {
 
 TEST(Optimizer, StateGoesByNameAndComesBack) {
   Weights module, other;
-  Optimizer optimizer(module, plain_config(), false), fresh(other, plain_config(), false);
+  OptimizerConfig config = plain_config();
+  config.beta1 = 0.5;
+  Optimizer optimizer(module, config, false), fresh(other, config, false);
   module.set_grad(1);
   optimizer.step(0.1);
   nn::TensorMap saved;
@@ -152,6 +154,29 @@ TEST(Optimizer, StateGoesByNameAndComesBack) {
   auto misshapen = saved;
   misshapen["a.exp_avg"] = at::zeros({6});
   EXPECT_THAT(error_of<Error>([&] { fresh.load_state(misshapen, "test"); }), HasSubstr("another shape"));
+}
+
+// The mean is then the gradient: none is kept, and a state of either kind is taken.
+TEST(Optimizer, KeepsNoMeanWithoutBeta1) {
+  Weights module, twin;
+  OptimizerConfig config = plain_config(), with_mean = plain_config();
+  config.beta1 = 0;
+  with_mean.beta1 = 0.5;
+  Optimizer without(module, config, false), with(twin, with_mean, false);
+  module.set_grad(1);
+  twin.set_grad(1);
+  without.step(0.1);
+  with.step(0.1);
+  EXPECT_FALSE(without.state().contains("a.exp_avg"));
+  const nn::TensorMap alone = without.state(), both = with.state();
+  EXPECT_TRUE(alone.at("a.exp_avg_sq").equal(both.at("a.exp_avg_sq")));
+  without.load_state(both, "test");
+  EXPECT_TRUE(both.at("a.exp_avg").ne(0).any().item<bool>());
+  with.load_state(alone, "test");
+  EXPECT_TRUE(with.state().at("a.exp_avg").eq(0).all().item<bool>());
+  auto extra = nn::TensorMap(alone);
+  extra["c.exp_avg"] = at::zeros({1});
+  EXPECT_THAT(error_of<Error>([&] { without.load_state(extra, "test"); }), HasSubstr("c.exp_avg"));
 }
 
 TEST(Optimizer, NamesParametersWithoutAGradient) {

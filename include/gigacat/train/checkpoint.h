@@ -2,8 +2,9 @@
 //
 //   step-0001000/
 //     generator.safetensors  discriminator.safetensors  ema.safetensors
-//     optimizer_generator.safetensors  optimizer_discriminator.safetensors   NAME.exp_avg, NAME.exp_avg_sq, by
-//     parameter name; step state.json     step, images seen, skipped steps, ranks, loader position, data identity
+//     optimizer_generator.safetensors  optimizer_discriminator.safetensors   NAME.exp_avg, NAME.exp_avg_sq by parameter
+//                    name, step; no NAME.exp_avg where beta1 is 0
+//     state.json     step, images seen, skipped steps, ranks, loader position, data identity
 //     config.yaml    the resolved config
 //     COMMIT         JSON: size and CRC-32C of each other file
 //

@@ -48,8 +48,9 @@ class Optimizer {
   const std::vector<std::string>& names() const { return names_; }
   const std::vector<at::Tensor>& parameters() const { return parameters_; }
 
-  // NAME.exp_avg, NAME.exp_avg_sq for each parameter; step, loss_scale, loss_scale_growth. The tensors are the
-  // optimiser's own. Where ranks share, rank 0 has all between gather() or load_state() and distribute() or release().
+  // NAME.exp_avg (not with beta1 = 0: it is the gradient), NAME.exp_avg_sq for each parameter; step, loss_scale,
+  // loss_scale_growth. The tensors are the optimiser's own. Where ranks share, rank 0 has all between gather() or
+  // load_state() and distribute() or release().
   TensorMap state() const;
   bool is_shared() const { return shards_.has_value(); }
   // Where ranks share: rank 0 gets a copy of the others' moments, on the host; each rank gets from rank 0 what it
@@ -57,7 +58,8 @@ class Optimizer {
   void gather();
   void distribute();
   void release() { others_.clear(); }
-  // Errors: Error when names or shapes differ; `what` names the source.
+  // A state without any mean gives means of zero, means that beta1 = 0 does not need are passed over. Errors: Error
+  // when names or shapes differ otherwise; `what` names the source.
   void load_state(const TensorMap& state, const std::string& what);
 
  private:
@@ -67,7 +69,13 @@ class Optimizer {
   OptimizerConfig config_;
   bool scale_loss_;
   std::vector<std::string> names_;
-  std::vector<at::Tensor> parameters_, mean_, square_;  // moments of parameters of other ranks are undefined
+  std::vector<at::Tensor> parameters_;
+  // One of AdamW's moments, under its name's ending: a tensor for each parameter, undefined for those of other ranks.
+  struct Moment {
+    std::string ending;
+    std::vector<at::Tensor> values;
+  };
+  std::vector<Moment> moments_;  // the mean where there is one, the square
   // Places of the parameters that this rank updates: those that decay, those that do not.
   std::vector<std::vector<size_t>> groups_;
   std::optional<Shards> shards_;
