@@ -99,9 +99,10 @@ PlanReport plan(const train::RunConfig& config, const ModelReport& model, const 
   const auto gpus = static_cast<double>(machine.gpus);
   const double samples = static_cast<double>(config.train.batch) / gpus;
   report.compute = samples * model.cost.step / (machine.tflops * kTera * machine.utilisation);
-  // AdamW reads weights, gradients and both moments and writes all but the gradients; the average is read and written.
+  // AdamW reads weights, gradients and its moments and writes all but the gradients; the average is read and written.
   const auto trained = static_cast<double>(model.generator.parameters + model.discriminator.parameters);
-  const double moments = config.train.shard_optimizer ? 4 / gpus : 4;
+  const double passes = config.optimizer.beta1 > 0 ? 4 : 2,
+               moments = config.train.shard_optimizer ? passes / gpus : passes;
   const double words = (3 + moments) * trained + 3 * static_cast<double>(model.generator.parameters);
   report.update = words * kFloat / (machine.memory_gbs * kGiga);
 
