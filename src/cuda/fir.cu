@@ -20,27 +20,17 @@ __global__ void resample(Fir fir, const T* from, T* to, int64_t values) {
   }
 }
 
-template <class T>
-cudaError_t launch(const Fir& fir, const void* from, void* to, int64_t planes, cudaStream_t stream) {
-  const int64_t values = planes * fir.rows * fir.columns, wanted = (values + kThreads - 1) / kThreads;
-  if (values == 0) return cudaSuccess;
-  const auto grid = static_cast<unsigned>(wanted < 65535 ? wanted : 65535);
-  resample<T><<<grid, kThreads, 0, stream>>>(fir, static_cast<const T*>(from), static_cast<T*>(to), values);
-  return cudaGetLastError();
-}
-
 }  // namespace
 
-cudaError_t run_fir(const Fir& fir, FirType type, const void* from, void* to, int64_t planes, cudaStream_t stream) {
-  switch (type) {
-    case FirType::f32:
-      return launch<float>(fir, from, to, planes, stream);
-    case FirType::f16:
-      return launch<Half>(fir, from, to, planes, stream);
-    case FirType::bf16:
-      return launch<Brief>(fir, from, to, planes, stream);
-  }
-  return cudaErrorInvalidValue;
+cudaError_t run_fir(const Fir& fir, Type type, const void* from, void* to, int64_t planes, cudaStream_t stream) {
+  const int64_t values = planes * fir.rows * fir.columns;
+  if (values == 0) return cudaSuccess;
+  return with_type(type, [&](auto t) {
+    using T = decltype(t);
+    resample<T><<<blocks_for(values, kThreads), kThreads, 0, stream>>>(fir, static_cast<const T*>(from),
+                                                                       static_cast<T*>(to), values);
+    return cudaGetLastError();
+  });
 }
 
 }  // namespace gigacat::device

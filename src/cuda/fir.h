@@ -3,14 +3,13 @@
 
 #include <cuda_runtime_api.h>
 
+#include "cuda/kernel.h"
 #include "nn/fir_value.h"
 
 namespace gigacat::device {
 
-enum class FirType { f32, f16, bf16 };
-
 // planes [planes, height, width] -> [planes, rows, columns], both contiguous on the device; sums are float32.
 // Errors: the launch's; the values are there once `stream` has come so far.
-cudaError_t run_fir(const Fir& fir, FirType type, const void* from, void* to, int64_t planes, cudaStream_t stream);
+cudaError_t run_fir(const Fir& fir, Type type, const void* from, void* to, int64_t planes, cudaStream_t stream);
 
 }  // namespace gigacat::device

@@ -174,8 +174,8 @@ cudaError_t rotate(const Heads& heads, In qkv, Out q, Out k, float* scales, cuda
   if (heads.count == 0) return cudaSuccess;
   return with_packs(qkv.type, heads.width, [&](auto t, auto packs) {
     const auto kernel = run_rotate<decltype(t), decltype(packs)::value>;
-    kernel<<<dim3(blocks_for(heads.count), 2), kThreads, 0, stream>>>(heads, lanes_for(heads.width), of(qkv, t),
-                                                                      of(q, t), of(k, t), scales);
+    kernel<<<dim3(blocks_for(heads.count, kWarps), 2), kThreads, 0, stream>>>(heads, lanes_for(heads.width), of(qkv, t),
+                                                                              of(q, t), of(k, t), scales);
     return cudaGetLastError();
   });
 }
@@ -186,7 +186,7 @@ cudaError_t rotate_backward(const Heads& heads, In qkv, const float* scales, In 
   return with_packs(qkv.type, heads.width, [&](auto t, auto packs) {
     const auto kernel = run_rotate_backward<decltype(t), decltype(packs)::value>;
     const size_t bytes = partials != nullptr ? sizeof(float) * kWarps * static_cast<size_t>(heads.width) : 0;
-    const dim3 blocks(static_cast<unsigned>((heads.count + kChunk - 1) / kChunk), 2);
+    const dim3 blocks(static_cast<unsigned>(nn::chunks_of(heads.count)), 2);
     kernel<<<blocks, kThreads, bytes, stream>>>(heads, lanes_for(heads.width), of(qkv, t), scales, of(dq, t), of(dk, t),
                                                 of(dqkv, t), partials);
     return cudaGetLastError();

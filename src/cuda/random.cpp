@@ -1,9 +1,6 @@
 #include "cuda/random.h"
 
-#include <ATen/core/Tensor.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-
+#include "cuda/launch.h"
 #include "dist/cuda_abi.h"
 
 namespace gigacat {
@@ -16,11 +13,9 @@ void fill(cudaError_t (*kernel)(const device::Draw&, cudaStream_t), uint64_t key
   TORCH_CHECK(out.is_contiguous() && out.scalar_type() == at::kFloat && out.device() == positions.device() &&
                   out.dim() == 2 && out.size(0) == positions.numel() && out.size(1) <= int64_t{1} << 34,
               "values of a draw");
-  const c10::cuda::CUDAGuard guard(out.device());
   const device::Draw draw{key,         step,        positions.const_data_ptr<int64_t>(),
                           out.size(0), out.size(1), out.data_ptr<float>()};
-  const cudaError_t error = kernel(draw, c10::cuda::getCurrentCUDAStream());
-  TORCH_CHECK(error == cudaSuccess, "random numbers on the GPU: ", cudaGetErrorString(error));
+  device::launch("random numbers", out, kernel, draw);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // Draws of the named streams made on the GPU.
 #include "cuda/random.h"
+
+#include "cuda/kernel.h"
 #include "cuda/random_device.h"
 
 namespace gigacat::device {
@@ -27,10 +29,8 @@ template <bool kIsNormal>
 cudaError_t launch(const Draw& draw, cudaStream_t stream) {
   const int64_t blocks_per_sample = (draw.per_sample + 3) / 4, blocks = blocks_per_sample * draw.count;
   if (blocks == 0) return cudaSuccess;
-  const int64_t wanted = (blocks + kThreads - 1) / kThreads;
-  const auto grid = static_cast<unsigned>(wanted < 65535 ? wanted : 65535);
-  fill<kIsNormal><<<grid, kThreads, 0, stream>>>(step_key(draw.key, draw.step), draw.positions, blocks_per_sample,
-                                                 draw.per_sample, blocks, draw.out);
+  fill<kIsNormal><<<blocks_for(blocks, kThreads), kThreads, 0, stream>>>(
+      step_key(draw.key, draw.step), draw.positions, blocks_per_sample, draw.per_sample, blocks, draw.out);
   return cudaGetLastError();
 }
 

@@ -1,11 +1,6 @@
 #include "cuda/rows.h"
 
-#include <ATen/core/Tensor.h>
-#include <c10/cuda/CUDAGuard.h>
-#include <c10/cuda/CUDAStream.h>
-
-#include <utility>
-
+#include "cuda/launch.h"
 #include "dist/cuda_abi.h"
 
 namespace gigacat {
@@ -14,18 +9,7 @@ namespace {
 using nn::QkTables;
 using nn::Rows;
 
-device::Type type_of(const at::Tensor& t) {
-  switch (t.scalar_type()) {
-    case at::kFloat:
-      return device::Type::f32;
-    case at::kHalf:
-      return device::Type::f16;
-    case at::kBFloat16:
-      return device::Type::bf16;
-    default:
-      TORCH_CHECK(false, "rows of ", t.scalar_type());
-  }
-}
+constexpr const char* kWhat = "a pass over rows";
 
 // A kernel's thread reads kGpuLanes values at once.
 void check(const at::Tensor& t) {
@@ -36,12 +20,12 @@ void check(const at::Tensor& t) {
 
 device::In in(const at::Tensor& t) {
   check(t);
-  return {t.const_data_ptr(), type_of(t)};
+  return {t.const_data_ptr(), device::type_of(t)};
 }
 
 device::Out out(const at::Tensor& t) {
   check(t);
-  return {t.mutable_data_ptr(), type_of(t)};
+  return {t.mutable_data_ptr(), device::type_of(t)};
 }
 
 const float* floats(const at::Tensor& t) {
@@ -56,43 +40,37 @@ float* floats_out(const at::Tensor& t) {
   return t.mutable_data_ptr<float>();
 }
 
-template <class... Arguments, class... Given>
-void launch(const at::Tensor& on, cudaError_t (*kernel)(Arguments...), Given&&... given) {
-  const c10::cuda::CUDAGuard guard(on.device());
-  const cudaError_t error = kernel(std::forward<Given>(given)..., c10::cuda::getCurrentCUDAStream());
-  TORCH_CHECK(error == cudaSuccess, "a pass over rows on the GPU: ", cudaGetErrorString(error));
-}
-
 Rows rows_of(const at::Tensor& x, const at::Tensor& vectors) {
   return nn::rows_of(x.numel(), vectors.numel(), x.size(-1));
 }
 
 void rms(const at::Tensor& x, const at::Tensor& w, double plus, double eps, const at::Tensor& y, const at::Tensor& r) {
-  launch(x, device::rms, rows_of(x, w), in(x), floats(w), static_cast<float>(plus), static_cast<float>(eps), out(y),
-         floats_out(r));
+  device::launch(kWhat, x, device::rms, rows_of(x, w), in(x), floats(w), static_cast<float>(plus),
+                 static_cast<float>(eps), out(y), floats_out(r));
 }
 
 void rms_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& w, double plus, const at::Tensor& r,
                   const at::Tensor& dx, const at::Tensor& partials) {
-  launch(x, device::rms_backward, rows_of(x, w), in(dy), in(x), floats(w), static_cast<float>(plus), floats(r), out(dx),
-         floats_out(partials));
+  device::launch(kWhat, x, device::rms_backward, rows_of(x, w), in(dy), in(x), floats(w), static_cast<float>(plus),
+                 floats(r), out(dx), floats_out(partials));
 }
 
 void gate(const at::Tensor& x, const at::Tensor& g, const at::Tensor& y, const at::Tensor& to) {
-  launch(x, device::gate, rows_of(x, g), in(x), floats(g), in(y), out(to));
+  device::launch(kWhat, x, device::gate, rows_of(x, g), in(x), floats(g), in(y), out(to));
 }
 
 void gate_backward(const at::Tensor& dout, const at::Tensor& g, const at::Tensor& y, const at::Tensor& dy,
                    const at::Tensor& partials) {
-  launch(y, device::gate_backward, rows_of(y, g), in(dout), floats(g), in(y), out(dy), floats_out(partials));
+  device::launch(kWhat, y, device::gate_backward, rows_of(y, g), in(dout), floats(g), in(y), out(dy),
+                 floats_out(partials));
 }
 
 void swiglu(const at::Tensor& x, const at::Tensor& h) {
-  launch(x, device::swiglu, h.numel() / h.size(-1), h.size(-1), in(x), out(h));
+  device::launch(kWhat, x, device::swiglu, h.numel() / h.size(-1), h.size(-1), in(x), out(h));
 }
 
 void swiglu_backward(const at::Tensor& dh, const at::Tensor& x, const at::Tensor& dx) {
-  launch(x, device::swiglu_backward, dh.numel() / dh.size(-1), dh.size(-1), in(dh), in(x), out(dx));
+  device::launch(kWhat, x, device::swiglu_backward, dh.numel() / dh.size(-1), dh.size(-1), in(dh), in(x), out(dx));
 }
 
 device::Heads heads_of(const at::Tensor& qkv, const QkTables& how) {
@@ -108,13 +86,13 @@ device::Heads heads_of(const at::Tensor& qkv, const QkTables& how) {
 
 void rotate(const at::Tensor& qkv, const QkTables& how, const at::Tensor& q, const at::Tensor& k,
             const at::Tensor& scales) {
-  launch(qkv, device::rotate, heads_of(qkv, how), in(qkv), out(q), out(k), floats_out(scales));
+  device::launch(kWhat, qkv, device::rotate, heads_of(qkv, how), in(qkv), out(q), out(k), floats_out(scales));
 }
 
 void rotate_backward(const at::Tensor& qkv, const QkTables& how, const at::Tensor& scales, const at::Tensor& dq,
                      const at::Tensor& dk, const at::Tensor& dqkv, const at::Tensor& partials) {
-  launch(qkv, device::rotate_backward, heads_of(qkv, how), in(qkv), floats(scales), in(dq), in(dk), out(dqkv),
-         floats_out(partials));
+  device::launch(kWhat, qkv, device::rotate_backward, heads_of(qkv, how), in(qkv), floats(scales), in(dq), in(dk),
+                 out(dqkv), floats_out(partials));
 }
 
 constexpr nn::RowPasses kOnGpu{rms,    rms_backward,    gate,   gate_backward,

@@ -174,7 +174,7 @@ cudaError_t rms(const nn::Rows& rows, In x, const float* w, float plus, float ep
                 cudaStream_t stream) {
   if (rows.count == 0) return cudaSuccess;
   return with_types(x.type, y.type, [&](auto a, auto b) {
-    run_rms<<<blocks_for(rows.count), kThreads, 0, stream>>>(rows, of(x, a), w, plus, eps, of(y, b), r);
+    run_rms<<<blocks_for(rows.count, kWarps), kThreads, 0, stream>>>(rows, of(x, a), w, plus, eps, of(y, b), r);
     return cudaGetLastError();
   });
 }
@@ -195,7 +195,7 @@ cudaError_t rms_backward(const nn::Rows& rows, In dy, In x, const float* w, floa
 cudaError_t gate(const nn::Rows& rows, In x, const float* g, In y, Out out, cudaStream_t stream) {
   if (rows.count == 0) return cudaSuccess;
   return with_types(x.type, y.type, [&](auto a, auto b) {
-    run_gate<<<blocks_for(rows.count), kThreads, 0, stream>>>(rows, of(x, a), g, of(y, b), of(out, a));
+    run_gate<<<blocks_for(rows.count, kWarps), kThreads, 0, stream>>>(rows, of(x, a), g, of(y, b), of(out, a));
     return cudaGetLastError();
   });
 }
@@ -217,7 +217,7 @@ cudaError_t swiglu(int64_t count, int64_t half, In x, Out h, cudaStream_t stream
   if (count == 0) return cudaSuccess;
   return with_type(x.type, [&](auto t) {
     const auto kernel = half % kLanes == 0 ? run_swiglu<kLanes, decltype(t)> : run_swiglu<kPair, decltype(t)>;
-    kernel<<<blocks_for(count), kThreads, 0, stream>>>(count, half, of(x, t), of(h, t));
+    kernel<<<blocks_for(count, kWarps), kThreads, 0, stream>>>(count, half, of(x, t), of(h, t));
     return cudaGetLastError();
   });
 }
@@ -227,7 +227,7 @@ cudaError_t swiglu_backward(int64_t count, int64_t half, In dh, In x, Out dx, cu
   return with_type(x.type, [&](auto t) {
     const auto kernel =
         half % kLanes == 0 ? run_swiglu_backward<kLanes, decltype(t)> : run_swiglu_backward<kPair, decltype(t)>;
-    kernel<<<blocks_for(count), kThreads, 0, stream>>>(count, half, of(dh, t), of(x, t), of(dx, t));
+    kernel<<<blocks_for(count, kWarps), kThreads, 0, stream>>>(count, half, of(dh, t), of(x, t), of(dx, t));
     return cudaGetLastError();
   });
 }

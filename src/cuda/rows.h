@@ -6,11 +6,10 @@
 
 #include <cstdint>
 
+#include "cuda/kernel.h"
 #include "nn/row_passes.h"
 
 namespace gigacat::device {
-
-enum class Type { f32, f16, bf16 };
 
 struct In {
   const void* data;

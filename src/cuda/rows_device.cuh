@@ -90,19 +90,6 @@ struct Sums {
 
 extern __shared__ __align__(16) float memory[];
 
-unsigned blocks_for(int64_t rows) {
-  const int64_t blocks = (rows + kWarps - 1) / kWarps;
-  return static_cast<unsigned>(blocks < 65535 ? blocks : 65535);
-}
-
-// call(T{}) with the type as a value of it.
-template <class Call>
-cudaError_t with_type(Type type, const Call& call) {
-  if (type == Type::f32) return call(float{});
-  if (type == Type::f16) return call(Half{});
-  return call(Brief{});
-}
-
 template <class T>
 const T* of(In in, T) {
   return static_cast<const T*>(in.data);

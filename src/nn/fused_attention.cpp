@@ -27,7 +27,7 @@ QueryKey run_prepare(const at::Tensor& qkv, const QkTables& how, at::Tensor& sca
 // Gradients of run_prepare: fills the q and k parts of dqkv; returns the weights' gradients [2, d], or undefined.
 at::Tensor run_prepare_backward(const at::Tensor& qkv, const QkTables& how, const at::Tensor& scales,
                                 const at::Tensor& dq, const at::Tensor& dk, bool weights, const at::Tensor& dqkv) {
-  const int64_t count = qkv.size(0) * qkv.size(1), chunks = (count + kRowsPerChunk - 1) / kRowsPerChunk;
+  const int64_t count = qkv.size(0) * qkv.size(1), chunks = chunks_of(count);
   const at::Tensor partials = weights ? at::zeros({2, chunks, qkv.size(4)}, how.cos.options()) : at::Tensor();
   row_passes(qkv).rotate_backward(qkv, how, scales, dq, dk, dqkv, partials);
   return weights ? partials.sum(1) : at::Tensor();

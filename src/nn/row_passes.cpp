@@ -144,7 +144,7 @@ void rotate(const at::Tensor& qkv, const QkTables& how, const at::Tensor& q, con
 void rotate_backward(const at::Tensor& qkv, const QkTables& how, const at::Tensor& scales, const at::Tensor& dq,
                      const at::Tensor& dk, const at::Tensor& dqkv, const at::Tensor& partials) {
   const int64_t tokens = qkv.size(1), h = qkv.size(3), d = qkv.size(4), count = qkv.size(0) * tokens;
-  const int64_t chunks = (count + kRowsPerChunk - 1) / kRowsPerChunk;
+  const int64_t chunks = chunks_of(count);
   const Angles angles(how);
   at::parallel_for(0, chunks, 1, [&](int64_t begin, int64_t end) {
     RowReader in(qkv, h * d);

@@ -14,6 +14,8 @@ namespace gigacat::nn {
 // Rows summed into one partial gradient: fixed, so that neither threads nor devices move a bit of the order.
 inline constexpr int64_t kRowsPerChunk = 64;
 
+inline int64_t chunks_of(int64_t rows) { return (rows + kRowsPerChunk - 1) / kRowsPerChunk; }
+
 // Values that a GPU's thread takes at once, of which a row is a whole number, and the widest head that it takes.
 inline constexpr int64_t kGpuLanes = 4, kWidestGpuHead = 256;
 
@@ -25,7 +27,7 @@ struct Rows {
 // x [..., D] and its vectors [groups, D].
 inline Rows rows_of(int64_t values, int64_t of_vectors, int64_t width) {
   const int64_t count = values / width, groups = of_vectors / width, per_group = count / groups;
-  return {width, count, groups, per_group, (per_group + kRowsPerChunk - 1) / kRowsPerChunk};
+  return {width, count, groups, per_group, chunks_of(per_group)};
 }
 
 // How queries and keys are made of qkv [B, T, 3, h, d]: weights [d] of the norm (undefined: no norm), angles [T, d].

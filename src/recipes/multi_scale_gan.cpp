@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 
 #include "gigacat/core/error.h"
+#include "gigacat/dist/device.h"
 #include "gigacat/losses/text_image.h"
 #include "gigacat/nn/autocast.h"
 #include "gigacat/nn/fused.h"
@@ -117,7 +118,7 @@ MultiScaleGan::Told MultiScaleGan::read(const Batch& batch) {
     const std::string& other = texts[static_cast<size_t>(order[i])];
     if (other.empty() || other == texts[i]) counts[static_cast<int64_t>(i)] = 0;
   }
-  return {reader_.read(texts, device), at::tensor(order, at::kLong).to(device), counts.to(device)};
+  return {reader_.read(texts, device), dist::send(at::tensor(order, at::kLong), device), dist::send(counts, device)};
 }
 
 at::Tensor MultiScaleGan::mismatched(const Predictions& wrong, const Told& told, double sign) const {

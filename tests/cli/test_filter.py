@@ -1,11 +1,10 @@
 """gigacat data filter: which pairs stay, a call that goes on, and what it refuses."""
 
-import io
 import json
 import os
 import tarfile
 
-from harness import CliTest, main, png, read_bytes, read_text
+from harness import CliTest, main, png, read_bytes, read_text, write_tar
 
 NOTHING = ("similarity=0", "aesthetic=0", "size=0")
 
@@ -14,17 +13,13 @@ class FilterTest(CliTest):
     def shard(self, name, pairs):
         """`pairs`: key -> (side of the image, caption, scores or None)."""
         os.makedirs(self.path("in"), exist_ok=True)
-        path = self.path("in", name)
-        with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for key, (side, caption, scores) in pairs.items():
-                members = {".png": png(side, side + 3, lambda x, y: (x, y, 0)), ".txt": caption.encode()}
-                if scores is not None:
-                    members[".json"] = json.dumps(scores).encode()
-                for ending, content in members.items():
-                    info = tarfile.TarInfo(key + ending)
-                    info.size = len(content)
-                    tar.addfile(info, io.BytesIO(content))
-        return path
+        members = {}
+        for key, (side, caption, scores) in pairs.items():
+            members[key + ".png"] = png(side, side + 3, lambda x, y: (x, y, 0))
+            members[key + ".txt"] = caption.encode()
+            if scores is not None:
+                members[key + ".json"] = json.dumps(scores).encode()
+        return write_tar(self.path("in", name), members)
 
     def keys(self, name):
         with tarfile.open(self.path("out", name)) as tar:

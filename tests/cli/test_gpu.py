@@ -2,16 +2,14 @@
 
 import array
 import ctypes
-import io
 import json
 import os
 import signal
-import tarfile
 import time
 import unittest
 import zipfile
 
-from harness import TINY, TINY_UPSAMPLER, CliTest, aura_sr, image_folder, main, png, read_bytes, read_text, taesd_weights
+from harness import TINY, TINY_UPSAMPLER, CliTest, aura_sr, image_folder, main, png, read_bytes, read_text, taesd_weights, write_tar
 from weights import inception_weights
 
 
@@ -46,14 +44,11 @@ class GpuTest(CliTest):
 
     def shard(self):
         """Images of 16 px with captions."""
-        with tarfile.open(self.path("pairs.tar"), "w", format=tarfile.USTAR_FORMAT) as tar:
-            for i in range(16):
-                picture = png(16, 16, lambda x, y, i=i: (16 * x, 16 * y, 15 * i))
-                for ending, content in ((".png", picture), (".txt", b"blue %d" % i)):
-                    info = tarfile.TarInfo("%03d%s" % (i, ending))
-                    info.size = len(content)
-                    tar.addfile(info, io.BytesIO(content))
-        return self.path("pairs.tar")
+        members = {}
+        for i in range(16):
+            members["%03d.png" % i] = png(16, 16, lambda x, y, i=i: (16 * x, 16 * y, 15 * i))
+            members["%03d.txt" % i] = b"blue %d" % i
+        return write_tar(self.path("pairs.tar"), members)
 
     def make(self, text, size):
         pairs = text == TINY_GIGAGAN

@@ -10,6 +10,9 @@ namespace gigacat::golden {
 
 using Check = void (*)(Case&);
 
+// Of kinds that compute on the CPU wherever the others do.
+inline constexpr bool kOnHost = true;
+
 struct Kind {
   std::string name;
   Check check;

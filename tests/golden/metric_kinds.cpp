@@ -202,10 +202,10 @@ void check_decode(Case& c) {
 }  // namespace
 
 std::vector<Kind> metric_kinds() {
-  return {{"metrics", check_metrics, true},
-          {"resize", check_resize, true},
-          {"clip_preprocess", check_clip_preprocess, true},
-          {"decode", check_decode, true}};
+  return {{"metrics", check_metrics, kOnHost},
+          {"resize", check_resize, kOnHost},
+          {"clip_preprocess", check_clip_preprocess, kOnHost},
+          {"decode", check_decode, kOnHost}};
 }
 
 }  // namespace gigacat::golden

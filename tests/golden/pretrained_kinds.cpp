@@ -227,7 +227,7 @@ std::vector<Kind> pretrained_kinds() {
           {"dinov2", check_dinov2},
           {"dinov2_gat_align", check_dinov2_align},
           {"clip", check_clip},
-          {"clip_tokenizer", check_tokenizer, true},
+          {"clip_tokenizer", check_tokenizer, kOnHost},
           {"openclip", check_open_clip}};
 }
 

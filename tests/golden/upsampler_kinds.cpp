@@ -102,6 +102,6 @@ void check_tiling(Case& c) {
 
 }  // namespace
 
-std::vector<Kind> upsampler_kinds() { return {{"aura_sr", check_aura_sr}, {"aura_sr_tiling", check_tiling, true}}; }
+std::vector<Kind> upsampler_kinds() { return {{"aura_sr", check_aura_sr}, {"aura_sr_tiling", check_tiling, kOnHost}}; }
 
 }  // namespace gigacat::golden
