@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kColours[] = {"#1b6ca8", "#d1495b", "#2e8b57", "#e08e0b",
                                     "#7b4fa3", "#00a3b4", "#8c564b", "#555555"};
-constexpr double kLeft = 58, kRight = 14, kBottom = 40, kTitle = 24, kLegendRow = 18;
+constexpr double kLeft = 58, kRight = 18, kBottom = 40, kTitle = 24, kLegendRow = 18;
 constexpr double kCharacter = 6.7;  // width of one at 12 px, for the layout of the legend
 constexpr size_t kMostPoints = 500, kParts = 250;
 constexpr double kManyFold = 200;  // largest over smallest value from which an axis is logarithmic
@@ -137,7 +137,7 @@ Layout make_layout(const Chart& chart, const std::vector<Line>& lines, bool loga
   layout.height += kLegendRow * static_cast<double>(legend);
   layout.y.first_pixel = layout.height - kBottom;
   layout.y.last_pixel = layout.top;
-  if (left > 0 && left < right / 5) left = 0;
+  if (left > 0 && left < right / 2) left = 0;
   layout.x.low = left == right ? left - 1 : left;
   layout.x.high = left == right ? left + 1 : right;
   layout.x.first_pixel = kLeft;

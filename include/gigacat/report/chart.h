@@ -30,6 +30,7 @@ struct Mark {
   std::string label;  // shown when the pointer rests on it
 };
 
+// Of an axis.
 enum class Scale {
   automatic,  // logarithmic where all values are positive and the largest is over 200 times the smallest
   linear,
