@@ -49,15 +49,15 @@ std::string_view scale_text(Scale scale) {
   const std::string_view hint = four                 ? "; leave out the alpha channel of RGBA"
                                 : header.kind != 'f' ? "; convert it by .astype(numpy.uint8)"
                                                      : "";
-  fail<UsageError>("data.path: ", where, " is ", array_text(header),
-                   "; wanted images, uint8 or floats [N, H, W, 1 or 3] or [N, 1 or 3, H, W], or latents, floats [N, C, H, W]",
-                   hint);
+  fail<UsageError>(
+      "data.path: ", where, " is ", array_text(header),
+      "; wanted images, uint8 or floats [N, H, W, 1 or 3] or [N, 1 or 3, H, W], or latents, floats [N, C, H, W]", hint);
 }
 
 // Floats with an axis of colours whose values are neither those of pixels nor said to be latents.
 [[noreturn]] void refuse_range(const io::NpyHeader& header, const ValueRange& range, const std::string& where) {
-  fail<UsageError>("data.path: ", where, " is ", array_text(header), " with values from ", range.low, " to ", range.high,
-                   range.finite ? "" : " and some that are not finite",
+  fail<UsageError>("data.path: ", where, " is ", array_text(header), " with values from ", range.low, " to ",
+                   range.high, range.finite ? "" : " and some that are not finite",
                    ": images have them in [0, 1], [-1, 1] or as whole numbers to 255; latents need data.kind=latents");
 }
 
@@ -105,8 +105,8 @@ bool looks_like_image(int64_t first, int64_t last, const ValueRange& range, int6
   return range.is_symmetric() || (range.is_bytes() && is_colours(channels));
 }
 
-ArrayLayout array_layout(const io::NpyHeader& header, const std::function<ValueRange()>& range, const std::string& where,
-                         const DataConfig& config) {
+ArrayLayout array_layout(const io::NpyHeader& header, const std::function<ValueRange()>& range,
+                         const std::string& where, const DataConfig& config) {
   const std::vector<int64_t>& shape = header.shape;
   if ((shape.size() != 3 && shape.size() != 4) || header.elements() <= 0) refuse(header, where);
   ArrayLayout layout;
@@ -117,7 +117,8 @@ ArrayLayout array_layout(const io::NpyHeader& header, const std::function<ValueR
   else
     layout.text = array_text(header);
   if (layout.content == Content::pixels)
-    layout.text += cat(layout.channels_first ? ", channels first" : "", ": images of ", layout.width, "x", layout.height);
+    layout.text +=
+        cat(layout.channels_first ? ", channels first" : "", ": images of ", layout.width, "x", layout.height);
   else
     layout.text += layout.content == Content::moments ? ": moments of latents" : ": latents";
   return layout;
@@ -132,9 +133,7 @@ std::string ArrayLayout::to_pixels(std::span<const std::byte> item, const io::Np
     std::string npy = io::npy_header(cat("<f", header.item), std::vector{height * width * channels});
     npy.append(reinterpret_cast<const char*>(item.data()), item.size());
     for (const float value : io::read_npy_float(npy, name).values) {
-      const float byte = scale == Scale::unit        ? value * 255
-                         : scale == Scale::symmetric ? (value + 1) * 127.5f
-                                                     : value;
+      const float byte = scale == Scale::unit ? value * 255 : scale == Scale::symmetric ? (value + 1) * 127.5f : value;
       // Beyond a rounding error it is no pixel; NaN fails the comparison.
       if (!(byte >= -0.5f && byte <= 255.5f)) fail("holds the value ", value, ", which is outside", scale_text(scale));
       pixels += static_cast<char>(static_cast<uint8_t>(std::clamp(std::nearbyint(byte), 0.0f, 255.0f)));

@@ -50,9 +50,9 @@ struct ArrayLayout {
   std::string to_pixels(std::span<const std::byte> item, const io::NpyHeader& header, const std::string& name) const;
 };
 
-// Reads the layout off type, shape and values; `range` gives the values' and is only asked of floats. `where` stands for
-// the array in errors. Errors: UsageError for what is neither images nor latents of data.channels.
-ArrayLayout array_layout(const io::NpyHeader& header, const std::function<ValueRange()>& range, const std::string& where,
-                         const DataConfig& config);
+// Reads the layout off type, shape and values; `range` gives the values' and is only asked of floats. `where` stands
+// for the array in errors. Errors: UsageError for what is neither images nor latents of data.channels.
+ArrayLayout array_layout(const io::NpyHeader& header, const std::function<ValueRange()>& range,
+                         const std::string& where, const DataConfig& config);
 
 }  // namespace gigacat::data

@@ -15,17 +15,18 @@ namespace gigacat::data {
 
 namespace {
 
-// StudioGAN's layout: train/ and valid/ (or val, test) and nothing else.
-fs::path training_part(const fs::path& root) {
-  static constexpr std::array<std::string_view, 4> known = {"train", "valid", "val", "test"};
-  const std::vector<std::string> folders = io::list_folders(root);
+// Whether the images lie in train/ and valid/ (or test, ...) and nowhere else, as StudioGAN and others have them: these
+// are parts of a data set and no classes.
+bool is_split(const ClassFolders& folders) {
+  static constexpr std::array<std::string_view, 8> known = {"dev",   "eval", "test",       "testing",
+                                                            "train", "val",  "validation", "valid"};
+  const std::vector<std::string>& classes = folders.classes;
   const auto is_part = [](const std::string& name) {
     return std::find(known.begin(), known.end(), name) != known.end();
   };
-  const bool has_train = std::find(folders.begin(), folders.end(), "train") != folders.end();
-  if (!has_train || folders.size() < 2 || !std::all_of(folders.begin(), folders.end(), is_part)) return root;
-  log::info("data: ", root.string(), " holds a train folder and others: reading ", (root / "train").string());
-  return root / "train";
+  const bool all_in_folders = std::find(folders.labels.begin(), folders.labels.end(), -1) == folders.labels.end();
+  return classes.size() > 1 && all_in_folders && std::binary_search(classes.begin(), classes.end(), "train") &&
+         std::all_of(classes.begin(), classes.end(), is_part);
 }
 
 void warn_of_empty_classes(const FileSet& set) {
@@ -43,8 +44,8 @@ void warn_of_one_class(const FileSet& set, const std::vector<std::string>& names
       std::all_of(names.begin(), names.end(), [&](const std::string& name) { return name.starts_with(only + "/"); });
   const size_t inner = all_in_it ? label_by_folder(names, only + "/").classes.size() : 0;
   if (inner > 1)
-    log::warn("data: ", set.root.string(), " is one class, \"", only, "\"; for the ", inner, " folders in it as classes give data.path=",
-              (set.root / only).string());
+    log::warn("data: ", set.root.string(), " is one class, \"", only, "\"; for the ", inner,
+              " folders in it as classes give data.path=", (set.root / only).string());
 }
 
 }  // namespace
@@ -52,8 +53,14 @@ void warn_of_one_class(const FileSet& set, const std::vector<std::string>& names
 std::unique_ptr<Source> open_folder(const DataConfig& config) {
   if (!io::is_folder(config.path)) fail<UsageError>("data.path: ", config.path, " is no folder");
   FileSet set;
-  set.root = training_part(config.path);
-  const std::vector<std::string> names = list_images(set.root, set.left_out);
+  set.root = config.path;
+  std::vector<std::string> names = list_images(set.root, set.left_out);
+  if (is_split(label_by_folder(names))) {
+    set.root /= "train";
+    log::info("data: ", config.path, " holds a train folder and others: reading ", set.root.string());
+    set.left_out.clear();
+    names = list_images(set.root, set.left_out);
+  }
   if (names.empty())
     fail<UsageError>("data.path: no image (.jpg, .jpeg, .png, .webp, .bmp) in ", set.root.string(),
                      " or the folders below it", set.left_out.empty() ? "" : "; " + set.left_out.front().text());

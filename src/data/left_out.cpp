@@ -14,14 +14,16 @@ namespace {
 using Endings = std::span<const std::string_view>;
 
 constexpr std::array<std::string_view, 28> kPictures = {
-    "gif", "tif", "tiff", "avif", "heic", "heif", "jxl", "jp2", "j2k", "jpx", "psd", "svg", "ppm", "pgm",
+    "gif", "tif", "tiff", "avif", "heic", "heif", "jxl", "jp2", "j2k", "jpx", "psd", "svg",  "ppm", "pgm",
     "pbm", "pnm", "tga",  "exr",  "hdr",  "ico",  "raw", "cr2", "nef", "arw", "dng", "apng", "pcx", "dds"};
 constexpr std::array<std::string_view, 7> kArchives = {"zip", "tar", "npz", "7z", "rar", "gz", "zst"};
 // Endings of what lies with pictures and is none; others are looked into.
-constexpr std::array<std::string_view, 18> kOthers = {"txt", "json", "jsonl", "npy", "cls", "csv", "tsv", "xml", "yaml",
-                                                      "yml", "md",   "html",  "log", "py",  "sh",  "db",  "pt",  "parquet"};
-constexpr std::array<std::string_view, 14> kPacked = {".tar.gz", ".tgz", ".taz",     ".tar.zst", ".tzst", ".tar.xz", ".txz",
-                                                      ".tar.bz2", ".tbz2", ".tbz", ".tar.lz4", ".tar.z", ".tar.br", ".tar.lzma"};
+constexpr std::array<std::string_view, 18> kOthers = {"txt", "json", "jsonl", "npy", "cls", "csv",
+                                                      "tsv", "xml",  "yaml",  "yml", "md",  "html",
+                                                      "log", "py",   "sh",    "db",  "pt",  "parquet"};
+constexpr std::array<std::string_view, 14> kPacked = {".tar.gz",  ".tgz",   ".taz",     ".tar.zst", ".tzst",
+                                                      ".tar.xz",  ".txz",   ".tar.bz2", ".tbz2",    ".tbz",
+                                                      ".tar.lz4", ".tar.z", ".tar.br",  ".tar.lzma"};
 
 bool holds(Endings endings, std::string_view ending) {
   return std::find(endings.begin(), endings.end(), ending) != endings.end();
@@ -53,9 +55,9 @@ bool is_compressed_tar(std::string_view name) {
 
 std::string unpack_command(std::string_view name) {
   const std::string ending = io::suffix(name);
-  const std::string program = ending == "zst" || ending == "tzst"   ? "zstd -d"
-                              : ending == "xz" || ending == "txz"   ? "unxz"
-                              : ending == "gz" || ending == "tgz"   ? "gunzip"
+  const std::string program = ending == "zst" || ending == "tzst"           ? "zstd -d"
+                              : ending == "xz" || ending == "txz"           ? "unxz"
+                              : ending == "gz" || ending == "tgz"           ? "gunzip"
                               : ending.starts_with("tb") || ending == "bz2" ? "bunzip2"
                                                                             : "unpack";
   return cat(program, " ", name);

@@ -61,8 +61,8 @@ std::string detect_folder(const fs::path& folder) {
     fail<UsageError>("data.path: the shards in ", folder.string(), " are compressed, such as ", look.packed,
                      "; samples are read in any order, so unpack them: ", unpack_command(look.packed));
   if (!look.packed.empty())
-    fail<UsageError>("data.path: ", folder.string(), " holds no images but ", look.packed, ": give data.path=",
-                     (folder / look.packed).string());
+    fail<UsageError>("data.path: ", folder.string(), " holds no images but ", look.packed,
+                     ": give data.path=", (folder / look.packed).string());
   fail<UsageError>("data.path: ", folder.string(),
                    " and the folders below it hold no images, shards (.tar) or latents (.npy)");
 }
@@ -114,7 +114,8 @@ void check_there(const std::string& path) {
   const fs::path looked = fs::absolute(path).lexically_normal();
   fs::path above = looked.parent_path();
   while (!fs::exists(above, error) && above.has_relative_path()) above = above.parent_path();
-  const std::string missing = above == looked.parent_path() ? "" : cat("; the first part that is there is ", above.string());
+  const std::string missing =
+      above == looked.parent_path() ? "" : cat("; the first part that is there is ", above.string());
   if (fs::path(path).is_absolute()) fail<UsageError>("data.path: there is nothing at ", path, missing);
   fail<UsageError>("data.path: there is nothing at ", path, " (looked for ", looked.string(),
                    ": a relative path starts at the working directory or, in a config, at the file's folder)", missing);

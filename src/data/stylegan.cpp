@@ -30,12 +30,18 @@ bool is_numbered(std::string_view name) {
   return base.size() == 11 && base.starts_with("img") && base.find_first_not_of(digits, 3) == std::string_view::npos;
 }
 
+// Names in zips of some Windows programs have backslashes.
+std::string with_slashes(std::string name) {
+  std::replace(name.begin(), name.end(), '\\', '/');
+  return name;
+}
+
 class ZipSource : public Source {
  public:
   ZipSource(const fs::path& path, const DataConfig& config) : path_(path), zip_(path), captions_(config) {
     find_images();
     std::vector<std::string> names;
-    for (const size_t i : entries_) names.push_back(zip_.entries()[i].name);
+    for (const size_t i : entries_) names.push_back(with_slashes(zip_.entries()[i].name));
     const std::string root = common_folder(names);
     const int64_t labels = find_labels(root);
     if (labels >= 0) {
@@ -82,7 +88,7 @@ class ZipSource : public Source {
 
   void find_images() {
     for (size_t i = 0; i < zip_.entries().size(); ++i) {
-      const std::string& name = zip_.entries()[i].name;
+      const std::string name = with_slashes(zip_.entries()[i].name);
       if (io::is_leftover(name)) continue;
       if (io::is_image(name))
         entries_.push_back(i);
@@ -152,8 +158,7 @@ std::unique_ptr<Source> open_stylegan_folder(const DataConfig& config) {
   if (names.empty()) fail<UsageError>("data.path: no image in ", config.path);
   const fs::path labels = set.root / "dataset.json";
   const bool has_json = io::is_file(labels);
-  if (has_json)
-    set.labels = parse_dataset_json(read_file(labels, kMostLabels), labels.string(), names, set.left_out);
+  if (has_json) set.labels = parse_dataset_json(read_file(labels, kMostLabels), labels.string(), names, set.left_out);
   set.classes = read_class_names(set.root);
   set.format = describe("folder of images", {}, !set.labels.empty(), has_json);
   set.captions = CaptionRule(config);

@@ -33,9 +33,19 @@ std::string lower(std::string_view text) {
 
 // Windows and macOS write some of these names in more than one way.
 bool is_leftover_name(std::string_view name) {
-  static constexpr std::array<std::string_view, 13> known = {
-      "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",      "__macosx",   "__pycache__", "@eadir",
-      "#recycle",  "@recycle",    "lost+found",  "$recycle.bin", "recycler", "system volume information"};
+  static constexpr std::array<std::string_view, 13> known = {"thumbs.db",
+                                                             "ehthumbs.db",
+                                                             "desktop.ini",
+                                                             "icon\r",
+                                                             "__macosx",
+                                                             "__pycache__",
+                                                             "@eadir",
+                                                             "#recycle",
+                                                             "@recycle",
+                                                             "lost+found",
+                                                             "$recycle.bin",
+                                                             "recycler",
+                                                             "system volume information"};
   if (name.starts_with('.')) return true;
   return std::find(known.begin(), known.end(), lower(name)) != known.end();
 }

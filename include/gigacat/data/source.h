@@ -65,10 +65,10 @@ class Source {
   virtual std::string provenance() const { return ""; }
 };
 
-// Opens what `config.path` names; what it was taken for and what was left out stand in the log. kind auto: a folder with
-// images is `folder`, with dataset.json `stylegan` or `latents`, *.tar or a brace range is `webdataset` (`latents` where
-// provenance.json says so), .zip `stylegan`, .npz and .npy `npz`. Errors: UsageError when nothing is there or it is
-// empty, naming the path, where it was looked for and what was looked for; Error for broken files.
+// Opens what `config.path` names; what it was taken for and what was left out stand in the log. kind auto: a folder
+// with images is `folder`, with dataset.json `stylegan` or `latents`, *.tar or a brace range is `webdataset` (`latents`
+// where provenance.json says so), .zip `stylegan`, .npz and .npy `npz`. Errors: UsageError when nothing is there or it
+// is empty, naming the path, where it was looked for and what was looked for; Error for broken files.
 std::unique_ptr<Source> open_source(const DataConfig& config);
 
 // "data-{000000..000127}.tar" and globs to sorted paths. Errors: UsageError for a malformed range or over 1 million

@@ -28,7 +28,7 @@ bool is_leftover(std::string_view path);
 
 // What is passed over on a walk.
 struct WalkOptions {
-  std::vector<fs::path> except;               // folders that are not entered, such as one for results
+  std::vector<fs::path> except;                 // folders that are not entered, such as one for results
   std::vector<std::string>* results = nullptr;  // gets the folders below the root in which gigacat writes results
 };
 

@@ -1,7 +1,10 @@
 #include "data/webdataset/index.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <limits>
+#include <map>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
@@ -75,11 +78,40 @@ std::unordered_set<std::string_view> find_plain_keys(const std::vector<io::Membe
   return keys;
 }
 
+// "image.png" of "7.image.png" and "8.image.png": an ending with a word in front that images of several keys share,
+// none of which has a plain member. Of several such fields the one that is named as an image, or the most frequent. "":
+// none.
+std::string find_image_field(const std::vector<io::Member>& members,
+                             const std::unordered_set<std::string_view>& plain) {
+  static constexpr std::array<std::string_view, 6> preferred = {"image.", "img.", "rgb.", "photo.", "picture.", "jpg."};
+  std::map<std::string, int64_t> counts;
+  for (const io::Member& member : members) {
+    const auto [key, ending] = split_key(member.name);
+    const bool word = !ending.empty() && std::isalpha(static_cast<unsigned char>(ending.front())) != 0;
+    if (word && ending.find('.') != std::string_view::npos && io::is_image(ending) && !plain.contains(key) &&
+        !io::is_leftover(member.name))
+      ++counts[std::string(ending)];
+  }
+  std::string best;
+  int64_t most = 1;
+  for (const auto& [field, count] : counts) {
+    const bool named =
+        std::any_of(preferred.begin(), preferred.end(), [&](std::string_view p) { return field.starts_with(p); });
+    if (named && count > 1) return field;
+    if (count > most) best = field, most = count;
+  }
+  return best;
+}
+
 // Sorts the members of a shard into keys.
 class Grouping {
  public:
   Grouping(const std::vector<io::Member>& members, const ShardFiles& file)
-      : plain_(find_plain_keys(members)), file_(file) {
+      : plain_(find_plain_keys(members)), image_field_(find_image_field(members, plain_)), file_(file) {
+    for (const io::Member& member : members) {
+      const auto [key, ending] = split_key(member.name);
+      if (!image_field_.empty() && ending == image_field_) with_field_.insert(key);
+    }
     for (const io::Member& member : members) {
       if (!io::is_leftover(member.name)) add(member);
     }
@@ -92,8 +124,10 @@ class Grouping {
   void add(const io::Member& member) {
     auto [key, ending] = split_key(member.name);
     size_t kind = kind_of(ending);
-    const bool plain = plain_.contains(key);
-    if (!plain && kind == kPartKinds) {
+    const bool plain = plain_.contains(key) || with_field_.contains(key);
+    if (plain && ending == image_field_ && !plain_.contains(key)) {
+      kind = kImage;
+    } else if (!plain && kind == kPartKinds) {
       std::tie(key, ending) = split_at_last(member.name);
       kind = kind_of(ending);
     }
@@ -116,7 +150,9 @@ class Grouping {
                          [&] { return file_.read(0, member.offset, std::min<uint64_t>(member.size, 16)); });
   }
 
-  std::unordered_set<std::string_view> plain_;
+  std::unordered_set<std::string_view> plain_;  // keys with a plain member to train on
+  std::string image_field_;
+  std::unordered_set<std::string_view> with_field_;  // keys whose image is that field
   const ShardFiles& file_;
   std::vector<Draft> drafts_;
   std::unordered_map<std::string_view, size_t> by_key_;

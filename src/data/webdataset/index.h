@@ -34,8 +34,9 @@ struct ShardIndex {
 };
 
 // Reads the shard's headers and .cls members. The key of a member is its name up to the first dot after the last slash.
-// Where no member of a key is an image or array ("photo 2.5.png"), the dot belongs to the names: the key then reaches to
-// the last dot (or to ".features.npy"). Members of a key need not be adjacent; of images that appear twice the first
+// Where no member of a key is an image or array, either several keys share a field ("7.image.png", "7.depth.png"), of
+// which one is read, or the dot belongs to the names ("photo 2.5.png"): the key then reaches to the last dot (or to
+// ".features.npy"). Members of a key need not be adjacent; of images that appear twice the first
 // counts. Errors: Error for a file that is no tar.
 ShardIndex build_shard_index(const fs::path& shard);
 

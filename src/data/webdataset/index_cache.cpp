@@ -173,7 +173,8 @@ std::optional<ShardIndex> parse(std::string_view bytes, const Stamp& stamp, cons
   std::string stored_path;
   ShardIndex index;
   if (!in.value(stored) || stored != stamp || !in.text(stored_path) || stored_path != path) return std::nullopt;
-  bool good = read_left_out(in, index.left_out) && in.value(index.dotted) && in.text(index.fault) && read_keys(in, index.keys) && in.list(index.labels);
+  bool good = read_left_out(in, index.left_out) && in.value(index.dotted) && in.text(index.fault) &&
+              read_keys(in, index.keys) && in.list(index.labels);
   for (auto& parts : index.parts) good = good && in.list(parts);
   if (!good || !in.at_end() || !parts_fit(index, stamp)) return std::nullopt;
   return index;

@@ -119,8 +119,8 @@ std::vector<std::string> find_shards(const std::string& path, std::vector<LeftOu
   if (shards.empty()) fail<UsageError>("data.path: no shard (.tar) matches ", path);
   for (const std::string& shard : shards) {
     if (is_compressed_tar(shard))
-      fail<UsageError>("data.path: ", shard, " is compressed; samples are read in any order, so unpack it: ",
-                       unpack_command(shard));
+      fail<UsageError>("data.path: ", shard,
+                       " is compressed; samples are read in any order, so unpack it: ", unpack_command(shard));
     if (io::is_image(shard))
       fail<UsageError>("data.path: ", path, " names images, such as ", shard, ": give the folder that holds them");
   }

@@ -47,7 +47,9 @@ class ShardSource : public Source {
   const std::vector<std::string>& class_names() const override { return classes_; }
   std::vector<LeftOut> left_out() const override { return left_out_; }
   std::string format() const override {
-    const std::string_view what = content_ == Content::image ? "images" : content_ == Content::latent ? "latents" : "moments of latents";
+    const std::string_view what = content_ == Content::image    ? "images"
+                                  : content_ == Content::latent ? "latents"
+                                                                : "moments of latents";
     return cat(table_.shards(), " WebDataset shards of ", what);
   }
   std::string provenance() const override { return read_provenance(table_.folder()); }
@@ -99,7 +101,9 @@ class ShardSource : public Source {
 // Keys of the shards that `main` is missing from.
 void count_other_keys(const std::vector<ShardIndex>& indexes, PartKind main, int64_t samples,
                       std::vector<LeftOut>& left_out) {
-  LeftOut others{.reason = main == kImage ? "keys without an image, in shards that hold images" : "keys without a latent (.npy)", .example = {}};
+  LeftOut others{
+      .reason = main == kImage ? "keys without an image, in shards that hold images" : "keys without a latent (.npy)",
+      .example = {}};
   for (const ShardIndex& index : indexes) {
     others.count += static_cast<int64_t>(index.keys.size());
     for (size_t i = 0; i < index.keys.size() && others.example.empty(); ++i)

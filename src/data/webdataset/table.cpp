@@ -83,7 +83,8 @@ void gather(const std::vector<std::string>& shards, const std::vector<ShardIndex
   }
   left_out = counter.items();
   if (dotted > 0)
-    log::info("data: ", dotted, " samples have a dot in their names; they are read whole, while webdataset's own readers "
+    log::info("data: ", dotted,
+              " samples have a dot in their names; they are read whole, while webdataset's own readers "
               "take what follows the first dot for the ending");
 }
 
