@@ -36,7 +36,7 @@ ClassFolders label_by_folder(const std::vector<std::string>& names, std::string_
   return found;
 }
 
-std::string common_folder(const std::vector<std::string>& names) {
+std::string shared_folder(const std::vector<std::string>& names) {
   if (names.empty()) return "";
   std::string common = names.front().substr(0, names.front().rfind('/') + 1);
   for (const std::string& name : names) {

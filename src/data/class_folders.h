@@ -17,6 +17,6 @@ struct ClassFolders {
 ClassFolders label_by_folder(const std::vector<std::string>& names, std::string_view root = "");
 
 // The folders that all names lie in, "" or with "/" at the end.
-std::string common_folder(const std::vector<std::string>& names);
+std::string shared_folder(const std::vector<std::string>& names);
 
 }  // namespace gigacat::data

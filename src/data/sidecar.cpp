@@ -65,7 +65,7 @@ Labels fit_names(Labels labels, const std::string& where, const std::vector<std:
   if (labels.empty() || any_names(labels, names)) return labels;
   std::vector<std::string> listed;
   for (const auto& [name, label] : labels) listed.push_back(name);
-  const std::string from = common_folder(listed), to = common_folder(names);
+  const std::string from = shared_folder(listed), to = shared_folder(names);
   Labels other = moved(labels, from, to);
   if (!any_names(other, names))
     fail(where, ": none of its ", labels.size(), " labels is of a file that is there: it names files like ",

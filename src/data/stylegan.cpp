@@ -42,7 +42,7 @@ class ZipSource : public Source {
     find_images();
     std::vector<std::string> names;
     for (const size_t i : entries_) names.push_back(with_slashes(zip_.entries()[i].name));
-    const std::string root = common_folder(names);
+    const std::string root = shared_folder(names);
     const int64_t labels = find_labels(root);
     if (labels >= 0) {
       labels_ = read_labels(labels, names);
