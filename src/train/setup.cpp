@@ -167,8 +167,8 @@ void write_run_info(const RunContext& context, const run::RunConfig& config, con
                   {"samples", context.source->size()},
                   {"classes", config.data.num_classes},
                   {"identity", data_identity}};
-  if (const auto recipe = nlohmann::json::parse(context.source->recipe(), nullptr, false); !recipe.is_discarded())
-    info["data"]["recipe"] = recipe;
+  const auto provenance = nlohmann::json::parse(context.source->provenance(), nullptr, false);
+  if (!provenance.is_discarded()) info["data"]["provenance"] = provenance;
   context.place->folder.write_info(info);
 }
 
