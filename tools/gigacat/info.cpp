@@ -2,13 +2,13 @@
 #include <cstdio>
 
 #include "cli.h"
-#include "gigacat/info/describe.h"
-#include "gigacat/info/cluster_plan.h"
-#include "gigacat/sample/sample.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/info/cluster_plan.h"
+#include "gigacat/info/describe.h"
 #include "gigacat/run/config.h"
 #include "gigacat/run/run_folder.h"
+#include "gigacat/run/weight_source.h"
 
 namespace gigacat::cli {
 namespace {
