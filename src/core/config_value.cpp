@@ -233,7 +233,7 @@ std::vector<Problem> set_value(Field& field, const Entry& entry) {
   if (entry.failed) return {};
   const std::vector<Problem> problems =
       std::visit([&](auto* value) { return set(*value, entry, field.meta); }, field.value);
-  if (field.meta.path && problems.empty()) {
+  if (field.meta.unit == kPathUnit && problems.empty()) {
     auto& text = *std::get<std::string*>(field.value);
     text = resolve_path(text, entry.origin);
   }

@@ -118,7 +118,6 @@ class BrokenDataTest(CliTest):
 
     def test_too_many_end_the_run(self):
         done = self.train(bad=38, fraction=0.05, code=1)
-        self.assertIn("data.max_bad_fraction", done.stderr)
         self.assertIn("error: ", done.stderr)
         self.assertIn("max_bad_fraction", done.stderr)
 

@@ -11,7 +11,7 @@ namespace {
 struct PathConfig {
   std::string path, name;
   void bind(Binder& b) {
-    b.field("path", path, "", "of files", {.path = true});
+    b.field("path", path, "", "of files", {.unit = "path"});
     b.field("name", name, "", "no path");
   }
 };

@@ -37,9 +37,6 @@ struct Meta {
   std::string unit;                  // "px", "s", "images", ...
   std::string source;                // paper section or reference code that the default comes from
   bool free_on_resume = false;  // a resumed run may differ in it (logging intervals, number of steps, workers, ...)
-  // Text fields: names files. "~" is the home folder, a relative path starts at the working directory or, where there
-  // is nothing and the value stands in a file, at that file's folder.
-  bool path = false;
 };
 
 // Pointer to the storage of a field, by type.
