@@ -60,8 +60,9 @@ json settings_of(const SampleRequest& request, const OpenedSampler& opened, cons
   else
     settings["seeds"] = request.seeds;
   json& list = settings["samples"] = json::array();
+  const int64_t stages = sampler.stages();
   for (const SampleSpec& spec : specs) {
-    json entry = {{"seed", spec.seed}, {"index", spec.index}};
+    json entry = {{"file", png_name(std::ssize(list), stages - 1, stages)}, {"seed", spec.seed}, {"index", spec.index}};
     if (sampler.prompts().empty())
       entry["class"] = spec.label;
     else

@@ -50,8 +50,7 @@ SampleGrid::SampleGrid(const Sampler& like, int64_t count, int64_t seed) {
 io::Image SampleGrid::draw(const Sampler& sampler) const {
   const at::Tensor images = sampler.decode(sampler.generate(grid_));
   if (rows_.empty()) return image_grid(images);
-  return io::caption_rows(
-      io::make_grid(nn::to_images(visible(images)), std::ssize(grid_) / std::ssize(rows_)), rows_);
+  return io::caption_rows(io::make_grid(nn::to_images(visible(images)), std::ssize(grid_) / std::ssize(rows_)), rows_);
 }
 
 double SampleGrid::diversity(const Sampler& sampler) const {

@@ -23,8 +23,7 @@ struct Flags {
 
 int show(const Flags& flags) {
   check_overrides(flags.overrides);
-  std::fputs(config::to_yaml(run::load_config(flags.file, flags.overrides)->binder, /*origins=*/true).c_str(),
-             stdout);
+  std::fputs(config::to_yaml(run::load_config(flags.file, flags.overrides)->binder, /*origins=*/true).c_str(), stdout);
   return kOk;
 }
 

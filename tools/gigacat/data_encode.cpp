@@ -2,9 +2,9 @@
 #include <cstdio>
 
 #include "cli.h"
+#include "gigacat/core/text.h"
 #include "gigacat/encode/encode.h"
 #include "gigacat/encode/encode_text.h"
-#include "gigacat/core/text.h"
 #include "gigacat/pretrained/features.h"
 #include "launch.h"
 

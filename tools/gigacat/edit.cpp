@@ -4,9 +4,9 @@
 #include <cstdio>
 
 #include "cli.h"
-#include "gigacat/edit/project.h"
 #include "gigacat/core/error.h"
 #include "gigacat/dist/device.h"
+#include "gigacat/edit/project.h"
 
 namespace gigacat::cli {
 namespace {

@@ -6,13 +6,13 @@
 
 #include "cli.h"
 #include "eval_flags.h"
-#include "gigacat/upsample/degraded_pairs.h"
-#include "gigacat/sample/generated_images.h"
 #include "gigacat/core/cache.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
 #include "gigacat/run/run_folder.h"
+#include "gigacat/sample/generated_images.h"
+#include "gigacat/upsample/degraded_pairs.h"
 #include "launch.h"
 #include "sample_flags.h"
 
