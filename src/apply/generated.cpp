@@ -53,7 +53,7 @@ eval::Side generated_side(const SampleRequest& request, dist::Group& group) {
       {"labels", request.labels},          {"seed", cat(request.seed)}};
   eval::Side side;
   side.name = request.from.string();
-  side.images = eval::drawn_images(origin.string(), std::ssize(*items), draw, std::move(description));
+  side.images = eval::generated_images(origin.string(), std::ssize(*items), draw, std::move(description));
   if (sampler->has_trajectory())
     side.trajectory = [sampler, items](int64_t count, dist::Group& ranks) {
       return trajectory_of(*sampler, std::span(*items).first(static_cast<size_t>(count)), ranks);

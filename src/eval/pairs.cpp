@@ -6,23 +6,23 @@
 #include <unordered_map>
 #include <utility>
 
-#include "eval/pass.h"
+#include "eval/feature_extraction.h"
+#include "eval/pair_metrics.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/parallel.h"
 #include "gigacat/core/progress.h"
-#include "gigacat/eval/pair_metrics.h"
 
 namespace gigacat::eval {
 namespace {
 
-constexpr int64_t kAtOnce = 64;  // pairs between two lines of progress
+constexpr int64_t kAtOnce = 64;  // pairs in memory at once
 
-// A network runs in the calling thread alone: its work is spread over all cores.
+// Networks run in the calling thread only: LibTorch spreads their work over all cores.
 bool needs_network(const Metric& metric) { return metric.name == "lpips"; }
 
-double score(const Metric& metric, const io::Image& real, const io::Image& fake, NetworkShelf& shelf) {
+double score(const Metric& metric, const io::Image& real, const io::Image& fake, FeatureNetworks& networks) {
   if (metric.name == "psnr") return psnr(real, fake);
-  if (metric.name == "lpips") return shelf.lpips().distance(real, fake);
+  if (metric.name == "lpips") return networks.lpips().distance(real, fake);
   GIGACAT_CHECK(metric.name == "ssim", metric.name);
   return ssim(real, fake);
 }
@@ -46,7 +46,7 @@ std::vector<int64_t> partners(const ImageSet& real, const ImageSet& fake, int64_
 }  // namespace
 
 PairScores compare_pairs(const std::vector<const Metric*>& metrics, const ImageSet& real, const ImageSet& fake,
-                         int64_t count, int64_t threads, NetworkShelf& shelf, dist::Group& group) {
+                         int64_t count, int64_t threads, FeatureNetworks& networks, dist::Group& group) {
   const std::vector<int64_t> of_real = partners(real, fake, count);
   const auto [first, last] = share_of(count, kAtOnce, group.rank(), group.size());
   const auto width = static_cast<int64_t>(metrics.size());
@@ -61,18 +61,19 @@ PairScores compare_pairs(const std::vector<const Metric*>& metrics, const ImageS
         double* row = scores.data_ptr<double>() + (offset + k) * width;
         for (int64_t m = 0; m < width; ++m)
           if (const Metric& metric = *metrics[static_cast<size_t>(m)]; needs_network(metric) == by_network)
-            row[m] = score(metric, a, b, shelf);
+            row[m] = score(metric, a, b, networks);
       } catch (const Error& error) {
         fail(fake.name(), "/", fake.image_name(start + k), ": ", error.what());
       }
     };
-    // A set that draws its images does so in this thread, and whole batches at once.
-    std::vector<io::Image> drawn;
-    if (!fake.is_concurrent()) drawn = fake.read(begin, end);
+    // Generated images come in whole batches, from this thread.
+    std::vector<io::Image> generated;
+    if (!fake.is_concurrent()) generated = fake.read(begin, end);
     parallel_for(end - begin, threads, [&, start = begin](int64_t k) {
       const int64_t i = start + k, j = of_real[static_cast<size_t>(i)];
-      pairs[static_cast<size_t>(k)] = {
-          real.read(j, j + 1)[0], drawn.empty() ? fake.read(i, i + 1)[0] : std::move(drawn[static_cast<size_t>(k)])};
+      pairs[static_cast<size_t>(k)] = {real.read(j, j + 1)[0], generated.empty()
+                                                                   ? fake.read(i, i + 1)[0]
+                                                                   : std::move(generated[static_cast<size_t>(k)])};
       score_pair(k, /*by_network=*/false);
     });
     for (int64_t k = 0; k < end - begin; ++k) score_pair(k, /*by_network=*/true);
@@ -83,8 +84,8 @@ PairScores compare_pairs(const std::vector<const Metric*>& metrics, const ImageS
   PairScores result{.values = {}, .pairs = count};
   for (int64_t m = 0; m < width; ++m) {
     const at::Tensor column = all.select(1, m).contiguous();
-    const Score figures = score_of({column.const_data_ptr<double>(), column.const_data_ptr<double>() + column.numel()});
-    result.values.push_back({{"", figures.mean}, {"std", figures.spread}});
+    const Score spread = score_of({column.const_data_ptr<double>(), column.const_data_ptr<double>() + column.numel()});
+    result.values.push_back({{"", spread.mean}, {"std", spread.spread}});
   }
   return result;
 }

@@ -18,6 +18,6 @@ struct PairScores {
 // `metrics`: psnr, ssim, lpips. Images are matched by their path without the ending. Ranks share the pairs. A
 // collective. Errors: Error when an image has no partner or a size differs, naming it.
 PairScores compare_pairs(const std::vector<const Metric*>& metrics, const ImageSet& real, const ImageSet& fake,
-                         int64_t count, int64_t threads, NetworkShelf& shelf, dist::Group& group);
+                         int64_t count, int64_t threads, FeatureNetworks& networks, dist::Group& group);
 
 }  // namespace gigacat::eval

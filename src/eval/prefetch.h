@@ -1,4 +1,4 @@
-// Images decoded and prepared by threads, batch after batch, ahead of the networks.
+// Threads that decode and prepare batches of images ahead of the networks.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -28,14 +28,14 @@ struct PreparedBatch {
 
 class Prefetcher {
  public:
-  // Images [first, last) of `images` in batches of `batch`; `threads` for a set that several may read.
+  // Images [first, last) of `images` in batches of `batch`; `threads` are used where the set allows several.
   Prefetcher(const ImageSet& images, int64_t first, int64_t last, std::vector<const FeatureNetwork*> networks,
              int64_t batch, int64_t threads);
   ~Prefetcher();
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
-  // The next batch, valid until the next call; false at the end. Errors: what a thread threw.
+  // The next batch, valid until the next call; false at the end. Errors: those of the threads.
   bool next(PreparedBatch& batch);
 
  private:

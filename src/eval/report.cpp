@@ -45,7 +45,7 @@ nlohmann::json to_json(const Result& result) {
                          {"seconds", result.seconds},
                          {"weights", nlohmann::json::object()}};
   for (const auto& [name, value] : result.values) json["results"][name] = finite_or_text(value);
-  // StyleGAN's name stands for the first figure.
+  // StyleGAN's name goes with the first value.
   if (!result.stylegan.empty()) json["results"][result.stylegan] = finite_or_text(result.values.front().second);
   if (!result.protocol.empty()) json["protocol"] = result.protocol;
   if (!result.real.empty()) {

@@ -98,15 +98,15 @@ std::string chart(const std::vector<LabelResult>& results, const std::string& me
   return svg + "</svg></figure>\n";
 }
 
-std::string table(const Plan& plan, const std::vector<LabelResult>& results) {
-  const auto columns = columns_of(plan);
+std::string table(const Sweep& sweep, const std::vector<LabelResult>& results) {
+  const auto columns = columns_of(sweep);
   std::string html = "<table><tr><th>run</th><th>seeds</th>";
   for (const Column& column : columns) html += "<th>" + escaped(column.title) + "</th>";
   html += "</tr>\n";
   for (size_t i = 0; i < results.size(); ++i) {
     html += cat("<tr><td><span style=\"color:", colour_of(i), "\">&#9632;</span> ", escaped(results[i].label),
                 "</td><td>", results[i].done, " of ", results[i].runs.size(), "</td>");
-    for (const Column& column : columns) html += "<td>" + escaped(cell_of(plan, results[i], column)) + "</td>";
+    for (const Column& column : columns) html += "<td>" + escaped(cell_of(sweep, results[i], column)) + "</td>";
     html += "</tr>\n";
   }
   return html + "</table>\n";
@@ -115,10 +115,10 @@ std::string table(const Plan& plan, const std::vector<LabelResult>& results) {
 std::string pictures(const std::vector<LabelResult>& results) {
   std::string html;
   for (const LabelResult& label : results) {
-    if (label.results.empty() || label.results.front().picture.empty()) continue;
+    if (label.results.empty() || label.results.front().sample_grid.empty()) continue;
     html += cat("<figure><figcaption>", escaped(label.label), ", seed ", label.runs.front()->seed, ", step ",
                 label.results.front().state.step, "</figcaption><img alt=\"samples\" src=\"data:image/png;base64,",
-                base64(read_file(label.results.front().picture)), "\"></figure>\n");
+                base64(read_file(label.results.front().sample_grid)), "\"></figure>\n");
   }
   return html.empty() ? "" : "<h2>Samples</h2>\n<div class=\"row\">\n" + html + "</div>\n";
 }
@@ -132,15 +132,15 @@ constexpr const char* kStyle =
 
 }  // namespace
 
-std::string to_html(const Plan& plan, const std::vector<LabelResult>& results) {
+std::string to_html(const Sweep& sweep, const std::vector<LabelResult>& results) {
   std::string html =
-      cat("<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>", escaped(plan.title), "</title><style>",
-          kStyle, "</style>\n<h1>", escaped(plan.title), "</h1>\n", table(plan, results));
-  html += cat("<p>Mean ± deviation over seeds of the mean of the last ", plan.average,
-              " records of each run. Base config: ", escaped(plan.base.generic_string()),
-              "; keys that differ: ", escaped(join(varied_keys(plan))), ".</p>\n");
+      cat("<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>", escaped(sweep.title), "</title><style>",
+          kStyle, "</style>\n<h1>", escaped(sweep.title), "</h1>\n", table(sweep, results));
+  html += cat("<p>Mean ± deviation over seeds of the mean of the last ", sweep.average,
+              " records of each run. Base config: ", escaped(sweep.base.generic_string()),
+              "; keys that differ: ", escaped(join(varied_keys(sweep))), ".</p>\n");
   std::string charts;
-  for (const std::string& metric : plan.metrics) charts += chart(results, metric);
+  for (const std::string& metric : sweep.metrics) charts += chart(results, metric);
   if (!charts.empty()) html += "<h2>Curves</h2>\n<div class=\"row\">\n" + charts + "</div>\n";
   html += pictures(results);
   for (const LabelResult& label : results)

@@ -20,10 +20,10 @@ using nlohmann::json;
 
 constexpr int64_t kRows = 16;  // samples drawn at once
 
-eval::NetworkShelf make_shelf(const EvalSection& section, at::Device device) {
+eval::FeatureNetworks make_networks(const EvalSection& section, at::Device device) {
   eval::WeightFiles files;
   for (const std::string& text : section.weights) files.give(text, "inception");
-  return eval::NetworkShelf(std::move(files), section.protocol, device);
+  return eval::FeatureNetworks(std::move(files), section.protocol, device);
 }
 
 // The config's reference, or the run's own data as the networks see it.
@@ -82,13 +82,13 @@ Evaluation::Evaluation(const RunConfig& config, const Foundation& made, std::opt
       recipe_(*config.recipe),
       group_(*made.group),
       space_(*made.space),
-      shelf_(make_shelf(config.evaluation, made.device)),
+      networks_(make_networks(config.evaluation, made.device)),
       real_(reference(config, made)) {
   const recipes::ImageShape shape = config.image_shape();
   if (space_.is_pixels() && shape.channels != 1 && shape.channels != 3)
     fail<UsageError>("eval.every: the networks make latents of ", shape.channels,
                      " channels, and metrics need images: give autoencoder.kind and autoencoder.weights");
-  shelf_.get("inception");
+  networks_.get("inception");
   const std::string known = dist::on_first(group_, "best score", [&] { return best ? json(*best).dump() : ""; });
   if (!known.empty()) best_ = json::parse(known).get<double>();
 }
@@ -112,10 +112,10 @@ std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, doub
     }
     return images;
   };
-  const eval::Side fake{eval::drawn_images("the averaged generator", section.samples, draw, {}), {}, "samples", {}};
+  const eval::Side fake{eval::generated_images("the averaged generator", section.samples, draw, {}), {}, "samples", {}};
   return eval::evaluate(
       {.metrics = section.metrics, .batch = section.batch, .cache = cache_folder().string(), .quiet = true}, real_,
-      fake, shelf_, group_);
+      fake, networks_, group_);
 }
 
 Evaluated Evaluation::run(torch::nn::Module& generator) {

@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "core/temporary_folder.h"
-#include "eval/pass.h"
+#include "eval/feature_extraction.h"
 #include "eval/prefetch.h"
 #include "eval/toy_network.h"
 #include "gigacat/core/error.h"
@@ -30,7 +30,7 @@ std::string error_of(const std::function<void()>& run) {
 
 class Evaluate : public ::testing::Test {
  protected:
-  Evaluate() { shelf_.put("inception", std::make_unique<ToyNetwork>()); }
+  Evaluate() { networks_.put("inception", std::make_unique<ToyNetwork>()); }
 
   // Features of all images of a set at once.
   at::Tensor features(int64_t seed, int64_t count, const std::string& name) {
@@ -59,12 +59,12 @@ class Evaluate : public ::testing::Test {
   }
 
   std::vector<Result> run(const std::vector<std::string>& metrics, const Side& real, const Side& fake) {
-    return evaluate({.metrics = metrics, .batch = 8, .cache = cache_, .quiet = true}, real, fake, shelf_, *group_);
+    return evaluate({.metrics = metrics, .batch = 8, .cache = cache_, .quiet = true}, real, fake, networks_, *group_);
   }
 
   TemporaryFolder folder_;
   std::string cache_;
-  NetworkShelf shelf_{WeightFiles(), "adm", at::kCPU};
+  FeatureNetworks networks_{WeightFiles(), "adm", at::kCPU};
   std::shared_ptr<dist::Group> group_ = dist::Group::create({}, at::kCPU);
 };
 
@@ -98,14 +98,14 @@ TEST_F(Evaluate, StoredImagesAndStatisticsGiveTheSame) {
   const Side stored = open_side(path);
   EXPECT_EQ(stored.images->size(), 40);
   EXPECT_NEAR(run({"fid"}, stored, fake)[0].values[0].second, expected, 1e-9 * expected);
-  write_statistics(folder_ / "real.npz", measure(*stored.images, {}, shelf_, *group_));
+  write_statistics(folder_ / "real.npz", measure(*stored.images, {}, networks_, *group_));
   const Side statistics = open_side((folder_ / "real.npz").string());
   const auto results = run({"fid", "sfid"}, statistics, fake);
   EXPECT_NEAR(results[0].values[0].second, expected, 1e-9 * expected);
   EXPECT_EQ(results[0].real_images, 40);
   EXPECT_THAT(error_of([&] { run({"kid"}, statistics, fake); }), HasSubstr("holds statistics"));
   EXPECT_THAT(error_of([&] { run({"patch-fid"}, statistics, fake); }), HasSubstr("no statistics for patch-fid"));
-  NetworkShelf other(WeightFiles(), "clean", at::kCPU);
+  FeatureNetworks other(WeightFiles(), "clean", at::kCPU);
   other.put("inception", std::make_unique<ToyNetwork>());
   EXPECT_THAT(error_of([&] { evaluate({.metrics = {"fid"}}, statistics, fake, other, *group_); }),
               HasSubstr("protocol adm, not clean"));
@@ -141,7 +141,7 @@ TEST_F(Evaluate, Refusals) {
   EXPECT_THAT(error_of([&] { run({"fid"}, {}, fake); }), HasSubstr("--real"));
   EXPECT_THAT(error_of([&] { run({"fid"}, real, {}); }), HasSubstr("--fake"));
   EXPECT_THAT(error_of([&] { run({"kid"}, real, fake); }), HasSubstr("subsets of 1000"));
-  EXPECT_THAT(error_of([&] { evaluate({.metrics = {"fid"}, .fake_count = 21}, real, fake, shelf_, *group_); }),
+  EXPECT_THAT(error_of([&] { evaluate({.metrics = {"fid"}, .fake_count = 21}, real, fake, networks_, *group_); }),
               HasSubstr("20 images, not 21"));
 }
 
@@ -150,7 +150,7 @@ TEST_F(Evaluate, BrokenImagesAndFeaturesAreNamed) {
   write_atomically(fs::path(path) / "1007.png", "no image");
   const Side fake{toy_images(1, 20), {}, "fake"};
   EXPECT_THAT(error_of([&] { run({"fid"}, open_side(path), fake); }), HasSubstr("1007.png"));
-  shelf_.put("inception", std::make_unique<ToyNetwork>(NAN));
+  networks_.put("inception", std::make_unique<ToyNetwork>(NAN));
   EXPECT_THAT(error_of([&] { run({"is"}, {}, fake); }), HasSubstr("not finite"));
 }
 
@@ -158,13 +158,14 @@ TEST_F(Evaluate, DuplicatesAndSizesAreCounted) {
   const std::string path = folder("real", 0, 9);
   write_atomically(fs::path(path) / "2000.png", io::encode_png(toy_image(0, 3)));
   write_atomically(fs::path(path) / "2001.png", io::encode_png(io::Image{5, 30, 3, std::vector<uint8_t>(450, 9)}));
-  const PassResult pass = run_pass(*open_images(path), {{{"inception", "pool"}, {.moments = true}}}, shelf_,
-                                   {.title = "", .count = 11, .batch = 4, .threads = 3}, *group_);
-  EXPECT_EQ(pass.duplicates, 1);
-  EXPECT_EQ(pass.least_height, 5);
-  EXPECT_EQ(pass.most_height, 9);
-  EXPECT_EQ(pass.least_width, 7);
-  EXPECT_EQ(pass.most_width, 30);
+  const ExtractedFeatures extracted =
+      extract_features(*open_images(path), {{{"inception", "pool"}, {.moments = true}}}, networks_,
+                       {.title = "", .count = 11, .batch = 4, .threads = 3}, *group_);
+  EXPECT_EQ(extracted.duplicates, 1);
+  EXPECT_EQ(extracted.least_height, 5);
+  EXPECT_EQ(extracted.most_height, 9);
+  EXPECT_EQ(extracted.least_width, 7);
+  EXPECT_EQ(extracted.most_width, 30);
 }
 
 TEST(Shares, AreWholeBatchesAndCoverAll) {

@@ -5,8 +5,8 @@
 
 #include <cmath>
 
+#include "eval/pair_metrics.h"
 #include "gigacat/core/error.h"
-#include "gigacat/eval/pair_metrics.h"
 
 namespace gigacat::eval {
 namespace {

@@ -41,13 +41,13 @@ inline io::Image toy_image(int64_t seed, int64_t i) {
 }
 
 inline std::shared_ptr<const ImageSet> toy_images(int64_t seed, int64_t count) {
-  return drawn_images("toy", count,
-                      [seed](int64_t first, int64_t last) {
-                        std::vector<io::Image> images;
-                        for (int64_t i = first; i < last; ++i) images.push_back(toy_image(seed, i));
-                        return images;
-                      },
-                      {{"truncation", "0.7"}});
+  return generated_images("toy", count,
+                          [seed](int64_t first, int64_t last) {
+                            std::vector<io::Image> images;
+                            for (int64_t i = first; i < last; ++i) images.push_back(toy_image(seed, i));
+                            return images;
+                          },
+                          {{"truncation", "0.7"}});
 }
 
 }  // namespace gigacat::eval

@@ -43,7 +43,7 @@ eval::Side fake_side(const Flags& flags, dist::Group& group) {
 }
 
 // The real images made small, and large again by the simple ways and by --fake: results of each, in this order.
-std::vector<eval::Result> judge_enlarged(const Flags& flags, eval::Side real, eval::NetworkShelf& shelf,
+std::vector<eval::Result> judge_enlarged(const Flags& flags, eval::Side real, eval::FeatureNetworks& networks,
                                          dist::Group& group) {
   if (!real.images) fail<UsageError>("--downscale makes small images of the real ones: give --real, a set of images");
   real.images = apply::cut_images(real.images, flags.downscale);
@@ -53,7 +53,7 @@ std::vector<eval::Result> judge_enlarged(const Flags& flags, eval::Side real, ev
   for (const std::string& way : ways) {
     const eval::Side fake{
         apply::enlarged_images(real.images, flags.downscale, way, {.device = group.device()}), {}, way};
-    for (eval::Result& result : eval::evaluate(flags.request, real, fake, shelf, group))
+    for (eval::Result& result : eval::evaluate(flags.request, real, fake, networks, group))
       all.push_back(std::move(result));
   }
   return all;
@@ -94,16 +94,16 @@ void print(const Flags& flags, const std::vector<eval::Result>& results) {
 }
 
 int run(Flags flags, dist::Group& group) {
-  eval::NetworkShelf shelf = make_shelf(flags.networks, group.device());
+  eval::FeatureNetworks networks = make_networks(flags.networks, group.device());
   const eval::Side real = flags.real.empty() ? eval::Side{} : eval::open_side(flags.real);
   flags.request.cache = cache_folder().string();
   if (flags.downscale > 0) {
-    const std::vector<eval::Result> results = judge_enlarged(flags, real, shelf, group);
+    const std::vector<eval::Result> results = judge_enlarged(flags, real, networks, group);
     if (group.is_first()) print(flags, results);
     return kOk;
   }
   const eval::Side fake = fake_side(flags, group);
-  const std::vector<eval::Result> results = eval::evaluate(flags.request, real, fake, shelf, group);
+  const std::vector<eval::Result> results = eval::evaluate(flags.request, real, fake, networks, group);
   if (!group.is_first()) return kOk;
   print(flags, results);
   if (fake.images && apply::holds_generator(flags.fake)) append_to_run(flags.fake, fake.images->name(), results);
@@ -128,10 +128,10 @@ void add_network_flags(CLI::App& command, NetworkFlags& flags) {
       ->allow_extra_args(false);
 }
 
-eval::NetworkShelf make_shelf(const NetworkFlags& flags, at::Device device) {
+eval::FeatureNetworks make_networks(const NetworkFlags& flags, at::Device device) {
   eval::WeightFiles files;
   for (const std::string& text : flags.weights) files.give(text, "inception");
-  return eval::NetworkShelf(std::move(files), flags.protocol, device);
+  return eval::FeatureNetworks(std::move(files), flags.protocol, device);
 }
 
 void add_eval(CLI::App& app, Chosen& chosen) {

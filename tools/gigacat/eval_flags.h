@@ -16,6 +16,6 @@ struct NetworkFlags {
 
 void add_network_flags(CLI::App& command, NetworkFlags& flags);
 // Errors: UsageError for an unknown protocol or network.
-eval::NetworkShelf make_shelf(const NetworkFlags& flags, at::Device device);
+eval::FeatureNetworks make_networks(const NetworkFlags& flags, at::Device device);
 
 }  // namespace gigacat::cli

@@ -72,29 +72,29 @@ fs::path WeightFiles::find(const std::string& network) const {
   return pretrained::locate(released);
 }
 
-struct NetworkShelf::Loaded {
+struct FeatureNetworks::Loaded {
   SharedInception inception;
 };
 
-NetworkShelf::NetworkShelf(WeightFiles files, std::string protocol, at::Device device)
+FeatureNetworks::FeatureNetworks(WeightFiles files, std::string protocol, at::Device device)
     : files_(std::move(files)), protocol_(std::move(protocol)), device_(device), loaded_(std::make_unique<Loaded>()) {
   const std::vector<std::string>& known = protocol_names();
   if (std::find(known.begin(), known.end(), protocol_) == known.end())
     fail<UsageError>("there is no protocol '", protocol_, "' (known: ", join(known), ")");
 }
 
-NetworkShelf::~NetworkShelf() = default;
+FeatureNetworks::~FeatureNetworks() = default;
 
-PairNetwork& NetworkShelf::lpips() {
+PairNetwork& FeatureNetworks::lpips() {
   if (!lpips_) lpips_ = make_lpips_network(files_, device_);
   return *lpips_;
 }
 
-void NetworkShelf::put(const std::string& name, std::unique_ptr<FeatureNetwork> network) {
+void FeatureNetworks::put(const std::string& name, std::unique_ptr<FeatureNetwork> network) {
   networks_[name] = std::move(network);
 }
 
-FeatureNetwork& NetworkShelf::get(const std::string& name) {
+FeatureNetwork& FeatureNetworks::get(const std::string& name) {
   if (const auto found = networks_.find(name); found != networks_.end()) return *found->second;
   if (name.starts_with("clip")) {
     put(name, make_clip_network(files_, name, device_));

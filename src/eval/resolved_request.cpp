@@ -1,4 +1,4 @@
-#include "eval/plan.h"
+#include "eval/resolved_request.h"
 
 #include <ATen/Parallel.h>
 
@@ -22,7 +22,7 @@ int64_t count_of(const Side& side, int64_t wanted, const char* which) {
 
 bool is_there(const Side& side) { return side.images || side.statistics; }
 
-// Whether a metric can be computed of a side, and if not, why.
+// Errors: UsageError when the metric cannot be computed from the side.
 void check_side(const Metric& metric, const Side& side, const char* which) {
   if (!is_there(side)) fail<UsageError>(metric.name, " needs a ", which, " side: give --", which);
   if (side.images) return;
@@ -36,39 +36,39 @@ void check_side(const Metric& metric, const Side& side, const char* which) {
 
 std::string key_of(const FeatureName& name) { return name.network == "inception" ? name.feature : name.network; }
 
-Plan make_plan(const Request& request, const Side& real, const Side& fake) {
+ResolvedRequest resolve(const Request& request, const Side& real, const Side& fake) {
   if (request.metrics.empty()) fail<UsageError>("no metric is named");
-  Plan plan{.request = request,
-            .real_count = count_of(real, request.real_count, "real"),
-            .fake_count = count_of(fake, request.fake_count, "fake")};
+  ResolvedRequest resolved{.request = request,
+                           .real_count = count_of(real, request.real_count, "real"),
+                           .fake_count = count_of(fake, request.fake_count, "fake")};
   for (const std::string& name : request.metrics) {
     const Metric& metric = find_metric(name);
     if (metric.trajectory && !fake.trajectory)
       fail<UsageError>(metric.name,
                        " is of a generator with stages (GAT, CAT): give a run, a checkpoint or a generator file as "
                        "--fake (the log of a run has it as it is)");
-    Metrics& list = metric.trajectory ? plan.own : metric.is_of_pairs() ? plan.pairs : plan.features;
+    Metrics& list = metric.trajectory ? resolved.trajectory : metric.is_of_pairs() ? resolved.pairs : resolved.features;
     if (std::find(list.begin(), list.end(), &metric) == list.end()) list.push_back(&metric);
     check_side(metric, fake, "fake");
     if (metric.needs_real()) check_side(metric, real, "real");
   }
   const int64_t threads = at::get_num_threads();
-  if (plan.request.threads == 0) plan.request.threads = std::max<int64_t>(1, threads / 2);
-  return plan;
+  if (resolved.request.threads == 0) resolved.request.threads = std::max<int64_t>(1, threads / 2);
+  return resolved;
 }
 
-Wishes wishes_of(const Metrics& metrics, bool fake, int64_t count, const std::string& protocol) {
-  Wishes wishes;
+FeatureRequests feature_requests(const Metrics& metrics, bool fake, int64_t count, const std::string& protocol) {
+  FeatureRequests requests;
   for (const Metric* metric : metrics) {
     if (!fake && !metric->needs_real()) continue;
-    Wanted& wanted = wishes[metric->feature];
+    FeatureRequest& wanted = requests[metric->feature];
     wanted.moments = wanted.moments || metric->moments;
     wanted.rows = wanted.rows || metric->rows;
     wanted.texts = wanted.texts || metric->texts;
     if (metric->inception && fake)
       wanted.pieces = protocol == "adm" ? pieces_of(count, kPieceOfGuidedDiffusion) : equal_pieces(count, kPieces);
   }
-  return wishes;
+  return requests;
 }
 
 void announce_memory(const Metrics& metrics, int64_t real, int64_t fake) {
@@ -84,7 +84,7 @@ void announce_memory(const Metrics& metrics, int64_t real, int64_t fake) {
   }
   if (!streamed.empty())
     log::info(join(streamed), streamed.size() == 1 ? " keeps" : " keep", " sums of at most ",
-              human_bytes(2 * std::ssize(sums) * kSums), " beside the networks, whatever the number of images");
+              human_bytes(2 * std::ssize(sums) * kSums), " besides the networks, whatever the number of images");
   if (names.empty()) return;
   log::info(
       join(names), " keep the features of ", real + fake, " images: ", human_bytes(kept_bytes(real + fake, kWidth)),

@@ -1,5 +1,5 @@
 // Letters: N images, B images of a batch, D features.
-#include "eval/pass.h"
+#include "eval/feature_extraction.h"
 
 #include <ATen/ATen.h>
 
@@ -22,7 +22,7 @@ void check_finite(const at::Tensor& features, const FeatureName& name, const Ima
        images.image_name(first + broken), ": the weights are damaged or belong to another network");
 }
 
-void collect(Collected& collected, const Wanted& wanted, const at::Tensor& features, int64_t first) {
+void collect(CollectedFeature& collected, const FeatureRequest& wanted, const at::Tensor& features, int64_t first) {
   collected.width = features.size(1);
   if (wanted.moments) collected.moments.add(features);
   if (wanted.rows) collected.waiting.push_back(features.to(at::kCPU, at::kFloat));
@@ -32,7 +32,7 @@ void collect(Collected& collected, const Wanted& wanted, const at::Tensor& featu
   }
 }
 
-void collect_cosines(Collected& collected, FeatureNetwork& network, const at::Tensor& embeddings,
+void collect_cosines(CollectedFeature& collected, FeatureNetwork& network, const at::Tensor& embeddings,
                      const ImageSet& images, int64_t first, const std::string& prefix) {
   std::vector<std::string> texts;
   for (int64_t i = first; i < first + embeddings.size(0); ++i) {
@@ -56,7 +56,7 @@ struct Facts {
   }
 };
 
-void merge(Facts& facts, PassResult& result, dist::Group& group) {
+void merge(Facts& facts, ExtractedFeatures& result, dist::Group& group) {
   group.all_reduce(facts.least, dist::Reduce::min, "image sizes");
   group.all_reduce(facts.most, dist::Reduce::max, "image sizes");
   result.least_height = facts.least[0].item<int64_t>();
@@ -68,7 +68,7 @@ void merge(Facts& facts, PassResult& result, dist::Group& group) {
   result.duplicates = all.numel() - std::get<0>(at::_unique(all)).numel();
 }
 
-void merge(Collected& collected, const Wanted& wanted, dist::Group& group) {
+void merge(CollectedFeature& collected, const FeatureRequest& wanted, dist::Group& group) {
   collected.width = static_cast<int64_t>([&] {
     at::Tensor width = at::full({1}, collected.width, at::kLong);
     group.all_reduce(width, dist::Reduce::max, "width of features");
@@ -112,31 +112,31 @@ at::Tensor gather_rows(const at::Tensor& rows, int64_t width, at::ScalarType typ
   return at::cat(parts);
 }
 
-PassResult run_pass(const ImageSet& images, const Wishes& wishes, NetworkShelf& shelf, const PassOptions& options,
-                    dist::Group& group) {
+ExtractedFeatures extract_features(const ImageSet& images, const FeatureRequests& requests, FeatureNetworks& networks,
+                                   const ExtractionOptions& options, dist::Group& group) {
   const at::NoGradGuard no_grad;
-  std::vector<std::string> names;  // of the networks
-  for (const auto& [name, wanted] : wishes)
+  std::vector<std::string> names;  // of the used
+  for (const auto& [name, wanted] : requests)
     if (std::find(names.begin(), names.end(), name.network) == names.end()) names.push_back(name.network);
-  std::vector<const FeatureNetwork*> networks;
-  for (const std::string& name : names) networks.push_back(&shelf.get(name));
+  std::vector<const FeatureNetwork*> used;
+  for (const std::string& name : names) used.push_back(&networks.get(name));
 
   const auto [first, last] = share_of(options.count, options.batch, group.rank(), group.size());
-  PassResult result{.images = options.count};
+  ExtractedFeatures result{.images = options.count};
   Facts facts;
   {
-    Prefetcher prefetcher(images, first, last, networks, options.batch, options.threads);
+    Prefetcher prefetcher(images, first, last, used, options.batch, options.threads);
     Progress progress(options.title, "image", last - first);
     for (PreparedBatch batch; prefetcher.next(batch);) {
       for (size_t n = 0; n < names.size(); ++n) {
-        const FeatureMap features = shelf.get(names[n]).run(batch.planes[n]);
-        for (const auto& [name, wanted] : wishes) {
+        const FeatureMap features = networks.get(names[n]).run(batch.planes[n]);
+        for (const auto& [name, wanted] : requests) {
           if (name.network != names[n]) continue;
           check_finite(features.at(name.feature), name, images, batch.first);
           collect(result.features[name], wanted, features.at(name.feature), batch.first);
           if (wanted.texts)
-            collect_cosines(result.features[name], shelf.get(names[n]), features.at(name.feature), images, batch.first,
-                            options.prompt_prefix);
+            collect_cosines(result.features[name], networks.get(names[n]), features.at(name.feature), images,
+                            batch.first, options.prompt_prefix);
         }
       }
       for (const ImageFacts& image : batch.facts) facts.add(image);
@@ -144,7 +144,7 @@ PassResult run_pass(const ImageSet& images, const Wishes& wishes, NetworkShelf& 
     }
     progress.finish();
   }
-  for (const auto& [name, wanted] : wishes) merge(result.features[name], wanted, group);
+  for (const auto& [name, wanted] : requests) merge(result.features[name], wanted, group);
   merge(facts, result, group);
   return result;
 }

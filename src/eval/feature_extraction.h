@@ -1,4 +1,4 @@
-// One pass over a set of images: every network that is wanted, every sum that is wanted of its features.
+// Features of a set of images from several networks in one reading, as sums or rows.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,54 +18,54 @@
 
 namespace gigacat::eval {
 
-// A feature of a network.
+// A feature of one network.
 struct FeatureName {
   std::string network, feature;
   auto operator<=>(const FeatureName&) const = default;
 };
 
-// What is made of a feature.
-struct Wanted {
+// What to compute from a feature.
+struct FeatureRequest {
   bool moments = false, rows = false;
-  bool texts = false;           // cosine of the embedding and that of the image's text
-  std::vector<int64_t> pieces;  // ends of the inception score's pieces; empty: not wanted
+  bool texts = false;           // cosine of the image's and its caption's embedding
+  std::vector<int64_t> pieces;  // ends of the inception score's pieces; empty: none
 };
-using Wishes = std::map<FeatureName, Wanted>;
+using FeatureRequests = std::map<FeatureName, FeatureRequest>;
 
-struct Collected {
+struct CollectedFeature {
   Moments moments;
   std::vector<at::Tensor> waiting;          // [B, D] each, of this rank
-  at::Tensor rows;                          // [N, D] of all ranks in the set's order, once merged
+  at::Tensor rows;                          // after merging: [N, D] of all ranks, in the set's order
   std::vector<at::Tensor> waiting_cosines;  // [B] each, of this rank
   at::Tensor cosines;                       // [N], as rows
   std::optional<InceptionScore> inception;
   int64_t width = 0;
 };
 
-struct PassResult {
-  std::map<FeatureName, Collected> features;
+struct ExtractedFeatures {
+  std::map<FeatureName, CollectedFeature> features;
   int64_t images = 0;
-  int64_t duplicates = 0;  // images that are equal to an earlier one
+  int64_t duplicates = 0;  // images equal to an earlier one
   int64_t least_height = 0, least_width = 0, most_height = 0, most_width = 0;
 };
 
-struct PassOptions {
+struct ExtractionOptions {
   std::string title;  // of the progress line
-  int64_t count = 0;  // images: the first ones of the set
+  int64_t count = 0;  // images, from the first
   int64_t batch = 16;
   int64_t threads = 1;
   std::string prompt_prefix;  // before each text
 };
 
-// Ranks share the images in consecutive runs of whole batches; all have the result of all. A collective. Errors: Error
-// naming the image for a broken one, or for features that are not finite.
-PassResult run_pass(const ImageSet& images, const Wishes& wishes, NetworkShelf& shelf, const PassOptions& options,
-                    dist::Group& group);
+// Ranks share the images in consecutive runs of whole batches; all return the merged result. A collective. Errors:
+// Error naming the image for a broken one, or for features that are not finite.
+ExtractedFeatures extract_features(const ImageSet& images, const FeatureRequests& requests, FeatureNetworks& networks,
+                                   const ExtractionOptions& options, dist::Group& group);
 
 // The share of a rank: images [first, last) of `count`.
 std::pair<int64_t, int64_t> share_of(int64_t count, int64_t batch, int rank, int world);
 
-// Rows of all ranks in rank order, [N, D]; their numbers may differ. `rows` may be undefined where a rank has none.
+// Rows of all ranks in rank order, [N, D]; each may have another number of rows, or none (undefined).
 at::Tensor gather_rows(const at::Tensor& rows, int64_t width, at::ScalarType type, dist::Group& group);
 
 }  // namespace gigacat::eval
