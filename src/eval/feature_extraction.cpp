@@ -13,7 +13,7 @@
 namespace gigacat::eval {
 namespace {
 
-// The first image of a batch with a feature that is not finite.
+// Errors: Error naming the first image of a batch with a feature that is not finite.
 void check_finite(const at::Tensor& features, const FeatureName& name, const ImageSet& images, int64_t first) {
   const at::Tensor finite = features.isfinite().all(1);
   if (finite.all().item<bool>()) return;
@@ -25,7 +25,10 @@ void check_finite(const at::Tensor& features, const FeatureName& name, const Ima
 void collect(CollectedFeature& collected, const FeatureRequest& wanted, const at::Tensor& features, int64_t first) {
   collected.width = features.size(1);
   if (wanted.moments) collected.moments.add(features);
-  if (wanted.rows) collected.waiting.push_back(features.to(at::kCPU, at::kFloat));
+  if (wanted.rows && first < wanted.most_rows) {
+    const at::Tensor kept = features.narrow(0, 0, std::min(features.size(0), wanted.most_rows - first));
+    collected.waiting.push_back(kept.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true));
+  }
   if (!wanted.pieces.empty()) {
     if (!collected.inception) collected.inception.emplace(wanted.pieces, collected.width);
     collected.inception->add(features, first);
@@ -112,11 +115,60 @@ at::Tensor gather_rows(const at::Tensor& rows, int64_t width, at::ScalarType typ
   return at::cat(parts);
 }
 
+std::string first_error(const std::string& own, dist::Group& group) {
+  if (group.size() == 1) return own;
+  at::Tensor bytes = at::empty({std::ssize(own), 1}, at::kByte);
+  std::copy(own.begin(), own.end(), bytes.data_ptr<uint8_t>());
+  const at::Tensor counts = group.all_gather(at::full({1}, std::ssize(own), at::kLong), "errors");
+  const at::Tensor all = gather_rows(bytes, 1, at::kByte, group).contiguous();
+  const char* text = reinterpret_cast<const char*>(all.const_data_ptr<uint8_t>());
+  for (int64_t rank = 0; rank < group.size(); ++rank)
+    if (const auto length = counts[rank].item<int64_t>(); length > 0) return {text, static_cast<size_t>(length)};
+  return "";
+}
+
+namespace {
+
+// Runs one network on a batch and collects what is requested of its features. What fails stands in their `error`.
+void extract_batch(const std::string& network_name, FeatureNetwork& network, const at::Tensor& planes,
+                   const std::string& prepare_error, const ImageSet& images, int64_t first,
+                   const FeatureRequests& requests, const std::string& prompt_prefix,
+                   std::map<FeatureName, CollectedFeature>& collected) {
+  const auto is_needed = [&](const FeatureName& name) {
+    return name.network == network_name && collected[name].error.empty();
+  };
+  if (std::none_of(requests.begin(), requests.end(), [&](const auto& item) { return is_needed(item.first); })) return;
+  FeatureMap features;
+  std::string error = prepare_error;
+  try {
+    if (error.empty()) features = network.run(planes);
+  } catch (const std::exception& failed) {
+    error = cat(network_name, ": ", failed.what());
+  }
+  for (const auto& [name, request] : requests) {
+    if (!is_needed(name)) continue;
+    CollectedFeature& feature = collected[name];
+    feature.error = error;
+    if (!error.empty()) continue;
+    try {
+      const auto found = features.find(name.feature);
+      if (found == features.end()) fail("the network gives no ", name.feature, " features");
+      check_finite(found->second, name, images, first);
+      collect(feature, request, found->second, first);
+      if (request.texts) collect_cosines(feature, network, found->second, images, first, prompt_prefix);
+    } catch (const std::exception& failed) {
+      feature.error = failed.what();
+    }
+  }
+}
+
+}  // namespace
+
 ExtractedFeatures extract_features(const ImageSet& images, const FeatureRequests& requests, FeatureNetworks& networks,
                                    const ExtractionOptions& options, dist::Group& group) {
   const at::NoGradGuard no_grad;
-  std::vector<std::string> names;  // of the used
-  for (const auto& [name, wanted] : requests)
+  std::vector<std::string> names;  // of the networks
+  for (const auto& [name, request] : requests)
     if (std::find(names.begin(), names.end(), name.network) == names.end()) names.push_back(name.network);
   std::vector<const FeatureNetwork*> used;
   for (const std::string& name : names) used.push_back(&networks.get(name));
@@ -124,27 +176,27 @@ ExtractedFeatures extract_features(const ImageSet& images, const FeatureRequests
   const auto [first, last] = share_of(options.count, options.batch, group.rank(), group.size());
   ExtractedFeatures result{.images = options.count};
   Facts facts;
-  {
+  std::string read_error;
+  try {
     Prefetcher prefetcher(images, first, last, used, options.batch, options.threads);
     Progress progress(options.title, "image", last - first);
     for (PreparedBatch batch; prefetcher.next(batch);) {
-      for (size_t n = 0; n < names.size(); ++n) {
-        const FeatureMap features = networks.get(names[n]).run(batch.planes[n]);
-        for (const auto& [name, wanted] : requests) {
-          if (name.network != names[n]) continue;
-          check_finite(features.at(name.feature), name, images, batch.first);
-          collect(result.features[name], wanted, features.at(name.feature), batch.first);
-          if (wanted.texts)
-            collect_cosines(result.features[name], networks.get(names[n]), features.at(name.feature), images,
-                            batch.first, options.prompt_prefix);
-        }
-      }
+      for (size_t n = 0; n < names.size(); ++n)
+        extract_batch(names[n], networks.get(names[n]), batch.planes[n], batch.errors[n], images, batch.first, requests,
+                      options.prompt_prefix, result.features);
       for (const ImageFacts& image : batch.facts) facts.add(image);
       progress.update(batch.first + batch.count - first);
     }
     progress.finish();
+  } catch (const std::exception& error) {
+    read_error = error.what();
   }
-  for (const auto& [name, wanted] : requests) merge(result.features[name], wanted, group);
+  if (const std::string error = first_error(read_error, group); !error.empty()) throw Error(error);
+  for (const auto& [name, request] : requests) {
+    CollectedFeature& feature = result.features[name];
+    feature.error = first_error(feature.error, group);
+    if (feature.error.empty()) merge(feature, request, group);
+  }
   merge(facts, result, group);
   return result;
 }

@@ -27,8 +27,9 @@ struct FeatureName {
 // What to compute from a feature.
 struct FeatureRequest {
   bool moments = false, rows = false;
-  bool texts = false;           // cosine of the image's and its caption's embedding
-  std::vector<int64_t> pieces;  // ends of the inception score's pieces; empty: none
+  int64_t most_rows = INT64_MAX;  // rows of the first images only
+  bool texts = false;             // cosine of the image's and its caption's embedding
+  std::vector<int64_t> pieces;    // ends of the inception score's pieces; empty: none
 };
 using FeatureRequests = std::map<FeatureName, FeatureRequest>;
 
@@ -40,6 +41,7 @@ struct CollectedFeature {
   at::Tensor cosines;                       // [N], as rows
   std::optional<InceptionScore> inception;
   int64_t width = 0;
+  std::string error;  // why the rest is missing; "" otherwise. Equal on all ranks once merged
 };
 
 struct ExtractedFeatures {
@@ -57,13 +59,17 @@ struct ExtractionOptions {
   std::string prompt_prefix;  // before each text
 };
 
-// Ranks share the images in consecutive runs of whole batches; all return the merged result. A collective. Errors:
-// Error naming the image for a broken one, or for features that are not finite.
+// Ranks share the images in consecutive runs of whole batches; all return the merged result. A feature that cannot be
+// computed (the network cannot use an image, values are not finite, a caption is missing) has `error` and does not cost
+// the others. A collective. Errors, on all ranks: Error naming the image that cannot be read.
 ExtractedFeatures extract_features(const ImageSet& images, const FeatureRequests& requests, FeatureNetworks& networks,
                                    const ExtractionOptions& options, dist::Group& group);
 
 // The share of a rank: images [first, last) of `count`.
 std::pair<int64_t, int64_t> share_of(int64_t count, int64_t batch, int rank, int world);
+
+// The first rank's text that is not empty, or "". A collective.
+std::string first_error(const std::string& own, dist::Group& group);
 
 // Rows of all ranks in rank order, [N, D]; each may have another number of rows, or none (undefined).
 at::Tensor gather_rows(const at::Tensor& rows, int64_t width, at::ScalarType type, dist::Group& group);

@@ -36,7 +36,9 @@ class InceptionNetwork : public FeatureNetwork {
   InceptionNetwork(SharedInception inception, std::string protocol, at::Device device)
       : inception_(std::move(inception)), protocol_(std::move(protocol)), device_(device) {}
   std::string weights() const override { return inception_->hash; }
-  int64_t side() const override { return pretrained::InceptionImpl::kSize; }
+  std::array<int64_t, 3> input_shape() const override {
+    return {3, pretrained::InceptionImpl::kSize, pretrained::InceptionImpl::kSize};
+  }
   void prepare(const io::Image& image, int64_t index, float* planes) const override {
     prepare_inception(protocol_, image, index, planes);
   }
@@ -61,6 +63,11 @@ void WeightFiles::give(const std::string& text, const std::string& standard) {
   given_[name] = sign == std::string::npos ? text : text.substr(sign + 1);
 }
 
+void WeightFiles::use_own(fs::path file, int64_t size) {
+  own_ = std::move(file);
+  own_size_ = size;
+}
+
 fs::path WeightFiles::find(const std::string& network) const {
   if (const auto given = given_.find(network); given != given_.end()) return pretrained::locate(given->second.string());
   const fs::path own = pretrained::weight_folder() / (network + ".safetensors");
@@ -81,6 +88,9 @@ FeatureNetworks::FeatureNetworks(WeightFiles files, std::string protocol, at::De
   const std::vector<std::string>& known = protocol_names();
   if (std::find(known.begin(), known.end(), protocol_) == known.end())
     fail<UsageError>("there is no protocol '", protocol_, "' (known: ", join(known), ")");
+  if (files_.own().empty()) return;
+  put("inception", make_own_network(files_.own(), files_.own_size(), device_));
+  protocol_ = cat("bicubic-", get("inception").input_shape()[1]);
 }
 
 FeatureNetworks::~FeatureNetworks() = default;
@@ -88,6 +98,10 @@ FeatureNetworks::~FeatureNetworks() = default;
 PairNetwork& FeatureNetworks::lpips() {
   if (!lpips_) lpips_ = make_lpips_network(files_, device_);
   return *lpips_;
+}
+
+std::string FeatureNetworks::label(const std::string& network) const {
+  return network == "inception" && !files_.own().empty() ? files_.own().filename().string() : network;
 }
 
 void FeatureNetworks::put(const std::string& name, std::unique_ptr<FeatureNetwork> network) {

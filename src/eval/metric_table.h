@@ -14,7 +14,12 @@ struct SideFeatures {
   std::map<FeatureName, Gaussian> gaussians;
   std::map<FeatureName, CollectedFeature> collected;
   int64_t images = 0;
+  std::string error;  // why there are no features; "" otherwise
+  // Errors: Error with the reason when the side or this feature failed.
+  void check(const FeatureName& feature) const;
 };
+
+struct ResolvedRequest;
 
 struct Metric {
   std::string name, help;
@@ -24,7 +29,8 @@ struct Metric {
   int64_t usual = 0;                      // number of fake images in papers; 0: any
   std::string stylegan;                   // StyleGAN's name, before the thousands of images: "fid" of "fid50k_full"
   bool larger_is_better = false;
-  Values (*compute)(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature) = nullptr;
+  Values (*compute)(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature,
+                    const ResolvedRequest& resolved) = nullptr;
   bool trajectory = false;  // of the generator itself
   bool is_of_pairs() const { return feature.network.empty() && !trajectory; }
   bool needs_real() const { return !inception && !texts && !trajectory; }

@@ -23,6 +23,7 @@ constexpr int64_t kRows = 16;  // samples drawn at once
 eval::FeatureNetworks make_networks(const EvalSection& section, at::Device device) {
   eval::WeightFiles files;
   for (const std::string& text : section.weights) files.give(text, "inception");
+  files.use_own(section.network, section.network_size);
   return eval::FeatureNetworks(std::move(files), section.protocol, device);
 }
 
@@ -88,7 +89,7 @@ Evaluation::Evaluation(const RunConfig& config, const Foundation& made, std::opt
   if (space_.is_pixels() && shape.channels != 1 && shape.channels != 3)
     fail<UsageError>("eval.every: the networks make latents of ", shape.channels,
                      " channels, and metrics need images: give autoencoder.kind and autoencoder.weights");
-  networks_.get("inception");
+  eval::load_networks(config.evaluation.metrics, networks_);
   const std::string known = dist::on_first(group_, "best score", [&] { return best ? json(*best).dump() : ""; });
   if (!known.empty()) best_ = json::parse(known).get<double>();
 }
@@ -113,9 +114,12 @@ std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, doub
     return images;
   };
   const eval::Side fake{eval::generated_images("the averaged generator", section.samples, draw, {}), {}, "samples", {}};
-  return eval::evaluate(
-      {.metrics = section.metrics, .batch = section.batch, .cache = cache_folder().string(), .quiet = true}, real_,
-      fake, networks_, group_);
+  return eval::evaluate({.metrics = section.metrics,
+                         .batch = section.batch,
+                         .kid_subset = section.kid_subset,
+                         .cache = cache_folder().string(),
+                         .quiet = true},
+                        real_, fake, networks_, group_);
 }
 
 Evaluated Evaluation::run(torch::nn::Module& generator) {
@@ -132,8 +136,11 @@ Evaluated Evaluation::run(torch::nn::Module& generator) {
   }
   generator.train(training);
   if (section.best.empty()) return done;
+  const std::string metric = metric_of(section.best.substr(0, section.best.find('@')));
+  for (const eval::Result& result : done.results)
+    if (result.metric == metric && !result.error.empty()) return done;  // the log names the error
   const double value = figure_of(done.results, section.best);
-  const bool larger = eval::is_larger_better(metric_of(section.best.substr(0, section.best.find('@'))));
+  const bool larger = eval::is_larger_better(metric);
   done.is_best = !best_ || (larger ? value > *best_ : value < *best_);
   if (done.is_best) best_ = value;
   return done;

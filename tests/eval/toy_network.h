@@ -20,7 +20,7 @@ class ToyNetwork : public FeatureNetwork {
     weight_ = at::randn({48, 24}) * factor;
   }
   std::string weights() const override { return "toy"; }
-  int64_t side() const override { return 4; }
+  std::array<int64_t, 3> input_shape() const override { return {3, 4, 4}; }
   void prepare(const io::Image& image, int64_t /*index*/, float* planes) const override {
     io::resize_planes(image, io::Resampling::bilinear, 4, 4, {planes, 48});
   }

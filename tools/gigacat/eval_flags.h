@@ -12,6 +12,8 @@ namespace gigacat::cli {
 struct NetworkFlags {
   std::string protocol = "adm";
   std::vector<std::string> weights;  // FILE or NAME=FILE
+  std::string network;               // file of the user's own network
+  int64_t network_size = 0;
 };
 
 void add_network_flags(CLI::App& command, NetworkFlags& flags);

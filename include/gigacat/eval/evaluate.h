@@ -24,6 +24,7 @@ struct Request {
   int64_t fake_count = 0;            // of the generated side; 0: all
   int64_t batch = 0;                 // images per forward call; 0: 16 on a CPU, 64 on a GPU
   int64_t threads = 0;               // decoding threads; 0: half of LibTorch's
+  int64_t kid_subset = 0;            // images in each subset of `kid`; 0: 1,000, or fewer where a side has fewer
   std::string prompt_prefix;         // before each caption of `clip`: "A photo depicts "
   std::string cache;                 // folder that keeps statistics of real sides; "": none
   bool quiet = false;                // no warning about small sample counts (training)
@@ -44,12 +45,15 @@ struct Side {
 Side open_side(const std::string& path, bool captions = false);
 
 struct Result {
-  std::string metric, protocol;
+  std::string metric;
+  std::string protocol;  // "unknown" for a statistics file that does not state it
+  std::string error;     // why the metric could not be computed, and then `values` is empty; "" otherwise
   // The first value carries the metric's usual name: "fid"; "precision", "recall"; "kid", "kid_std".
   Values values;
   int64_t real_images = 0, fake_images = 0;        // 0: none, or unknown
   std::string real, fake;                          // names of the sides
   std::map<std::string, std::string> weights;      // network -> first digits of the hash
+  std::map<std::string, std::string> notes;        // remarks, by the value or setting that they explain
   std::string stylegan;                            // StyleGAN's name of the metric ("fid50k_full"), or ""
   std::map<std::string, std::string> description;  // of the generated side: truncation, autoencoder, recipe, ...
   double seconds = 0;                              // of the whole call
@@ -62,9 +66,14 @@ bool needs_captions(const std::vector<std::string>& metrics);
 // Whether better samples make the metric larger. Errors: as needs_captions.
 bool is_larger_better(const std::string& metric);
 
-// Computes all metrics of a request; the protocol of `networks` prepares images for Inception. All ranks return the same
-// results, equal to those of one rank up to rounding. A collective. Errors: UsageError for an unknown metric, a missing
-// side, statistics that lack a feature, too few images; as extract_features.
+// Loads the networks of the metrics, so that weights that are missing are an error before any work. Errors: as
+// FeatureNetworks; UsageError for an unknown metric.
+void load_networks(const std::vector<std::string>& metrics, FeatureNetworks& networks);
+
+// Computes all metrics of a request; the protocol of `networks` prepares images for Inception. All ranks return the
+// same results, equal to those of one rank up to rounding. A metric that fails does not cost the others: its result has
+// `error`. A collective. Errors, all before any image is read: UsageError for an unknown metric, a missing side,
+// statistics that lack a feature or were made in another way, too few images; as load_networks.
 std::vector<Result> evaluate(const Request& request, const Side& real, const Side& fake, FeatureNetworks& networks,
                              dist::Group& group);
 

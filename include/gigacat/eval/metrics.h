@@ -31,7 +31,7 @@ struct KidOptions {
   uint32_t seed = 2020;
 };
 // Kernel distance over random subsets of real [N, D] and fake [M, D]: the rows that torch-fidelity draws with this
-// seed. Errors: Error when a side has fewer rows than subset_size.
+// seed. Errors: Error when a side has fewer rows than subset_size, or that is below 2.
 Score kernel_distance(const at::Tensor& real, const at::Tensor& fake, const KidOptions& options);
 // The rows of each subset, [subsets, subset_size] int64, of real and of fake, as numpy.random.RandomState(seed).choice
 // draws them without replacement. Errors: as kernel_distance.
@@ -83,6 +83,10 @@ DensityCoverage density_coverage(const at::Tensor& real, const at::Tensor& fake,
 // Discrepancy of CLIP embeddings real [N, D] and fake [M, D], normalised here: biased, Gaussian kernel of sigma 10,
 // times 1000. Source: cmmd.
 double cmmd(const at::Tensor& real, const at::Tensor& fake);
+
+// Sliced Wasserstein distance of two sets of points [R, D]: mean absolute difference of their sorted projections on 512
+// random directions. Errors: InternalError for other shapes. Source: Progressive GAN's metrics.
+double sliced_wasserstein(const at::Tensor& x, const at::Tensor& y);
 
 // Cosines of image [B, D] and text [B, D] embeddings: [B].
 at::Tensor clip_scores(const at::Tensor& image, const at::Tensor& text);

@@ -3,6 +3,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -19,13 +21,15 @@ using FeatureMap = std::map<std::string, at::Tensor>;
 class FeatureNetwork {
  public:
   virtual ~FeatureNetwork() = default;
-  // First digits of the weights' SHA-256.
+  // First digits of the weights' SHA-256; "" without weights.
   virtual std::string weights() const = 0;
-  // S: prepare() writes planes [3, S, S].
-  virtual int64_t side() const = 0;
-  // Writes the planes of image number `index`. Thread-safe. Errors: Error for an image it cannot use.
+  // Whether run() gives the feature.
+  virtual bool has(const std::string& /*feature*/) const { return true; }
+  // Shape of what prepare() writes of an image: of most networks its planes [3, S, S].
+  virtual std::array<int64_t, 3> input_shape() const = 0;
+  // Writes the input of image number `index`. Thread-safe. Errors: Error for an image it cannot use.
   virtual void prepare(const io::Image& image, int64_t index, float* planes) const = 0;
-  // planes [B, 3, S, S], float32, on the CPU -> features, float32.
+  // Inputs [B, ...], float32, on the CPU -> features, float32.
   virtual FeatureMap run(const at::Tensor& planes) = 0;
   // Embeddings of texts in the space of the feature "embedding": [B, F]. Errors: UsageError for networks of images
   // only.
@@ -61,21 +65,32 @@ class WeightFiles {
   void give(const std::string& text, const std::string& standard);
   // Errors: UsageError with the places searched and the command that gets the file.
   std::filesystem::path find(const std::string& network) const;
+  // "pool" and "logits" then come from the user's own network in place of Inception's: a TorchScript program (.pt,
+  // .pth, .ts), which runs as code, or a classifier (.safetensors) as docs/evaluation.md lays it down. It takes images
+  // resized by PIL's bicubic to `size` x `size` (0: what the file states), in [0, 1].
+  void use_own(std::filesystem::path file, int64_t size);
+  const std::filesystem::path& own() const { return own_; }  // "" without one
+  int64_t own_size() const { return own_size_; }
 
  private:
+  std::filesystem::path own_;
+  int64_t own_size_ = 0;
   std::map<std::string, std::filesystem::path> given_;
 };
 
 // Networks by the names that metrics use, loaded at first use: "inception" (pool [B, 2048], spatial [B, 2023], logits
 // [B, 1008]), "patch" (the same features of crops), "clip" (embedding, projected and not normalised; reads texts with
 // the file "vocabulary"), "clip-l14" (prepared as for CMMD), "lpips" (backbone, with the heads "lpips-heads"). Networks
-// of one weight file share it. Errors: as WeightFiles::find; Error when the weights do not fit.
+// of one weight file share it. With WeightFiles::own(), "inception" is the user's network and protocol() is
+// "bicubic-SIZE". Errors: as WeightFiles::find; Error when the weights do not fit.
 class FeatureNetworks {
  public:
   FeatureNetworks(WeightFiles files, std::string protocol, at::Device device);
   ~FeatureNetworks();
   FeatureNetwork& get(const std::string& name);
   PairNetwork& lpips();
+  // What results call a network: its name, or the file of the user's own.
+  std::string label(const std::string& network) const;
   // Replaces or adds the network of a name.
   void put(const std::string& name, std::unique_ptr<FeatureNetwork> network);
   const std::string& protocol() const { return protocol_; }
