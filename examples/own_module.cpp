@@ -5,7 +5,7 @@
 
 #include "gigacat/dist/group.h"
 #include "gigacat/dist/launcher.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/train/optimizer.h"
 
 namespace dist = gigacat::dist;

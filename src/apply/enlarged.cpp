@@ -53,7 +53,7 @@ class CutImages : public ChangedImages {
 class EnlargedImages : public ChangedImages {
  public:
   EnlargedImages(std::shared_ptr<const eval::ImageSet> images, int64_t factor, std::string how,
-                 const pretrained::LoadOptions& where)
+                 const weights::LoadOptions& where)
       : ChangedImages(std::move(images), factor), how_(std::move(how)) {
     if (how_ != "bicubic" && how_ != "lanczos")
       upsampler_ = std::make_unique<Upsampler>(how_, UpsampleOptions{.scale = factor}, where);
@@ -82,7 +82,7 @@ std::shared_ptr<const eval::ImageSet> cut_images(std::shared_ptr<const eval::Ima
 }
 
 std::shared_ptr<const eval::ImageSet> enlarged_images(std::shared_ptr<const eval::ImageSet> images, int64_t factor,
-                                                      const std::string& how, const pretrained::LoadOptions& where) {
+                                                      const std::string& how, const weights::LoadOptions& where) {
   return std::make_shared<EnlargedImages>(std::move(images), factor, how, where);
 }
 

@@ -7,16 +7,16 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/io/safetensors.h"
-#include "gigacat/pretrained/known_weights.h"
-#include "gigacat/pretrained/recognise.h"
 #include "gigacat/train/run_folder.h"
+#include "gigacat/weights/identify.h"
+#include "gigacat/weights/known_weights.h"
 
 namespace gigacat::apply {
 namespace {
 
 fs::path output_file(const ImportRequest& request) {
   const std::string name = request.file.stem().string() + ".safetensors";
-  if (request.out.empty()) return pretrained::weight_folder() / name;
+  if (request.out.empty()) return weights::weight_folder() / name;
   if (request.out.extension() == ".safetensors") return request.out;
   return request.out / name;
 }
@@ -28,7 +28,7 @@ nn::TensorMap plain(const nn::TensorMap& tensors) {
   return all;
 }
 
-ImportReport write_weights(const ImportRequest& request, pretrained::Recognised found, ImportReport report) {
+ImportReport write_weights(const ImportRequest& request, weights::IdentifiedWeights found, ImportReport report) {
   report.kind = found.kind;
   report.what = found.what;
   report.out = output_file(request);
@@ -47,7 +47,7 @@ ImportReport write_weights(const ImportRequest& request, pretrained::Recognised 
   return report;
 }
 
-ImportReport write_run(const ImportRequest& request, const pretrained::TorchFile& file, ImportReport report) {
+ImportReport write_run(const ImportRequest& request, const weights::TorchFile& file, ImportReport report) {
   train::Checkpoint checkpoint = read_official_gat(file, request.file.string(), request.overrides, report.dropped);
   report.kind = "gat-checkpoint";
   report.what = cat("a checkpoint of the official GAT code after ", checkpoint.step, " steps");
@@ -65,7 +65,7 @@ ImportReport write_run(const ImportRequest& request, const pretrained::TorchFile
 }
 
 nn::TensorMap read_any(const fs::path& file) {
-  return file.extension() == ".safetensors" ? nn::read_tensors(file) : pretrained::TorchFile(file).tensors();
+  return file.extension() == ".safetensors" ? nn::read_tensors(file) : weights::TorchFile(file).tensors();
 }
 
 }  // namespace
@@ -75,7 +75,7 @@ ImportReport import_file(const ImportRequest& request) {
   ImportReport report;
   report.sha256 = sha256_file(request.file);
   if (request.file.extension() != ".safetensors") {
-    const pretrained::TorchFile file(request.file);
+    const weights::TorchFile file(request.file);
     if (is_official_gat(file.root())) return write_run(request, file, report);
   }
   if (!request.overrides.empty())
@@ -85,10 +85,10 @@ ImportReport import_file(const ImportRequest& request) {
   std::vector<std::string> some;
   for (const auto& [name, tensor] : tensors)
     if (some.size() < 4) some.push_back(name);
-  auto found = pretrained::recognise(std::move(tensors));
+  auto found = weights::identify(std::move(tensors));
   if (!found)
     fail(request.file.string(), " is nothing known: it holds ", some.empty() ? "no tensors" : join(some),
-         "...; known are ", pretrained::recognised_kinds());
+         "...; known are ", weights::identified_kinds());
   return write_weights(request, std::move(*found), report);
 }
 

@@ -119,7 +119,7 @@ std::vector<std::string> settings(const Value& root, int64_t hidden, const std::
 
 // The moments by our names. The official optimiser numbers the parameters in the order of the state dict, in which
 // buffers take no number.
-TensorMap moments(const pretrained::TorchFile& file, const Value& optimizer, const Value& state_dict,
+TensorMap moments(const weights::TorchFile& file, const Value& optimizer, const Value& state_dict,
                   const torch::nn::Module& network, const std::string& what) {
   TensorMap state;
   double steps = 0;
@@ -161,7 +161,7 @@ bool is_official_gat(const io::PickleValue& root) {
   return root.find("generator") && root.find("discriminator") && root.find("ema");
 }
 
-train::Checkpoint read_official_gat(const pretrained::TorchFile& file, const std::string& what,
+train::Checkpoint read_official_gat(const weights::TorchFile& file, const std::string& what,
                                     const std::vector<std::string>& overrides, std::vector<std::string>& dropped) {
   const Value& root = file.root();
   const auto network = [&](const char* key) { return own_tensors(file.tensors(at_key(root, key, what)), nullptr); };

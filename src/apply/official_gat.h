@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "gigacat/nn/state.h"
-#include "gigacat/pretrained/torch_file.h"
 #include "gigacat/train/checkpoint.h"
 #include "gigacat/train/config.h"
+#include "gigacat/weights/torch_file.h"
 
 namespace gigacat::apply {
 
@@ -19,7 +19,7 @@ bool is_official_gat(const io::PickleValue& root);
 // The whole file as a checkpoint with the config that its shapes tell. `dropped` gets the names of tensors that are not
 // used here (the generator's x_embedder, rotary tables). Errors: Error for missing keys and shapes that contradict each
 // other; UsageError for overrides that do not fit.
-train::Checkpoint read_official_gat(const pretrained::TorchFile& file, const std::string& what,
+train::Checkpoint read_official_gat(const weights::TorchFile& file, const std::string& what,
                                     const std::vector<std::string>& overrides, std::vector<std::string>& dropped);
 
 // A GAT checkpoint as a file that the official code resumes from and loads strictly. Errors: UsageError for a run that

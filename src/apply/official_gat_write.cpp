@@ -49,7 +49,7 @@ void set(io::PickleArena& a, Value* dict, const std::string& key, Value* value) 
 }
 
 // torch.optim.AdamW's state dict; parameters that were never updated have no entry.
-Value* optimizer_state(pretrained::TorchWriter& writer, const TensorMap& state, const TensorMap& tensors,
+Value* optimizer_state(weights::TorchWriter& writer, const TensorMap& state, const TensorMap& tensors,
                        const std::vector<std::string>& names, const train::OptimizerConfig& config, double lr) {
   io::PickleArena& a = writer.arena();
   Value *entries = a.dict(), *numbers = a.list({});
@@ -109,7 +109,7 @@ void write_official_gat(const train::Checkpoint& checkpoint, const std::filesyst
                   discriminator = tensors_of("discriminator", d, false);
   const auto g_names = official_generator_names(g.depth, 4, g.qk_norm);
   const auto d_names = official_discriminator_names(d.depth, d.qk_norm, discriminator.contains("proj.0.weight"));
-  pretrained::TorchWriter writer;
+  weights::TorchWriter writer;
   io::PickleArena& a = writer.arena();
   Value* root = a.dict();
   set(a, root, "generator", writer.tensors(generator, g_names));

@@ -49,10 +49,10 @@ class Distance {
  public:
   Distance(at::Tensor target, const std::string& lpips) : target_(std::move(target)) {
     if (lpips.empty()) return;
-    const auto files = pretrained::weight_files(lpips);
+    const auto files = weights::weight_files(lpips);
     if (files.size() != 2)
       fail<UsageError>("--lpips: give the weights of the backbone and of the heads, as alexnet,lpips-alex");
-    const pretrained::Weights first = pretrained::read_weights(files[0]), second = pretrained::read_weights(files[1]);
+    const weights::Weights first = weights::read_weights(files[0]), second = weights::read_weights(files[1]);
     const bool heads_first = first.has("lin0.model.1.weight");
     lpips_ = pretrained::load_lpips(heads_first ? second : first, heads_first ? first : second,
                                     {.device = target_.device()});

@@ -41,7 +41,7 @@ Sampler::Sampler(const WeightSource& source, const SampleRequest& request, at::D
     if (options_.all_stages) fail<UsageError>("--all-stages and --upsampler: an upsampler takes the last stage alone");
     upsampler_ = std::make_unique<Upsampler>(
         request.upsampler, UpsampleOptions{.scale = request.scale, .seed = static_cast<uint64_t>(request.seed)},
-        pretrained::LoadOptions{.device = device});
+        weights::LoadOptions{.device = device});
     scale_ = upsampler_->scale();
   }
   if (options_.all_stages) stages_ = images(std::vector<Item>(1)).size(0);

@@ -170,7 +170,7 @@ void check_folder(const UpsampleRequest& request, const Upsampler& upsampler) {
   write_atomically(file, settings.dump() + "\n");
 }
 
-pretrained::LoadOptions load_options(const UpsampleRequest& request) {
+weights::LoadOptions load_options(const UpsampleRequest& request) {
   const auto type = request.precision == "fp32" ? at::kFloat
                     : request.precision == "bf16"
                         ? at::kBFloat16

@@ -69,7 +69,7 @@ struct Upsampler::Network {
   nn::AutocastState autocast{false, at::kBFloat16};
   const recipes::EnlargerSizes& sizes() const { return enlarger->sizes(); }
 
-  static Network open(const fs::path& weights, const pretrained::LoadOptions& where) {
+  static Network open(const fs::path& weights, const weights::LoadOptions& where) {
     const bool is_folder = fs::is_directory(weights);
     Network made;
     if (fs::exists((is_folder ? weights : fs::absolute(weights).parent_path()) / "config.yaml")) {
@@ -92,7 +92,7 @@ struct Upsampler::Network {
 };
 
 Upsampler::Upsampler(const std::filesystem::path& weights, const UpsampleOptions& options,
-                     const pretrained::LoadOptions& where)
+                     const weights::LoadOptions& where)
     : options_(options), where_(where), network_(std::make_unique<Network>(Network::open(weights, where))) {
   const recipes::EnlargerSizes& sizes = network_->sizes();
   if (options_.memory == 0) options_.memory = kMemory;
@@ -134,7 +134,7 @@ void Upsampler::tell(const std::string& caption) {
   fixed_ = -1;
 }
 
-std::string Upsampler::hash() const { return pretrained::short_hash({network_->file}); }
+std::string Upsampler::hash() const { return weights::short_hash({network_->file}); }
 
 // One pass of the network over [3, H, W] -> rows [3, n, S W].
 void Upsampler::pass(const at::Tensor& image, int64_t number, const std::function<void(const at::Tensor&)>& rows,

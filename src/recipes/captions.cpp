@@ -32,7 +32,7 @@ void CaptionConfig::bind(config::Binder& b) {
 void CaptionReader::prepare() {
   if (config_.encoder == "embedded") {
     if (config_.tokenizer == "words" || config_.clip_vocabulary.empty()) return;
-    tokenizer_ = std::make_unique<pretrained::Tokenizer>(config_.clip_vocabulary);
+    tokenizer_ = std::make_unique<text::Tokenizer>(config_.clip_vocabulary);
     config_.layers.vocabulary = tokenizer_->size();
     return;
   }

@@ -8,8 +8,8 @@
 #include "gigacat/core/config.h"
 #include "gigacat/models/gigagan/text.h"
 #include "gigacat/pretrained/text_image.h"
-#include "gigacat/pretrained/tokenizer.h"
 #include "gigacat/recipes/draws.h"
+#include "gigacat/text/tokenizer.h"
 
 namespace gigacat::recipes {
 
@@ -38,7 +38,7 @@ class CaptionReader {
  private:
   CaptionConfig& config_;
   std::unique_ptr<pretrained::TextImageEncoder> encoder_;
-  std::unique_ptr<pretrained::Tokenizer> tokenizer_;  // of the embedded encoder, unless it hashes words
+  std::unique_ptr<text::Tokenizer> tokenizer_;  // of the embedded encoder, unless it hashes words
 };
 
 }  // namespace gigacat::recipes

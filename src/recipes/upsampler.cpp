@@ -4,8 +4,8 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/nn/autocast.h"
-#include "gigacat/pretrained/known_weights.h"
 #include "gigacat/pretrained/lpips.h"
+#include "gigacat/weights/known_weights.h"
 #include "recipes/multi_scale_gan.h"
 #include "recipes/table.h"
 #include "recipes/upsampler_networks.h"
@@ -183,7 +183,7 @@ class Upsampler : public MultiScaleGan {
     if (!lpips_.is_empty()) return lpips_;
     if (fidelity_.lpips_heads.empty())
       fail<UsageError>("loss.lpips_heads: no heads of LPIPS are given; loss.lpips=0 trains without it");
-    const auto weights = [](const std::string& file) { return pretrained::read_weights(pretrained::locate(file)); };
+    const auto weights = [](const std::string& file) { return weights::read_weights(weights::locate(file)); };
     lpips_ =
         pretrained::load_lpips(weights(fidelity_.lpips_backbone), weights(fidelity_.lpips_heads), {.device = device});
     return lpips_;

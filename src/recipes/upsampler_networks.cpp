@@ -94,13 +94,13 @@ class UnetNetwork : public UpsamplerNetwork {
   int64_t side_, scale_;
 };
 
-EnlargerSizes sizes_of(const pretrained::AuraSrConfig& config) {
+EnlargerSizes sizes_of(const models::aura_sr::AuraSrConfig& config) {
   return {config.scale(), config.input_image_size, int64_t{1} << config.down_mults.size(), config.z_dim, config.dim};
 }
 
 class AuraSrEnlarger : public Enlarger {
  public:
-  explicit AuraSrEnlarger(pretrained::AuraSr network)
+  explicit AuraSrEnlarger(models::aura_sr::AuraSr network)
       : network_(std::move(network)), sizes_(sizes_of(network_->config())) {}
   const EnlargerSizes& sizes() const override { return sizes_; }
   void fix(const at::Tensor& z, const std::string& caption) override {
@@ -112,13 +112,13 @@ class AuraSrEnlarger : public Enlarger {
   }
 
  private:
-  pretrained::AuraSr network_;
+  models::aura_sr::AuraSr network_;
   EnlargerSizes sizes_;
 };
 
 // The sizes of both released versions.
-pretrained::AuraSrConfig released() {
-  pretrained::AuraSrConfig config;
+models::aura_sr::AuraSrConfig released() {
+  models::aura_sr::AuraSrConfig config;
   config.style_depth = 4;
   config.skip_scale = 0.4;
   return config;
@@ -129,7 +129,7 @@ class AuraSrNetwork : public UpsamplerNetwork {
   AuraSrNetwork(const std::string& folder, int64_t side, int64_t scale) : folder_(folder), config_(released()) {
     if (!folder.empty()) {
       const fs::path file = fs::path(folder) / "config.json";
-      config_ = pretrained::AuraSrConfig::parse(read_file(file, 1 << 20), file.string());
+      config_ = models::aura_sr::AuraSrConfig::parse(read_file(file, 1 << 20), file.string());
     }
     if (config_.input_image_size != side || config_.scale() != scale)
       fail<UsageError>("data.resolution and model.scale: this AuraSR makes ", config_.image_size, " px of ",
@@ -139,9 +139,9 @@ class AuraSrNetwork : public UpsamplerNetwork {
   EnlargerSizes sizes() const override { return sizes_of(config_); }
 
   std::shared_ptr<torch::nn::Module> make(const nn::Init& init) const override {
-    pretrained::AuraSr network(config_);
+    models::aura_sr::AuraSr network(config_);
     if (!folder_.empty())
-      nn::load_state(*network, pretrained::read_weights(fs::path(folder_) / "model.safetensors").tensors, folder_);
+      nn::load_state(*network, weights::read_weights(fs::path(folder_) / "model.safetensors").tensors, folder_);
     for (auto& item : network->named_parameters()) {
       if (folder_.empty()) begin(item.key(), item.value(), init);
       item.value().set_requires_grad(
@@ -152,11 +152,11 @@ class AuraSrNetwork : public UpsamplerNetwork {
 
   at::Tensor run(torch::nn::Module& network, const at::Tensor& x, const at::Tensor& noise, const at::Tensor& z,
                  const gigagan::Captions* /*captions*/) const override {
-    return network.as<pretrained::AuraSr>()->forward(x * 0.5 + 0.5, noise, z) * 2 - 1;
+    return network.as<models::aura_sr::AuraSr>()->forward(x * 0.5 + 0.5, noise, z) * 2 - 1;
   }
   std::unique_ptr<Enlarger> enlarger(std::shared_ptr<torch::nn::Module> network, Read /*read*/) const override {
     return std::make_unique<AuraSrEnlarger>(
-        pretrained::AuraSr(std::dynamic_pointer_cast<pretrained::AuraSrImpl>(network)));
+        models::aura_sr::AuraSr(std::dynamic_pointer_cast<models::aura_sr::AuraSrImpl>(network)));
   }
   double flops(torch::nn::Module& network) const override {
     double sum = 0;
@@ -218,7 +218,7 @@ class AuraSrNetwork : public UpsamplerNetwork {
   }
 
   std::string folder_;
-  pretrained::AuraSrConfig config_;
+  models::aura_sr::AuraSrConfig config_;
 };
 
 }  // namespace
@@ -234,8 +234,8 @@ std::unique_ptr<UpsamplerNetwork> aura_sr_network(const std::string& folder, int
 }
 
 std::unique_ptr<Enlarger> load_aura_sr_enlarger(const std::filesystem::path& path,
-                                                const pretrained::LoadOptions& options) {
-  return std::make_unique<AuraSrEnlarger>(pretrained::load_aura_sr(path, options));
+                                                const weights::LoadOptions& options) {
+  return std::make_unique<AuraSrEnlarger>(models::aura_sr::load_aura_sr(path, options));
 }
 
 }  // namespace gigacat::recipes

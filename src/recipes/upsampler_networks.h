@@ -10,9 +10,9 @@
 #include <string>
 
 #include "gigacat/core/config.h"
+#include "gigacat/models/aura_sr/network.h"
 #include "gigacat/models/gigagan/upsampler.h"
 #include "gigacat/nn/init.h"
-#include "gigacat/pretrained/aura_sr.h"
 #include "gigacat/recipes/enlarger.h"
 
 namespace gigacat::recipes {

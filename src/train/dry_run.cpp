@@ -5,7 +5,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/data/loader.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/nn/state.h"
 #include "gigacat/train/memory.h"
 #include "gigacat/train/trainer.h"

@@ -17,7 +17,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
 #include "gigacat/dist/device.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "train/batch.h"
 #include "train/precision.h"
 

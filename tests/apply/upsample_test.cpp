@@ -12,8 +12,8 @@
 #include "core/temporary_folder.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/models/aura_sr/network.h"
 #include "gigacat/nn/state.h"
-#include "gigacat/pretrained/aura_sr.h"
 #include "pretrained/helpers.h"
 
 namespace gigacat::apply {
@@ -30,7 +30,7 @@ class UpsampleTest : public ::testing::Test {
   UpsampleTest() {
     fs::create_directories(root() / "net");
     write_atomically(root() / "net/config.json", kConfig);
-    const pretrained::AuraSr network(pretrained::AuraSrConfig::parse(kConfig, "test"));
+    const models::aura_sr::AuraSr network(models::aura_sr::AuraSrConfig::parse(kConfig, "test"));
     nn::write_tensors(root() / "net/model.safetensors", pretrained::testing::random_state(*network));
   }
   fs::path root() const { return temporary_.path(); }

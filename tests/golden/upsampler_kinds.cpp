@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "apply/tiling.h"
-#include "gigacat/pretrained/aura_sr.h"
+#include "gigacat/models/aura_sr/network.h"
 #include "golden/kinds.h"
 
 namespace gigacat::golden {
@@ -38,7 +38,7 @@ void compare_rgb(Case& c, const at::Tensor& rgb) {
 
 void check_aura_sr(Case& c) {
   const at::NoGradGuard no_grad;
-  pretrained::AuraSr network(pretrained::AuraSrConfig::parse(c.config().at("constructor").dump(), c.name()));
+  models::aura_sr::AuraSr network(models::aura_sr::AuraSrConfig::parse(c.config().at("constructor").dump(), c.name()));
   c.fill(*network);
   c.check_all_used();
   network->probe = [&](const std::string& part, const at::Tensor& output) { compare_part(c, part, output); };

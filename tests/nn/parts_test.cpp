@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "gigacat/core/error.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/nn/state.h"
 #include "gigacat/nn/transformer.h"
 #include "nn/gradients.h"

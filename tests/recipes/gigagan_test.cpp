@@ -5,9 +5,9 @@
 #include "gigacat/core/error.h"
 #include "gigacat/nn/autocast.h"
 #include "gigacat/recipes/recipe.h"
-#include "pretrained/vocabulary.h"
 #include "recipes/fingerprint.h"
 #include "recipes/step.h"
+#include "text/vocabulary.h"
 
 namespace gigacat::recipes {
 namespace {

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "gigacat/core/error.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/recipes/recipe.h"
 #include "nn/gradients.h"
 #include "recipes/fingerprint.h"

@@ -9,10 +9,10 @@
 #include "core/temporary_folder.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/models/aura_sr/network.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/nn/autocast.h"
-#include "gigacat/nn/checkpoint.h"
 #include "gigacat/nn/state.h"
-#include "gigacat/pretrained/aura_sr.h"
 #include "gigacat/pretrained/lpips.h"
 #include "gigacat/recipes/recipe.h"
 #include "pretrained/helpers.h"
@@ -198,7 +198,7 @@ constexpr const char* kAuraSr = R"({"dim": 4, "image_size": 32, "input_image_siz
 
 TEST(Upsampler, TrainsTheReleasedNetworkFurther) {
   const TemporaryFolder folder;
-  const pretrained::AuraSr network(pretrained::AuraSrConfig::parse(kAuraSr, "test"));
+  const models::aura_sr::AuraSr network(models::aura_sr::AuraSrConfig::parse(kAuraSr, "test"));
   const nn::TensorMap weights = pretrained::testing::random_state(*network);
   write_atomically(folder.path() / "config.json", kAuraSr);
   nn::write_tensors(folder.path() / "model.safetensors", weights);

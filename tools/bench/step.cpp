@@ -16,7 +16,7 @@
 #include <optional>
 
 #include "gigacat/dist/device.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "products.h"
 #include "train/gan_step.h"
 #include "train/phases.h"

@@ -18,7 +18,7 @@ struct ImportRequest {
 };
 
 struct ImportReport {
-  std::string kind, what;     // see pretrained::Recognised; "gat-checkpoint"
+  std::string kind, what;     // see weights::IdentifiedWeights; "gat-checkpoint"
   std::filesystem::path out;  // the file or the run folder
   std::string sha256;         // of the file that was read
   int64_t tensors = 0;

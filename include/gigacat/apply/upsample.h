@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "gigacat/io/image.h"
-#include "gigacat/pretrained/weights.h"
+#include "gigacat/weights/weights.h"
 
 namespace gigacat::apply {
 
@@ -34,7 +34,7 @@ class Upsampler {
   // AuraSR's folder or its model.safetensors; or a run, a checkpoint or a generator file of recipe upsampler. Errors:
   // as load_aura_sr and find_weights; UsageError for options that do not fit the network, or another recipe.
   Upsampler(const std::filesystem::path& weights, const UpsampleOptions& options,
-            const pretrained::LoadOptions& where = {});
+            const weights::LoadOptions& where = {});
   ~Upsampler();
   // RGB [H, W, 3] -> strips [n, S W, 3] from the top on, as they are done; RGBA keeps its alpha, resampled
   // bicubically. `progress`: share done, 0 to 1.
@@ -57,7 +57,7 @@ class Upsampler {
             const std::function<void(int64_t)>& progress);
 
   UpsampleOptions options_;
-  pretrained::LoadOptions where_;
+  weights::LoadOptions where_;
   std::unique_ptr<Network> network_;
   int64_t passes_ = 0, fixed_ = -1;
 };

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "gigacat/pretrained/weights.h"
+#include "gigacat/weights/weights.h"
 
 namespace gigacat::recipes {
 
@@ -34,8 +34,7 @@ class Enlarger {
   virtual at::Tensor enlarge(const at::Tensor& tiles, const at::Tensor& noise) = 0;
 };
 
-// AuraSR as released. Errors: as pretrained::load_aura_sr.
-std::unique_ptr<Enlarger> load_aura_sr_enlarger(const std::filesystem::path& path,
-                                                const pretrained::LoadOptions& options);
+// AuraSR as released. Errors: as models::aura_sr::load_aura_sr.
+std::unique_ptr<Enlarger> load_aura_sr_enlarger(const std::filesystem::path& path, const weights::LoadOptions& options);
 
 }  // namespace gigacat::recipes

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 
 // Letters: K stages (scales), N images in the batch, C channels, r_k token rows of scale k, T_k its tokens, p patch,
 // D hidden width, F feature width, S = sum over k of (1 + T_k).

@@ -6,7 +6,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/nn/resample.h"
 
 // Letters: B batch, C channels, r resolution, V style width, L resolutions, Z latent width.
