@@ -10,7 +10,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
-#include "gigacat/pretrained/weights.h"
+#include "gigacat/weights/weights.h"
 
 namespace gigacat::eval {
 namespace {
@@ -18,7 +18,7 @@ namespace {
 // Images at S x S by PIL's bicubic, in [0, 1].
 class OwnNetwork : public FeatureNetwork {
  public:
-  OwnNetwork(const fs::path& file, at::Device device) : device_(device), hash_(pretrained::short_hash({file})) {}
+  OwnNetwork(const fs::path& file, at::Device device) : device_(device), hash_(weights::short_hash({file})) {}
   std::string weights() const override { return hash_; }
   bool has(const std::string& feature) const override { return feature == "pool" || feature == "logits"; }
   std::array<int64_t, 3> input_shape() const override { return {3, size_, size_}; }
@@ -89,13 +89,13 @@ class Classifier : public OwnNetwork {
  public:
   Classifier(const fs::path& file, int64_t size, at::Device device) : OwnNetwork(file, device) {
     constexpr const char* kWanted = "a classifier for eval --network";
-    const pretrained::Weights weights = pretrained::read_weights(file);
+    const weights::Weights weights = weights::read_weights(file);
     const auto values = [&](const char* name) { return weights.at(name, kWanted).to(at::kLong).contiguous(); };
     const at::Tensor strides = values("strides");
     mean_ = weights.at("mean", kWanted).to(device, at::kFloat).view({1, -1, 1, 1});
     std_ = weights.at("std", kWanted).to(device, at::kFloat).view({1, -1, 1, 1});
     if (strides.dim() != 1 || strides.numel() == 0 || mean_.numel() != 3 || std_.numel() != 3)
-      pretrained::refuse(weights, kWanted, "strides must be [layers], mean and std [3]");
+      weights::refuse(weights, kWanted, "strides must be [layers], mean and std [3]");
     int64_t width = 3;
     for (int64_t i = 0; i < strides.numel(); ++i) {
       const at::Tensor weight = weights.at(cat("convs.", i, ".weight"), kWanted).to(device, at::kFloat),
@@ -103,14 +103,14 @@ class Classifier : public OwnNetwork {
       const auto stride = strides[i].item<int64_t>();
       if (weight.dim() != 4 || weight.sizes().slice(1) != at::IntArrayRef({width, 3, 3}) ||
           bias.sizes() != at::IntArrayRef({weight.size(0)}) || stride < 1)
-        pretrained::refuse(weights, kWanted, cat("layer ", i, " does not follow the one before it"));
+        weights::refuse(weights, kWanted, cat("layer ", i, " does not follow the one before it"));
       width = weight.size(0);
       layers_.push_back({weight, bias, stride});
     }
     linear_weight_ = weights.at("linear.weight", kWanted).to(device, at::kFloat);
     linear_bias_ = weights.at("linear.bias", kWanted).to(device, at::kFloat);
     if (linear_weight_.dim() != 2 || linear_weight_.size(1) != width || linear_bias_.numel() != linear_weight_.size(0))
-      pretrained::refuse(weights, kWanted, "linear does not follow the last layer");
+      weights::refuse(weights, kWanted, "linear does not follow the last layer");
     size_ = size > 0 ? size : weights.at("size", kWanted).item<int64_t>();
     if (size_ <= 0) refuse_size(file);
   }
