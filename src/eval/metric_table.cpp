@@ -129,14 +129,16 @@ const std::vector<Metric>& metric_table() {
        .usual = 50'000,
        .stylegan = "is",
        .larger_is_better = true,
-       .compute = inception_score},
+       .compute = inception_score,
+       .values = {"is", "is_std"}},
       {.name = "kid",
        .help = "kernel distance: 100 subsets of --kid-subset images (torch-fidelity)",
        .feature = kPool,
        .rows = true,
        .usual = 50'000,
        .stylegan = "kid",
-       .compute = kid},
+       .compute = kid,
+       .values = {"kid", "kid_std"}},
       {.name = "pr",
        .help = "precision and recall, 3 neighbours (guided-diffusion)",
        .feature = kPool,
@@ -144,14 +146,16 @@ const std::vector<Metric>& metric_table() {
        .usual = 50'000,
        .stylegan = "pr",
        .larger_is_better = true,
-       .compute = manifold},
+       .compute = manifold,
+       .values = {"precision", "recall"}},
       {.name = "dc",
        .help = "density and coverage, 5 neighbours (prdc)",
        .feature = kPool,
        .rows = true,
        .usual = 10'000,
        .larger_is_better = true,
-       .compute = balls},
+       .compute = balls,
+       .values = {"density", "coverage"}},
       {.name = "fid-clip",
        .help = "Frechet distance of CLIP ViT-B/32 embeddings (clean-fid's clip_vit_b_32)",
        .feature = kClip,
@@ -170,7 +174,8 @@ const std::vector<Metric>& metric_table() {
        .texts = true,
        .usual = 30'000,
        .larger_is_better = true,
-       .compute = clip_score},
+       .compute = clip_score,
+       .values = {"clip", "clip_std"}},
       {.name = "patch-fid",
        .help = "fid of a random 299 px crop of each image",
        .feature = kPatch,
@@ -182,7 +187,8 @@ const std::vector<Metric>& metric_table() {
        .feature = kPool,
        .moments = true,
        .larger_is_better = true,
-       .compute = diversity},
+       .compute = diversity,
+       .values = {"diversity", "diversity_real", "diversity_fake"}},
       {.name = "swd",
        .help = "sliced Wasserstein distance of Laplacian pyramid patches; needs no weights",
        .feature = kPyramid,
@@ -192,18 +198,22 @@ const std::vector<Metric>& metric_table() {
       {.name = "psnr",
        .help = "peak signal-to-noise ratio of pairs with one name, dB",
        .feature = kPairs,
-       .larger_is_better = true},
+       .larger_is_better = true,
+       .values = {"psnr", "psnr_std"}},
       {.name = "ssim",
        .help = "structural similarity of pairs with one name",
        .feature = kPairs,
-       .larger_is_better = true},
+       .larger_is_better = true,
+       .values = {"ssim", "ssim_std"}},
       {.name = "lpips",
        .help = "perceptual distance of pairs with one name, AlexNet or VGG16 by its weights",
-       .feature = kPairs},
+       .feature = kPairs,
+       .values = {"lpips", "lpips_std"}},
       {.name = "trajectory",
        .help = "discrepancy, rewrite and direction of a generator's stages (CAT); needs no real side",
        .feature = kPairs,
-       .trajectory = true},
+       .trajectory = true,
+       .values = {"discrepancy", "rewrite", "direction"}},
   };
   return table;
 }
@@ -223,6 +233,22 @@ std::vector<std::pair<std::string, std::string>> metric_names() {
   std::vector<std::pair<std::string, std::string>> names;
   for (const Metric& metric : metric_table()) names.emplace_back(metric.name, metric.help);
   return names;
+}
+
+std::vector<std::string> value_names() {
+  std::vector<std::string> names;
+  for (const Metric& metric : metric_table()) {
+    if (metric.values.empty()) names.push_back(metric.name);
+    names.insert(names.end(), metric.values.begin(), metric.values.end());
+  }
+  return names;
+}
+
+std::string metric_of(const std::string& value) {
+  for (const Metric& metric : metric_table())
+    if (metric.name == value || std::find(metric.values.begin(), metric.values.end(), value) != metric.values.end())
+      return metric.name;
+  return "";
 }
 
 bool needs_captions(const std::vector<std::string>& metrics) {

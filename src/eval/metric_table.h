@@ -31,7 +31,8 @@ struct Metric {
   bool larger_is_better = false;
   Values (*compute)(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature,
                     const ResolvedRequest& resolved) = nullptr;
-  bool trajectory = false;  // of the generator itself
+  bool trajectory = false;               // of the generator itself
+  std::vector<std::string> values = {};  // names of its values; empty: its own name
   bool is_of_pairs() const { return feature.network.empty() && !trajectory; }
   bool needs_real() const { return !inception && !texts && !trajectory; }
 };

@@ -6,6 +6,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/sweep/report.h"
+#include "sweep/metrics.h"
 
 namespace gigacat::sweep {
 namespace {
@@ -34,8 +35,7 @@ double badness_of(const LabelResult& label, const std::string& metric, bool high
 
 std::vector<const Run*> eliminated_runs(const Sweep& sweep, int64_t steps) {
   const std::string& metric = sweep.halving.metric;
-  const auto& higher = sweep.higher_is_better;
-  const bool is_higher_better = std::find(higher.begin(), higher.end(), metric) != higher.end();
+  const bool is_higher_better = better_of(sweep, metric) == Better::higher;
   std::vector<Candidate> candidates;
   for (const LabelResult& label : read_results(sweep)) {
     Candidate candidate{.badness = badness_of(label, metric, is_higher_better)};

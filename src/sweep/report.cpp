@@ -1,10 +1,13 @@
 #include "gigacat/sweep/report.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "sweep/metrics.h"
 #include "sweep/report_text.h"
 
 namespace gigacat::sweep {
@@ -15,9 +18,14 @@ std::string number(double value) {
   return text;
 }
 
+// The mean has as many decimals as two digits of the deviation need.
 std::string spread_text(const Spread& spread) {
   if (spread.count == 0) return "";
-  return number(spread.mean) + (spread.count > 1 ? " ± " + number(spread.deviation) : "");
+  if (spread.count == 1 || !(spread.deviation > 0) || !std::isfinite(spread.deviation)) return number(spread.mean);
+  const int decimals = std::clamp(1 - static_cast<int>(std::floor(std::log10(spread.deviation))), 0, 12);
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f ± %.*f", decimals, spread.mean, decimals, spread.deviation);
+  return text;
 }
 
 std::optional<double> paper_value(const Sweep& sweep, const std::string& label, const std::string& metric) {
@@ -27,21 +35,22 @@ std::optional<double> paper_value(const Sweep& sweep, const std::string& label, 
   return value == row->second.end() ? std::nullopt : std::optional(value->second);
 }
 
-std::vector<Column> columns_of(const Sweep& sweep) {
+std::vector<Column> columns_of(const Sweep& sweep, const std::vector<LabelResult>& results) {
+  const std::vector<std::string> metrics = shown_metrics(sweep, results);
   std::vector<Column> columns;
   std::vector<std::string> extra;
   for (const auto& [label, values] : sweep.paper)
     for (const auto& [metric, value] : values)
-      if (std::find(sweep.metrics.begin(), sweep.metrics.end(), metric) == sweep.metrics.end() &&
+      if (std::find(metrics.begin(), metrics.end(), metric) == metrics.end() &&
           std::find(extra.begin(), extra.end(), metric) == extra.end())
         extra.push_back(metric);
-  const auto better = [&sweep](const std::string& metric) {
-    const auto& list = sweep.higher_is_better;
-    return std::find(list.begin(), list.end(), metric) != list.end() ? " ↑" : " ↓";
+  const auto arrow = [&sweep](const std::string& metric) {
+    const Better better = better_of(sweep, metric);
+    return better == Better::unknown ? "" : better == Better::higher ? " ↑" : " ↓";
   };
-  for (const std::vector<std::string>* names : {&sweep.metrics, &std::as_const(extra)})
+  for (const std::vector<std::string>* names : {&metrics, &std::as_const(extra)})
     for (const std::string& metric : *names) {
-      if (names == &sweep.metrics) columns.push_back({metric, false, metric + better(metric)});
+      if (names == &metrics) columns.push_back({metric, false, metric + arrow(metric)});
       bool known = false;
       for (const auto& item : sweep.paper) known = known || item.second.contains(metric);
       if (known) columns.push_back({metric, true, metric + " (paper)"});
@@ -56,7 +65,7 @@ std::string cell_of(const Sweep& sweep, const LabelResult& label, const Column& 
 }
 
 std::string to_markdown(const Sweep& sweep, const std::vector<LabelResult>& results) {
-  const auto columns = columns_of(sweep);
+  const auto columns = columns_of(sweep, results);
   std::string text = cat("# ", sweep.title, "\n\n| run | seeds |"), rule = "| --- | --- |";
   for (const Column& column : columns) {
     text += " " + column.title + " |";
@@ -91,14 +100,15 @@ std::string quoted(const std::string& text) {
 
 std::string to_csv(const Sweep& sweep, const std::vector<LabelResult>& results) {
   std::string text = "label,seed,id,status,step,seconds,error";
-  for (const std::string& metric : sweep.metrics) text += "," + quoted(metric);
+  const std::vector<std::string> metrics = shown_metrics(sweep, results);
+  for (const std::string& metric : metrics) text += "," + quoted(metric);
   text += "\r\n";
   for (const LabelResult& label : results)
     for (size_t i = 0; i < label.runs.size(); ++i) {
       const RunResult& result = label.results[i];
       text += cat(quoted(label.label), ",", label.runs[i]->seed, ",", label.runs[i]->id, ",", result.state.status, ",",
                   result.state.step, ",", number(result.state.seconds), ",", quoted(result.state.error));
-      for (const std::string& metric : sweep.metrics) {
+      for (const std::string& metric : metrics) {
         const auto found = result.values.find(metric);
         text += "," + (found == result.values.end() ? std::string() : cat(found->second));
       }
@@ -113,6 +123,7 @@ fs::path write_report(const Sweep& sweep) {
   write_atomically(sweep.folder / "report.md", to_markdown(sweep, results));
   write_atomically(sweep.folder / "report.csv", to_csv(sweep, results));
   write_atomically(sweep.folder / "report.html", to_html(sweep, results));
+  check_written(sweep, results);
   return sweep.folder;
 }
 

@@ -59,12 +59,7 @@ RunResult read_result(const Sweep& sweep, const Run& run) {
 
 }  // namespace
 
-Spread spread_of(const LabelResult& label, const std::string& metric) {
-  std::vector<double> values;
-  for (const RunResult& result : label.results) {
-    const auto found = result.values.find(metric);
-    if (result.state.status == "done" && found != result.values.end()) values.push_back(found->second);
-  }
+Spread spread_of(const std::vector<double>& values) {
   Spread spread;
   spread.count = std::ssize(values);
   if (values.empty()) return spread;
@@ -73,6 +68,15 @@ Spread spread_of(const LabelResult& label, const std::string& metric) {
   for (const double value : values) squares += (value - spread.mean) * (value - spread.mean);
   if (values.size() > 1) spread.deviation = std::sqrt(squares / static_cast<double>(values.size() - 1));
   return spread;
+}
+
+Spread spread_of(const LabelResult& label, const std::string& metric) {
+  std::vector<double> values;
+  for (const RunResult& result : label.results) {
+    const auto found = result.values.find(metric);
+    if (result.state.status == "done" && found != result.values.end()) values.push_back(found->second);
+  }
+  return spread_of(values);
 }
 
 std::vector<LabelResult> read_results(const Sweep& sweep) {

@@ -8,6 +8,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/train/config.h"
+#include "sweep/metrics.h"
 
 namespace gigacat::sweep {
 namespace {
@@ -257,6 +258,7 @@ Sweep read_sweep(const fs::path& file, const fs::path& out) {
       }
   if (sweep.runs.empty()) fail<UsageError>(file.string(), ": no run is left");
   read_paper(sweep, document);
+  check_names(sweep, file.string());
   return sweep;
 }
 

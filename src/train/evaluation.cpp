@@ -35,13 +35,6 @@ eval::Side reference(const RunConfig& config, const Foundation& made) {
   return {eval::loader_images(config.data.path, made.source, config.data), {}, config.data.path, {}};
 }
 
-// The metric that gives a figure: "is" of "is_std"; precision is of pr.
-std::string metric_of(const std::string& figure) {
-  if (figure == "precision" || figure == "recall") return "pr";
-  if (figure == "density" || figure == "coverage") return "dc";
-  return figure;
-}
-
 }  // namespace
 
 BestCheckpoint::BestCheckpoint(fs::path folder) : folder_(std::move(folder)) {
@@ -136,7 +129,7 @@ Evaluated Evaluation::run(torch::nn::Module& generator) {
   }
   generator.train(training);
   if (section.best.empty()) return done;
-  const std::string metric = metric_of(section.best.substr(0, section.best.find('@')));
+  const std::string metric = eval::metric_of(section.best.substr(0, section.best.find('@')));
   for (const eval::Result& result : done.results)
     if (result.metric == metric && !result.error.empty()) return done;  // the log names the error
   const double value = figure_of(done.results, section.best);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/temporary_folder.h"
+#include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 
 namespace gigacat::sweep {
@@ -60,7 +61,7 @@ TEST_F(SweepReport, MeansOverTheLastRecordsAndOverSeeds) {
 
   const std::string markdown = to_markdown(sweep_, results);
   EXPECT_THAT(markdown, HasSubstr("| run | seeds | rewrite ↓ | rewrite (paper) | diversity ↑ | fid (paper) |"));
-  EXPECT_THAT(markdown, HasSubstr("| off | 2 of 2 | 2 ± 0.7071 | 0.5 |  | 5.43 |"));
+  EXPECT_THAT(markdown, HasSubstr("| off | 2 of 2 | 2.00 ± 0.71 | 0.5 |  | 5.43 |"));
   EXPECT_THAT(markdown, HasSubstr("| on | 0 of 2 |"));
   EXPECT_THAT(markdown, HasSubstr("Failed: on, seed 1"));
   EXPECT_THAT(markdown, HasSubstr("no memory"));
@@ -77,14 +78,44 @@ TEST_F(SweepReport, CsvHasALineForEachRun) {
 
 TEST_F(SweepReport, ThePageNeedsNoOtherFile) {
   write(sweep_.runs[0], "done", {1, 1.5, 2});
+  write(sweep_.runs[1], "done", {2, 2.5, 2});
   write_report(sweep_);
   const std::string html = read_file(sweep_.folder / "report.html");
   EXPECT_THAT(html, HasSubstr("A &lt;title&gt;"));
   EXPECT_THAT(html, HasSubstr("data:image/png;base64,bmV3\""));  // the last picture, "new"
   EXPECT_THAT(html, HasSubstr("<polyline"));
-  EXPECT_THAT(html, Not(HasSubstr("http")));
+  EXPECT_THAT(html, HasSubstr("<polygon")) << "the band of two seeds";
+  EXPECT_THAT(html, HasSubstr(">rewrite<"));
+  for (const char* outside : {"src=\"http", "href=", "url("}) EXPECT_THAT(html, Not(HasSubstr(outside)));
   EXPECT_TRUE(fs::exists(sweep_.folder / "report.md"));
   EXPECT_TRUE(fs::exists(sweep_.folder / "report.csv"));
+}
+
+TEST_F(SweepReport, WithoutMetricsTheWrittenOnesAreShown) {
+  sweep_.metrics.clear();
+  write(sweep_.runs[0], "done", {1, 1.5, 2});
+  EXPECT_THAT(to_markdown(sweep_, read_results(sweep_)), HasSubstr("| run | seeds | rewrite ↓ |"));
+  EXPECT_THAT(to_csv(sweep_, read_results(sweep_)), HasSubstr("error,rewrite\r\n"));
+}
+
+TEST_F(SweepReport, ArrowsPointToTheBetterValues) {
+  sweep_.metrics = {"eval/fid", "eval/fid@0.9", "eval/precision", "eval/kid_std", "direction", "D/loss", "G/align"};
+  EXPECT_THAT(
+      to_markdown(sweep_, {}),
+      HasSubstr("eval/fid ↓ | eval/fid@0.9 ↓ | eval/precision ↑ | eval/kid_std | direction ↑ | D/loss | G/align |"));
+}
+
+TEST_F(SweepReport, AMetricThatNoRunHasWrittenIsAnError) {
+  for (const sweep::Run& run : sweep_.runs) write(run, "done", {1});
+  sweep_.metrics = {"G/rewrite"};
+  sweep_.higher_is_better.clear();
+  try {
+    write_report(sweep_);
+    ADD_FAILURE() << "no error";
+  } catch (const UsageError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("did you mean rewrite?"));
+  }
+  EXPECT_TRUE(fs::exists(sweep_.folder / "report.html"));
 }
 
 TEST_F(SweepReport, ARunWhoseRunnerWasKilledIsStopped) {

@@ -89,6 +89,11 @@ TEST_F(SweepFile, MistakesAreSaid) {
   EXPECT_THAT(refused("rows: {a: 3}\n"), HasSubstr("a row holds keys"));
   EXPECT_THAT(refused("paper: {a: {fid: low}}\n"), HasSubstr("expected ROW"));
   EXPECT_THAT(refused("average: 0\n"), HasSubstr("average"));
+  EXPECT_THAT(refused("metrics: [rewrit]\n"), HasSubstr("did you mean rewrite?"));
+  EXPECT_THAT(refused("metrics: [eval/fidd]\n"), HasSubstr("did you mean eval/fid?"));
+  EXPECT_THAT(refused("metrics: [eval/nothing_known]\n"), HasSubstr("no run writes"));
+  EXPECT_THAT(refused("higher_is_better: [driection]\n"), HasSubstr("did you mean direction?"));
+  EXPECT_EQ(sweep("metrics: [G/align_cls, eval/fid@0.9, eval/recall]\n").metrics.size(), 3u);
 }
 
 }  // namespace

@@ -63,6 +63,10 @@ struct Result {
 std::vector<std::pair<std::string, std::string>> metric_names();
 // Whether any of the metrics needs a caption for each fake image. Errors: UsageError for an unknown metric.
 bool needs_captions(const std::vector<std::string>& metrics);
+// Names of the values that results hold, as "fid", "precision", "kid_std"; and the metric that a value belongs to, ""
+// for an unknown one.
+std::vector<std::string> value_names();
+std::string metric_of(const std::string& value);
 // Whether better samples make the metric larger. Errors: as needs_captions.
 bool is_larger_better(const std::string& metric);
 

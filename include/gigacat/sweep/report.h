@@ -37,6 +37,8 @@ struct Spread {
   int64_t count = 0;
 };
 Spread spread_of(const LabelResult& label, const std::string& metric);
+// Of any values.
+Spread spread_of(const std::vector<double>& values);
 
 // Reads all runs, by label in the sweep's order. Errors: Error when a file cannot be read.
 std::vector<LabelResult> read_results(const Sweep& sweep);
@@ -50,7 +52,8 @@ std::string to_csv(const Sweep& sweep, const std::vector<LabelResult>& results);
 // side by side (equal latents where seeds are equal).
 std::string to_html(const Sweep& sweep, const std::vector<LabelResult>& results);
 
-// Writes report.md, report.csv, report.html into the sweep's folder; returns that.
+// Writes report.md, report.csv, report.html into the sweep's folder; returns that. Errors: Error when a file cannot be
+// written; UsageError, once they are, for a metric that no run has written.
 std::filesystem::path write_report(const Sweep& sweep);
 
 }  // namespace gigacat::sweep
