@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "eval/pyramid.h"
 #include "eval/resolved_request.h"
@@ -107,8 +108,10 @@ void SideFeatures::check(const FeatureName& feature) const {
     fail(found->second.error);
 }
 
-const std::vector<Metric>& metric_table() {
-  static const std::vector<Metric> table = {
+namespace {
+
+std::vector<Metric> network_metrics() {
+  return {
       {.name = "fid",
        .help = "Frechet distance of Inception's pool features",
        .feature = kPool,
@@ -189,6 +192,11 @@ const std::vector<Metric>& metric_table() {
        .larger_is_better = true,
        .compute = diversity,
        .values = {"diversity", "diversity_real", "diversity_fake"}},
+  };
+}
+
+std::vector<Metric> other_metrics() {
+  return {
       {.name = "swd",
        .help = "sliced Wasserstein distance of Laplacian pyramid patches; needs no weights",
        .feature = kPyramid,
@@ -215,6 +223,16 @@ const std::vector<Metric>& metric_table() {
        .trajectory = true,
        .values = {"discrepancy", "rewrite", "direction"}},
   };
+}
+
+}  // namespace
+
+const std::vector<Metric>& metric_table() {
+  static const std::vector<Metric> table = [] {
+    std::vector<Metric> all = network_metrics();
+    for (Metric metric : other_metrics()) all.push_back(std::move(metric));
+    return all;
+  }();
   return table;
 }
 
