@@ -12,26 +12,6 @@
 
 namespace gigacat::apply {
 
-namespace {
-
-// Means over the first `count` items, shared among the ranks.
-eval::Values trajectory_of(const Sampler& sampler, std::span<const Item> items, dist::Group& group) {
-  std::map<std::string, double> sums;
-  const int64_t rows = sampler.rows();
-  for (int64_t begin = group.rank() * rows; begin < std::ssize(items); begin += group.size() * rows) {
-    const int64_t size = std::min(rows, std::ssize(items) - begin);
-    for (const auto& [name, value] :
-         sampler.diagnostics(items.subspan(static_cast<size_t>(begin), static_cast<size_t>(size))))
-      sums[name] += value * static_cast<double>(size);
-  }
-  eval::Values values;
-  for (const char* name : {"discrepancy", "rewrite", "direction"})
-    values.emplace_back(name, group.sum(sums[name], "trajectory") / static_cast<double>(items.size()));
-  return values;
-}
-
-}  // namespace
-
 eval::Side generated_side(const SampleRequest& request, dist::Group& group) {
   const fs::path origin =
       dist::on_first(group, "weights", [&] { return find_weights(request.from, request.weights).origin.string(); });
@@ -56,7 +36,10 @@ eval::Side generated_side(const SampleRequest& request, dist::Group& group) {
   side.images = eval::generated_images(origin.string(), std::ssize(*items), draw, std::move(description));
   if (sampler->has_trajectory())
     side.trajectory = [sampler, items](int64_t count, dist::Group& ranks) {
-      return trajectory_of(*sampler, std::span(*items).first(static_cast<size_t>(count)), ranks);
+      return eval::mean_trajectory(count, sampler->rows(), ranks, [&](int64_t first, int64_t last) {
+        return sampler->diagnostics(
+            std::span(*items).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first)));
+      });
     };
   return side;
 }

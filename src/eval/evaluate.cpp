@@ -253,12 +253,29 @@ std::vector<Result> evaluate(const Request& request, const Side& real, const Sid
   std::vector<Result> results = feature_results(resolved, real, fake, networks, group);
   for (Result& result : pair_results(resolved, real, fake, networks, group)) results.push_back(std::move(result));
   for (Result& result : trajectory_results(resolved, real, fake, group)) results.push_back(std::move(result));
+  for (const auto& [name, error] : resolved.failed) {
+    results.push_back(base_result(find_metric(name), resolved, real, fake));
+    results.back().error = error;
+  }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   for (Result& result : results) {
     result.seconds = seconds;
     explain_values(result);
   }
   return results;
+}
+
+Values mean_trajectory(int64_t count, int64_t rows, dist::Group& group,
+                       const std::function<Values(int64_t first, int64_t last)>& measure) {
+  std::map<std::string, double> sums;
+  for (int64_t first = group.rank() * rows; first < count; first += group.size() * rows) {
+    const int64_t last = std::min(first + rows, count);
+    for (const auto& [name, value] : measure(first, last)) sums[name] += value * static_cast<double>(last - first);
+  }
+  Values values;
+  for (const std::string& name : find_metric("trajectory").values)
+    values.emplace_back(name, group.sum(sums[name], "trajectory") / static_cast<double>(count));
+  return values;
 }
 
 StatisticsFile measure(const ImageSet& images, const Request& request, FeatureNetworks& networks, dist::Group& group) {

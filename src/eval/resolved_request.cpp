@@ -33,9 +33,7 @@ void check_side(const Metric& metric, const Side& side, const char* which) {
     fail<UsageError>(side.name, " holds no statistics for ", metric.name, " (", key_of(metric.feature), ")");
 }
 
-bool needs_pyramid(const Metrics& metrics) {
-  return std::any_of(metrics.begin(), metrics.end(), [](const Metric* m) { return m->feature.network == "pyramid"; });
-}
+bool is_of_pyramid(const Metric* metric) { return metric->feature.network == "pyramid"; }
 
 // Largest 16 times a power of two that fits into the first image of both sides; fewer patches of more images.
 void choose_pyramid(ResolvedRequest& resolved, const ImageSet& real, const ImageSet& fake) {
@@ -45,7 +43,11 @@ void choose_pyramid(ResolvedRequest& resolved, const ImageSet& real, const Image
     const io::Image first = set->read(0, 1).at(0);
     smallest = std::min({smallest, first.height, first.width});
   }
-  if (smallest < kCoarsest) fail<UsageError>("swd needs images of ", kCoarsest, " pixels at least, not ", smallest);
+  if (smallest < kCoarsest) {
+    resolved.failed["swd"] = cat("it needs images of ", kCoarsest, " pixels at least, not ", smallest);
+    std::erase_if(resolved.features, is_of_pyramid);
+    return;
+  }
   resolved.pyramid_size = kCoarsest;
   while (resolved.pyramid_size * 2 <= smallest) resolved.pyramid_size *= 2;
   resolved.pyramid_images = std::min({resolved.real_count, resolved.fake_count, kMostImages});
@@ -75,7 +77,8 @@ ResolvedRequest resolve(const Request& request, const Side& real, const Side& fa
   constexpr int64_t kUsualSubset = 1000;  // torch-fidelity's
   resolved.kid_subset_wanted = request.kid_subset > 0 ? request.kid_subset : kUsualSubset;
   resolved.kid_subset = std::min({resolved.kid_subset_wanted, resolved.real_count, resolved.fake_count});
-  if (needs_pyramid(resolved.features)) choose_pyramid(resolved, *real.images, *fake.images);
+  if (std::any_of(resolved.features.begin(), resolved.features.end(), is_of_pyramid))
+    choose_pyramid(resolved, *real.images, *fake.images);
   const int64_t threads = at::get_num_threads();
   if (resolved.request.threads == 0) resolved.request.threads = std::max<int64_t>(1, threads / 2);
   return resolved;
@@ -90,7 +93,7 @@ FeatureRequests feature_requests(const ResolvedRequest& resolved, bool fake, con
     wanted.moments = wanted.moments || metric->moments;
     wanted.rows = wanted.rows || metric->rows;
     wanted.texts = wanted.texts || metric->texts;
-    if (metric->feature.network == "pyramid") wanted.most_rows = resolved.pyramid_images;
+    if (is_of_pyramid(metric)) wanted.most_rows = resolved.pyramid_images;
     if (metric->inception && fake)
       wanted.pieces = protocol == "adm" ? pieces_of(count, kPieceOfGuidedDiffusion) : equal_pieces(count, kPieces);
   }
@@ -105,7 +108,7 @@ void announce_memory(const ResolvedRequest& resolved) {
   std::set<FeatureName> sums;
   bool distances = false;
   for (const Metric* metric : resolved.features) {
-    if (metric->feature.network == "pyramid") {
+    if (is_of_pyramid(metric)) {
       const auto levels = std::ssize(pyramid_sides(resolved.pyramid_size));
       const int64_t width = levels * resolved.pyramid_patches * kPatchValues;
       log::info(metric->name, " keeps ", resolved.pyramid_patches, " patches of each of ", levels, " levels of ",

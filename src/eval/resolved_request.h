@@ -1,6 +1,7 @@
 // A request checked against its two sides.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -13,11 +14,12 @@ namespace gigacat::eval {
 using Metrics = std::vector<const Metric*>;
 
 struct ResolvedRequest {
-  Metrics features, pairs, trajectory;  // without repetitions, in the request's order
-  Request request;                      // threads filled in
-  int64_t kid_subset_wanted = 0;        // images in each subset of kid
-  int64_t kid_subset = 0;               // the same, lowered to what the sides have
-  int64_t pyramid_size = 0;             // of swd: side of the images, patches of each level, images
+  Metrics features, pairs, trajectory;        // without repetitions, in the request's order
+  Request request;                            // threads filled in
+  std::map<std::string, std::string> failed;  // metrics that these sides cannot have, and why
+  int64_t kid_subset_wanted = 0;              // images in each subset of kid
+  int64_t kid_subset = 0;                     // the same, lowered to what the sides have
+  int64_t pyramid_size = 0;                   // of swd: side of the images, patches of each level, images
   int64_t pyramid_patches = 0, pyramid_images = 0;
   int64_t real_count = 0, fake_count = 0;  // images; 0: statistics or nothing
 };

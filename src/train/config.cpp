@@ -182,7 +182,8 @@ void EvalSection::bind(config::Binder& b) {
   b.field("kid_subset", kid_subset, 0, "images in each subset of kid; 0: 1000, or as many as there are",
           {.min = 0, .free_on_resume = true});
   b.field("batch", batch, 0, "images at once; 0: 16 on a CPU, 64 on a GPU", {.min = 0, .free_on_resume = true});
-  b.field("best", best, "fid", "figure by which the best checkpoint is kept as RUN/best; empty: none is",
+  b.field("best", best, "fid",
+          "metric by which the best checkpoint is kept as RUN/best, where eval.metrics has it; empty: none",
           {.free_on_resume = true});
   b.check("metrics", [this]() -> std::string {
     try {
@@ -191,6 +192,16 @@ void EvalSection::bind(config::Binder& b) {
       return error.what();
     }
     return every > 0 && metrics.empty() ? "no metric is named" : "";
+  });
+  b.check("best", [this]() -> std::string {
+    const std::string value = best.substr(0, best.find('@')), metric = eval::metric_of(value);
+    if (best.empty() || every == 0) return "";
+    if (metric.empty()) {
+      const std::string near = nearest(value, eval::value_names());
+      return cat("no metric gives ", value, near.empty() ? "" : cat("; did you mean ", near, "?"));
+    }
+    const bool measured = std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
+    return measured || best == "fid" ? "" : cat("eval.metrics does not hold ", metric);
   });
   b.check("truncation", [this] { return truncation.empty() ? "give at least one psi; 1 is off" : ""; });
 }

@@ -95,18 +95,26 @@ std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, doub
   const EvalSection& section = config_.evaluation;
   const auto prompts = std::ssize(recipe_.prompts());
   const int64_t classes = prompts > 0 ? prompts : config_.image_shape().num_classes;
-  const auto draw = [&](int64_t first, int64_t last) {
+  const auto samples = [&](int64_t first, int64_t last, bool all_stages) {
+    std::vector<int64_t> labels;
+    for (int64_t i = first; i < last; ++i) labels.push_back(i % classes);
+    return draw_samples(recipe_, generator, static_cast<uint64_t>(config_.seed), first, labels, group_.device(),
+                        truncation, all_stages);
+  };
+  const auto generate = [&](int64_t first, int64_t last) {
     std::vector<io::Image> images;
-    for (int64_t begin = first; begin < last; begin += kRows) {
-      std::vector<int64_t> labels;
-      for (int64_t i = begin; i < std::min(begin + kRows, last); ++i) labels.push_back(i % classes);
-      const at::Tensor drawn = draw_samples(recipe_, generator, static_cast<uint64_t>(config_.seed), begin, labels,
-                                            group_.device(), truncation);
-      for (io::Image& image : to_images(space_.decode(drawn))) images.push_back(std::move(image));
-    }
+    for (int64_t begin = first; begin < last; begin += kRows)
+      for (io::Image& image : to_images(space_.decode(samples(begin, std::min(begin + kRows, last), false))))
+        images.push_back(std::move(image));
     return images;
   };
-  const eval::Side fake{eval::generated_images("the averaged generator", section.samples, draw, {}), {}, "samples", {}};
+  eval::Side fake{eval::generated_images("the averaged generator", section.samples, generate, {}), {}, "samples", {}};
+  if (recipe_.has_trajectory())
+    fake.trajectory = [&](int64_t count, dist::Group& group) {
+      return eval::mean_trajectory(count, kRows, group, [&](int64_t first, int64_t last) {
+        return recipe_.diagnostics(samples(first, last, true));
+      });
+    };
   return eval::evaluate({.metrics = section.metrics,
                          .batch = section.batch,
                          .kid_subset = section.kid_subset,
@@ -128,10 +136,10 @@ Evaluated Evaluation::run(torch::nn::Module& generator) {
     std::move(results.begin(), results.end(), std::back_inserter(done.results));
   }
   generator.train(training);
-  if (section.best.empty()) return done;
   const std::string metric = eval::metric_of(section.best.substr(0, section.best.find('@')));
-  for (const eval::Result& result : done.results)
-    if (result.metric == metric && !result.error.empty()) return done;  // the log names the error
+  const auto chosen = std::find_if(done.results.begin(), done.results.end(),
+                                   [&](const eval::Result& result) { return result.metric == metric; });
+  if (chosen == done.results.end() || !chosen->error.empty()) return done;  // the log names the error
   const double value = figure_of(done.results, section.best);
   const bool larger = eval::is_larger_better(metric);
   done.is_best = !best_ || (larger ? value > *best_ : value < *best_);

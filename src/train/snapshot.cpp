@@ -34,19 +34,21 @@ std::vector<io::Image> to_images(const at::Tensor& images) {
 }
 
 at::Tensor draw_samples(recipes::Recipe& recipe, torch::nn::Module& generator, uint64_t seed, int64_t first,
-                        const std::vector<int64_t>& labels, at::Device device, double truncation) {
+                        const std::vector<int64_t>& labels, at::Device device, double truncation, bool all_stages) {
   const at::NoGradGuard no_grad;
   std::vector<int64_t> indices(labels.size());
   std::iota(indices.begin(), indices.end(), first);
   const std::vector<std::string> prompts = recipe.prompts();
   recipes::SampleOptions options{.truncation = truncation};
+  options.all_stages = all_stages;
   at::Tensor y = at::tensor(labels, at::kLong).to(device);
   if (!prompts.empty()) {  // a model of text
     for (const int64_t label : labels) options.captions.push_back(prompts[static_cast<size_t>(label)]);
     y = at::zeros_like(y);
   }
   const at::Tensor z = recipe.latent(seed, indices, device);
-  return recipe.sample(generator, z, y, options).select(0, -1);  // [K, B, C, H, W] -> [B, C, H, W]
+  const at::Tensor stages = recipe.sample(generator, z, y, options);  // [K, B, C, H, W]
+  return all_stages ? stages : stages.select(0, -1);
 }
 
 double mean_distance(const at::Tensor& images, const std::vector<int64_t>& labels) {

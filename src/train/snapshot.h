@@ -22,9 +22,10 @@ io::Image picture(const at::Tensor& images);
 double mean_distance(const at::Tensor& images, const std::vector<int64_t>& labels);
 
 // Samples first, first + 1, ... of a seed, one for each label (of models of text: number of a prompt), without
-// gradient: [B, C, H, W]. The generator's mode is the caller's.
+// gradient: [B, C, H, W], or with all stages [K, B, C, H, W]. The generator's mode is the caller's.
 at::Tensor draw_samples(recipes::Recipe& recipe, torch::nn::Module& generator, uint64_t seed, int64_t first,
-                        const std::vector<int64_t>& labels, at::Device device, double truncation = 1);
+                        const std::vector<int64_t>& labels, at::Device device, double truncation = 1,
+                        bool all_stages = false);
 
 // Images [B, C, H, W] with one or three channels in [-1, 1], as pixels.
 std::vector<io::Image> to_images(const at::Tensor& images);

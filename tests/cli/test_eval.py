@@ -118,6 +118,24 @@ class EvalTest(CliTest):
         self.assertIn("eval.metrics", self.refused("train", config, "eval.every=1", "eval.metrics=[fidd]"))
         self.assertIn("no weights of inception", self.refused("train", config, "eval.every=1", env=env))
 
+    def test_training_measures_without_weights(self):
+        config = self.tiny(self.dir)
+        words = ("train.steps=2", "eval.every=2", "eval.samples=24", "eval.metrics=[trajectory, swd]")
+        env = {"GIGACAT_CACHE": self.path("cache")}
+        logged = []
+        for number, ranks in enumerate((1, 2)):
+            done = self.gigacat("train", config, *words, "--ranks", ranks, env=env)
+            self.assertIn("swd could not be computed: it needs images of 16 pixels", done.stderr)
+            lines = read_text(os.path.join(self.run_folder(self.dir, number), "metrics.jsonl")).splitlines()
+            logged.append([json.loads(line)["eval"] for line in lines if "eval" in json.loads(line)])
+            self.assertEqual([result["metric"] for result in logged[-1]], ["trajectory", "swd"])
+        one, two = (result[0]["results"] for result in logged)
+        self.assertEqual(sorted(one), ["direction", "discrepancy", "rewrite"])
+        for name, value in one.items():
+            self.assertAlmostEqual(two[name], value, places=4)
+        self.assertIn("did you mean", self.refused("train", config, *words, "eval.best=rewrit"))
+        self.assertIn("does not hold is", self.refused("train", config, *words, "eval.best=is"))
+
     def test_pairs_need_no_network(self):
         for name in ("a", "b"):
             image_folder(self.path(name), size=16)

@@ -231,6 +231,8 @@ TEST_F(Evaluate, SlicedWassersteinNeedsNoNetwork) {
   EXPECT_EQ(near.values[2].first, "swd_16");
   EXPECT_GT(near.values[0].second, 0);
   EXPECT_GT(far.values[0].second, 2 * near.values[0].second);
+  const Side small{toy_images(0, 9), {}, "small"};
+  EXPECT_THAT(run({"fid", "swd"}, small, small)[1].error, HasSubstr("16 pixels at least"));
 }
 
 TEST_F(Evaluate, Refusals) {
