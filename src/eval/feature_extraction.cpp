@@ -117,9 +117,10 @@ at::Tensor gather_rows(const at::Tensor& rows, int64_t width, at::ScalarType typ
 
 std::string first_error(const std::string& own, dist::Group& group) {
   if (group.size() == 1) return own;
+  const at::Tensor counts = group.all_gather(at::full({1}, std::ssize(own), at::kLong), "errors");
+  if (counts.max().item<int64_t>() == 0) return "";
   at::Tensor bytes = at::empty({std::ssize(own), 1}, at::kByte);
   std::copy(own.begin(), own.end(), bytes.data_ptr<uint8_t>());
-  const at::Tensor counts = group.all_gather(at::full({1}, std::ssize(own), at::kLong), "errors");
   const at::Tensor all = gather_rows(bytes, 1, at::kByte, group).contiguous();
   const char* text = reinterpret_cast<const char*>(all.const_data_ptr<uint8_t>());
   for (int64_t rank = 0; rank < group.size(); ++rank)
@@ -143,7 +144,7 @@ void extract_batch(const std::string& network_name, FeatureNetwork& network, con
   try {
     if (error.empty()) features = network.run(planes);
   } catch (const std::exception& failed) {
-    error = cat(network_name, ": ", failed.what());
+    error = cat(network_name, ": ", split(failed.what(), '\n').front());
   }
   for (const auto& [name, request] : requests) {
     if (!is_needed(name)) continue;

@@ -58,6 +58,7 @@ class InceptionNetwork : public FeatureNetwork {
 void WeightFiles::give(const std::string& text, const std::string& standard) {
   const size_t sign = text.find('=');
   const std::string name = sign == std::string::npos ? standard : text.substr(0, sign);
+  if (name == "network") return use_own(text.substr(sign + 1), 0);
   if (std::find(kWeightNames.begin(), kWeightNames.end(), name) == kWeightNames.end())
     fail<UsageError>("--weights: there is no network '", name, "' (known: ", join(kWeightNames), ")");
   given_[name] = sign == std::string::npos ? text : text.substr(sign + 1);

@@ -119,7 +119,8 @@ class Classifier : public OwnNetwork {
   FeatureMap run(const at::Tensor& planes) override {
     const at::NoGradGuard no_grad;
     at::Tensor x = (planes.to(device_) - mean_) / std_;
-    for (const Layer& layer : layers_) x = at::conv2d(x, layer.weight, layer.bias, layer.stride, 1).relu_();
+    for (const Layer& layer : layers_)
+      x = at::conv2d(x, layer.weight, layer.bias, {layer.stride, layer.stride}, {1, 1}).relu_();
     const at::Tensor pool = x.mean({2, 3});
     return {{"pool", pool}, {"logits", at::linear(pool, linear_weight_, linear_bias_)}};
   }

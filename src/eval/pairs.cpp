@@ -67,8 +67,8 @@ Matches match(const ImageSet& real, const ImageSet& fake, int64_t count) {
   for (int64_t i = 0; i < real.size(); ++i)
     if (!names.contains(real.image_name(i))) only_real.push_back(real.image_name(i));
   if (matches.pairs.empty())
-    fail("no image of ", fake.name(), " has the name of one of ", real.name(), " (", only_fake.front(), " and ",
-         only_real.front(), " are the first): pairs are matched by name");
+    fail("no image of ", fake.name(), " has the name of one of ", real.name(), " (the first are ", fake.image_name(0),
+         " and ", real.image_name(0), "): pairs are matched by name");
   if (!only_real.empty()) matches.notes["missing_fake"] = missing_text(only_real, real.size(), real, fake);
   if (!only_fake.empty()) matches.notes["missing_real"] = missing_text(only_fake, count, fake, real);
   return matches;

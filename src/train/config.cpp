@@ -171,16 +171,9 @@ void EvalSection::bind(config::Binder& b) {
           {.free_on_resume = true});
   b.field("protocol", protocol, "adm", "how images are resized for Inception",
           {.choices = eval::protocol_names(), .free_on_resume = true});
-  b.field("weights", weights, {}, "weight files, FILE (Inception) or NETWORK=FILE; empty: those in the cache folder",
+  b.field("weights", weights, {},
+          "weight files, FILE (Inception) or NAME=FILE, network=FILE of your own; empty: those in the cache folder",
           {.free_on_resume = true});
-  b.field("network", network, "",
-          "your own network in place of Inception: TorchScript (.pt), which runs as a program, or a classifier "
-          "(.safetensors) of scripts/train_judge.py",
-          {.free_on_resume = true});
-  b.field("network_size", network_size, 0, "side of the images that eval.network takes; 0: as its file says",
-          {.min = 0, .unit = "px", .free_on_resume = true});
-  b.field("kid_subset", kid_subset, 0, "images in each subset of kid; 0: 1000, or as many as there are",
-          {.min = 0, .free_on_resume = true});
   b.field("batch", batch, 0, "images at once; 0: 16 on a CPU, 64 on a GPU", {.min = 0, .free_on_resume = true});
   b.field("best", best, "fid",
           "metric by which the best checkpoint is kept as RUN/best, where eval.metrics has it; empty: none",

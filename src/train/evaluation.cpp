@@ -23,7 +23,6 @@ constexpr int64_t kRows = 16;  // samples drawn at once
 eval::FeatureNetworks make_networks(const EvalSection& section, at::Device device) {
   eval::WeightFiles files;
   for (const std::string& text : section.weights) files.give(text, "inception");
-  files.use_own(section.network, section.network_size);
   return eval::FeatureNetworks(std::move(files), section.protocol, device);
 }
 
@@ -115,12 +114,9 @@ std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, doub
         return recipe_.diagnostics(samples(first, last, true));
       });
     };
-  return eval::evaluate({.metrics = section.metrics,
-                         .batch = section.batch,
-                         .kid_subset = section.kid_subset,
-                         .cache = cache_folder().string(),
-                         .quiet = true},
-                        real_, fake, networks_, group_);
+  return eval::evaluate(
+      {.metrics = section.metrics, .batch = section.batch, .cache = cache_folder().string(), .quiet = true}, real_,
+      fake, networks_, group_);
 }
 
 Evaluated Evaluation::run(torch::nn::Module& generator) {

@@ -161,7 +161,7 @@ void add_network_flags(CLI::App& command, NetworkFlags& flags) {
 eval::FeatureNetworks make_networks(const NetworkFlags& flags, at::Device device) {
   eval::WeightFiles files;
   for (const std::string& text : flags.weights) files.give(text, "inception");
-  files.use_own(flags.network, flags.network_size);
+  if (!flags.network.empty()) files.use_own(flags.network, flags.network_size);
   return eval::FeatureNetworks(std::move(files), flags.protocol, device);
 }
 

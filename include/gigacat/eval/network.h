@@ -61,7 +61,7 @@ const std::vector<std::string>& protocol_names();
 // weights/NAME.safetensors in the cache folder, then the released file there.
 class WeightFiles {
  public:
-  // "NAME=FILE", or "FILE" for `standard`. Errors: UsageError for an unknown name.
+  // "NAME=FILE", or "FILE" for `standard`; "network=FILE" is use_own(FILE, 0). Errors: UsageError for an unknown name.
   void give(const std::string& text, const std::string& standard);
   // Errors: UsageError with the places searched and the command that gets the file.
   std::filesystem::path find(const std::string& network) const;

@@ -54,10 +54,10 @@ struct CheckpointSection {
 
 // `eval:` metrics while the run goes on.
 struct EvalSection {
-  int64_t every, samples, batch, kid_subset, network_size;
+  int64_t every, samples, batch;
   std::vector<std::string> metrics, weights;
   std::vector<double> truncation;
-  std::string real, protocol, network, best;
+  std::string real, protocol, best;
   void bind(config::Binder& b);
 };
 
