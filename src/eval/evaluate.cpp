@@ -265,19 +265,6 @@ std::vector<Result> evaluate(const Request& request, const Side& real, const Sid
   return results;
 }
 
-Values mean_trajectory(int64_t count, int64_t rows, dist::Group& group,
-                       const std::function<Values(int64_t first, int64_t last)>& measure) {
-  std::map<std::string, double> sums;
-  for (int64_t first = group.rank() * rows; first < count; first += group.size() * rows) {
-    const int64_t last = std::min(first + rows, count);
-    for (const auto& [name, value] : measure(first, last)) sums[name] += value * static_cast<double>(last - first);
-  }
-  Values values;
-  for (const std::string& name : find_metric("trajectory").values)
-    values.emplace_back(name, group.sum(sums[name], "trajectory") / static_cast<double>(count));
-  return values;
-}
-
 StatisticsFile measure(const ImageSet& images, const Request& request, FeatureNetworks& networks, dist::Group& group) {
   const std::set<std::string> names = {"inception"};
   const int64_t count = request.real_count > 0 ? std::min(request.real_count, images.size()) : images.size();

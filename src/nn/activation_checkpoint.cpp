@@ -10,7 +10,7 @@
 namespace gigacat::nn {
 namespace {
 
-int64_t checkpoint_every = 0;  // 0: off
+thread_local CheckpointPolicy current;
 
 using Block = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
 
@@ -53,23 +53,23 @@ struct Recompute : public torch::autograd::Function<Recompute> {
 
 }  // namespace
 
-void set_activation_checkpoint(const std::string& policy) {
-  if (policy == "off") {
-    checkpoint_every = 0;
-  } else if (policy == "blocks") {
-    checkpoint_every = 1;
-  } else if (policy.rfind("every:", 0) == 0) {
-    checkpoint_every = parse_int(trim(policy.substr(6)), "train.activation_checkpoint");
-    if (checkpoint_every < 1)
-      fail<UsageError>("train.activation_checkpoint: every:N needs N of 1 or more, not ", policy);
-  } else {
-    fail<UsageError>("train.activation_checkpoint: ", policy, " is none of off, blocks, every:N");
-  }
+CheckpointPolicy::CheckpointPolicy(const std::string& text) {
+  const std::string number = text.starts_with("every:") ? trim(text.substr(6)) : "";
+  const bool is_number = !number.empty() && number.size() < 6 && number.front() != '0' &&
+                         number.find_first_not_of("0123456789") == std::string::npos;
+  if (text == "blocks")
+    every_ = 1;
+  else if (is_number)
+    every_ = parse_int(number, "train.activation_checkpoint");
+  else if (text != "off")
+    fail<UsageError>("train.activation_checkpoint: ", text, " is none of off, blocks, every:N");
 }
 
+CheckpointScope::CheckpointScope(const CheckpointPolicy& policy) : before_(current) { current = policy; }
+CheckpointScope::~CheckpointScope() { current = before_; }
+
 at::Tensor run_block(int64_t index, const Block& block, const std::vector<at::Tensor>& inputs) {
-  const bool plain = checkpoint_every == 0 || (index + 1) % checkpoint_every != 0 || !at::GradMode::is_enabled() ||
-                     TwiceDifferentiable::active();
+  const bool plain = !current.covers(index) || !at::GradMode::is_enabled() || TwiceDifferentiable::active();
   if (plain) return block(inputs);
   // Without an input that requires a gradient the engine would never reach the block's parameters.
   const at::Tensor anchor = at::zeros({}).requires_grad_(true);

@@ -11,27 +11,25 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
-#include "train/snapshot.h"
+#include "gigacat/sample/generated_images.h"
 
 namespace gigacat::train {
 namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kRows = 16;  // samples drawn at once
-
-eval::FeatureNetworks make_networks(const EvalSection& section, at::Device device) {
+eval::FeatureNetworks make_networks(const run::EvalSection& section, at::Device device) {
   eval::WeightFiles files;
   for (const std::string& text : section.weights) files.give(text, "inception");
   return eval::FeatureNetworks(std::move(files), section.protocol, device);
 }
 
 // The config's reference, or the run's own data as the networks see it.
-eval::Side reference(const RunConfig& config, const Foundation& made) {
+eval::Side reference(const run::RunConfig& config, const RunContext& context) {
   if (!config.evaluation.real.empty()) return eval::open_side(config.evaluation.real);
-  if (data::is_latent(made.source->content()))
+  if (data::is_latent(context.source->content()))
     fail<UsageError>("eval.real: the run's data are latents; name the images, or statistics of them, to compare with");
-  return {eval::loader_images(config.data.path, made.source, config.data), {}, config.data.path, {}};
+  return {eval::loader_images(config.data.path, context.source, config.data), {}, config.data.path, {}};
 }
 
 }  // namespace
@@ -70,14 +68,14 @@ double figure_of(const std::vector<eval::Result>& results, const std::string& na
   fail<UsageError>("eval.best: none of eval.metrics gives a figure ", name);
 }
 
-Evaluation::Evaluation(const RunConfig& config, const Foundation& made, std::optional<double> best)
+Evaluation::Evaluation(const run::RunConfig& config, const RunContext& context, std::optional<double> best)
     : config_(config),
-      recipe_(*config.recipe),
-      group_(*made.group),
-      space_(*made.space),
-      networks_(make_networks(config.evaluation, made.device)),
-      real_(reference(config, made)) {
-  const recipes::ImageShape shape = config.image_shape();
+      model_(*context.gan.model),
+      group_(*context.group),
+      space_(*context.space),
+      networks_(make_networks(config.evaluation, context.device)),
+      real_(reference(config, context)) {
+  const models::ImageShape shape = config.image_shape();
   if (space_.is_pixels() && shape.channels != 1 && shape.channels != 3)
     fail<UsageError>("eval.every: the networks make latents of ", shape.channels,
                      " channels, and metrics need images: give autoencoder.kind and autoencoder.weights");
@@ -91,38 +89,20 @@ bool Evaluation::is_due(int64_t step) const {
 }
 
 std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, double truncation) {
-  const EvalSection& section = config_.evaluation;
-  const auto prompts = std::ssize(recipe_.prompts());
-  const int64_t classes = prompts > 0 ? prompts : config_.image_shape().num_classes;
-  const auto samples = [&](int64_t first, int64_t last, bool all_stages) {
-    std::vector<int64_t> labels;
-    for (int64_t i = first; i < last; ++i) labels.push_back(i % classes);
-    return draw_samples(recipe_, generator, static_cast<uint64_t>(config_.seed), first, labels, group_.device(),
-                        truncation, all_stages);
-  };
-  const auto generate = [&](int64_t first, int64_t last) {
-    std::vector<io::Image> images;
-    for (int64_t begin = first; begin < last; begin += kRows)
-      for (io::Image& image : to_images(space_.decode(samples(begin, std::min(begin + kRows, last), false))))
-        images.push_back(std::move(image));
-    return images;
-  };
-  eval::Side fake{eval::generated_images("the averaged generator", section.samples, generate, {}), {}, "samples", {}};
-  if (recipe_.has_trajectory())
-    fake.trajectory = [&](int64_t count, dist::Group& group) {
-      return eval::mean_trajectory(count, kRows, group, [&](int64_t first, int64_t last) {
-        return recipe_.diagnostics(samples(first, last, true));
-      });
-    };
+  const run::EvalSection& section = config_.evaluation;
+  const auto sampler = std::make_shared<sample::Sampler>(model_, generator, space_, group_.device(),
+                                                         sample::SamplerOptions{.truncation = truncation});
+  std::vector<sample::SampleSpec> specs;
+  for (int64_t i = 0; i < section.samples; ++i) specs.push_back({config_.seed, i, i % sampler->num_conditions()});
+  eval::Side fake = sample::generated_side(sampler, std::move(specs), "the averaged generator");
+  fake.name = "samples";
   return eval::evaluate(
       {.metrics = section.metrics, .batch = section.batch, .cache = cache_folder().string(), .quiet = true}, real_,
       fake, networks_, group_);
 }
 
 Evaluated Evaluation::run(torch::nn::Module& generator) {
-  const EvalSection& section = config_.evaluation;
-  const bool training = generator.is_training();
-  generator.eval();
+  const run::EvalSection& section = config_.evaluation;
   Evaluated done;
   for (const double psi : section.truncation) {
     std::vector<eval::Result> results = measure(generator, psi);
@@ -131,7 +111,6 @@ Evaluated Evaluation::run(torch::nn::Module& generator) {
         for (auto& [figure, value] : result.values) figure = cat(figure, "@", psi);
     std::move(results.begin(), results.end(), std::back_inserter(done.results));
   }
-  generator.train(training);
   const std::string metric = eval::metric_of(section.best.substr(0, section.best.find('@')));
   const auto chosen = std::find_if(done.results.begin(), done.results.end(),
                                    [&](const eval::Result& result) { return result.metric == metric; });

@@ -81,11 +81,6 @@ void load_networks(const std::vector<std::string>& metrics, FeatureNetworks& net
 std::vector<Result> evaluate(const Request& request, const Side& real, const Side& fake, FeatureNetworks& networks,
                              dist::Group& group);
 
-// Means of the trajectory diagnostics over samples 0..count-1; `measure(first, last)` gives those of one batch of at
-// most `rows`. Ranks share the batches. A collective. Errors: those of `measure`.
-Values mean_trajectory(int64_t count, int64_t rows, dist::Group& group,
-                       const std::function<Values(int64_t first, int64_t last)>& measure);
-
 // Statistics of every Inception feature that a Frechet distance can use. A collective.
 StatisticsFile measure(const ImageSet& images, const Request& request, FeatureNetworks& networks, dist::Group& group);
 

@@ -11,6 +11,15 @@
 
 namespace gigacat::models::aura_sr {
 
+using pretrained::Activation;
+using pretrained::add_parameter;
+using pretrained::attend;
+using pretrained::Conv2d;
+using pretrained::Conv2dImpl;
+using pretrained::Conv2dShape;
+using pretrained::group_of;
+using pretrained::place;
+
 // A 3x3 convolution whose kernel is a style's mixture of a bank, modulated and demodulated. Parameter weights
 // [N, O, I, 3, 3].
 class BankConvImpl : public torch::nn::Module {

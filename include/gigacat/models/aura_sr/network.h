@@ -15,6 +15,10 @@
 
 #include "gigacat/weights/weights.h"
 
+namespace gigacat::pretrained {
+class Conv2dImpl;
+}
+
 namespace gigacat::models::aura_sr {
 
 // What config.json beside the weights says; values that it leaves out are the reference class's defaults.
@@ -37,7 +41,6 @@ struct AuraSrConfig {
 
 class ModulatedBlockImpl;
 class AttentionStackImpl;
-class Conv2dImpl;
 
 // B tiles, s = input_image_size, S = image_size, Z latent width.
 class AuraSrImpl : public torch::nn::Module {
@@ -70,7 +73,7 @@ class AuraSrImpl : public torch::nn::Module {
 
   AuraSrConfig config_;
   std::vector<std::pair<at::Tensor, at::Tensor>> style_network_;  // weight, bias
-  std::shared_ptr<Conv2dImpl> init_conv_, final_to_rgb_;
+  std::shared_ptr<pretrained::Conv2dImpl> init_conv_, final_to_rgb_;
   at::Tensor modulation_weight_, modulation_bias_;
   std::vector<Level> downs_, ups_;
   std::shared_ptr<ModulatedBlockImpl> mid_block1_, mid_block2_, final_block_;
