@@ -71,8 +71,8 @@ at::Tensor level_of(const at::Tensor& rows, int64_t images, int64_t level, int64
                                  .view({images, levels, -1})
                                  .select(1, level)
                                  .reshape({-1, 3, kPatchSide * kPatchSide});  // [R, channel, pixels]
-  const at::Tensor centred = patches - patches.mean({0, 2}, /*keepdim=*/true);
-  return (centred / centred.square().mean({0, 2}, /*keepdim=*/true).sqrt().clamp_min(1e-8)).flatten(1);
+  const at::Tensor centred = patches - patches.mean(at::IntArrayRef({0, 2}), /*keepdim=*/true);
+  return (centred / centred.square().mean(at::IntArrayRef({0, 2}), /*keepdim=*/true).sqrt().clamp_min(1e-8)).flatten(1);
 }
 
 Values pyramid_distance(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature,

@@ -121,7 +121,7 @@ class Classifier : public OwnNetwork {
     at::Tensor x = (planes.to(device_) - mean_) / std_;
     for (const Layer& layer : layers_)
       x = at::conv2d(x, layer.weight, layer.bias, {layer.stride, layer.stride}, {1, 1}).relu_();
-    const at::Tensor pool = x.mean({2, 3});
+    const at::Tensor pool = x.mean(at::IntArrayRef({2, 3}));
     return {{"pool", pool}, {"logits", at::linear(pool, linear_weight_, linear_bias_)}};
   }
 

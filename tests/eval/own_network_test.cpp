@@ -49,7 +49,7 @@ TEST_F(OwnNetwork, TorchScriptProgramsGiveFeaturesAndLogits) {
   EXPECT_GE(planes.min().item<float>(), -0.5f);
   EXPECT_LE(planes.max().item<float>(), 1.5f);
   const FeatureMap features = network.run(planes);
-  EXPECT_TRUE(features.at("pool").equal(planes.mean({2, 3})));
+  EXPECT_TRUE(features.at("pool").equal(planes.mean(at::IntArrayRef({2, 3}))));
   EXPECT_EQ(features.at("logits").size(1), 75);
 }
 
