@@ -38,7 +38,7 @@ eval::Side generated_side(std::shared_ptr<const Sampler> sampler, Specs specs, c
   };
   eval::Side side;
   side.name = origin;
-  side.images = eval::drawn_images(origin, std::ssize(*all), draw, std::move(description));
+  side.images = eval::generated_images(origin, std::ssize(*all), draw, std::move(description));
   if (sampler->has_trajectory())
     side.trajectory = [sampler, all](int64_t count, dist::Group& ranks) {
       return trajectory_of(*sampler, std::span(*all).first(static_cast<size_t>(count)), ranks);

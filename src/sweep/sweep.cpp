@@ -1,4 +1,4 @@
-#include "gigacat/sweep/plan.h"
+#include "gigacat/sweep/sweep.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -8,6 +8,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/run/config.h"
+#include "sweep/metrics.h"
 
 namespace gigacat::sweep {
 namespace {
@@ -16,7 +17,7 @@ using config::Entry;
 
 constexpr size_t kMostRuns = 10'000;
 
-// Keys that have the sweep's own meaning.
+// The sweep's own keys.
 struct SweepKeys {
   std::string title, base;
   std::vector<int64_t> seeds;
@@ -30,11 +31,11 @@ struct SweepKeys {
     b.field("metrics", metrics, {}, "columns of the report, by their names in metrics.jsonl");
     b.field("higher_is_better", higher_is_better, {}, "those of the metrics");
     b.field("skip", skip, {}, "conditions KEY=VALUE KEY=VALUE: runs that meet all of one are left out");
-    b.field("average", average, 1, "last records of a run that a figure is the mean of", {.min = 1});
-    b.field("halving.metric", halving.metric, "", "figure by which losing runs are stopped early; empty: none is");
+    b.field("average", average, 1, "records at the end of a run that a value averages", {.min = 1});
+    b.field("halving.metric", halving.metric, "", "metric by which the worst runs are stopped early; empty: none");
     b.field("halving.first", halving.first, 0, "steps before the first comparison", {.min = 0, .unit = "steps"});
-    b.field("halving.factor", halving.factor, 2, "of the labels one in so many goes on, for so many times the steps",
-            {.min = 2});
+    b.field("halving.factor", halving.factor, 2,
+            "the best 1 / factor of the labels continue, for factor times the steps", {.min = 2});
   }
 };
 
@@ -179,7 +180,7 @@ void resolve(Run& run, const fs::path& base) {
   for (const auto& [path, value] : run.settings) overrides.push_back(path + "=" + value);
   try {
     const auto config = run::load_config(base, overrides);
-    // What a run is does not depend on what it is called and where it goes.
+    // The id depends neither on the name nor on the output folder.
     config->name = run.label;
     config->out = "";
     run.config = config->to_yaml();
@@ -211,31 +212,31 @@ std::vector<Settings> combinations(const std::vector<std::vector<Settings>>& axe
   return all;
 }
 
-void read_paper(Plan& plan, const config::Document& document) {
+void read_paper(Sweep& sweep, const config::Document& document) {
   for (const auto& [path, entry] : below(document, "paper")) {
     const size_t dot = path.find('.');
     char* end = nullptr;
     const double value = std::strtod(entry->text.c_str(), &end);
     if (dot == std::string::npos || entry->text.empty() || *end != '\0')
       fail<UsageError>(entry->origin, ": paper.", path, ": expected ROW: {METRIC: number}");
-    plan.paper[path.substr(0, dot)][path.substr(dot + 1)] = value;
+    sweep.paper[path.substr(0, dot)][path.substr(dot + 1)] = value;
   }
 }
 
 }  // namespace
 
-Plan read_plan(const fs::path& file, const fs::path& out) {
+Sweep read_sweep(const fs::path& file, const fs::path& out) {
   const auto document = config::Document::load(file);
   const SweepKeys keys = read_keys(document, file);
-  Plan plan;
-  plan.name = file.stem().string();
-  plan.title = keys.title.empty() ? plan.name : keys.title;
-  plan.base = (file.parent_path() / keys.base).lexically_normal();
-  plan.folder = out / plan.name;
-  plan.metrics = keys.metrics;
-  plan.higher_is_better = keys.higher_is_better;
-  plan.average = keys.average;
-  plan.halving = keys.halving;
+  Sweep sweep;
+  sweep.name = file.stem().string();
+  sweep.title = keys.title.empty() ? sweep.name : keys.title;
+  sweep.base = (file.parent_path() / keys.base).lexically_normal();
+  sweep.folder = out / sweep.name;
+  sweep.metrics = keys.metrics;
+  sweep.higher_is_better = keys.higher_is_better;
+  sweep.average = keys.average;
+  sweep.halving = keys.halving;
   Settings common;
   for (const auto& [path, entry] : below(document, "set")) common.emplace_back(path, value_of(*entry));
   const auto axes = combinations(axes_of(document));
@@ -249,25 +250,26 @@ Plan read_plan(const fs::path& file, const fs::path& out) {
         run.settings.emplace_back("seed", std::to_string(seed));
         const bool left_out = std::any_of(keys.skip.begin(), keys.skip.end(),
                                           [&](const std::string& condition) { return meets(run.settings, condition); });
-        if (!left_out) resolve(run, plan.base);
+        if (!left_out) resolve(run, sweep.base);
         if (left_out || !seen.insert(run.id).second)
-          ++plan.skipped;
+          ++sweep.skipped;
         else
-          plan.runs.push_back(std::move(run));
+          sweep.runs.push_back(std::move(run));
       }
-  if (plan.runs.empty()) fail<UsageError>(file.string(), ": no run is left");
-  read_paper(plan, document);
-  return plan;
+  if (sweep.runs.empty()) fail<UsageError>(file.string(), ": no run is left");
+  read_paper(sweep, document);
+  check_names(sweep, file.string());
+  return sweep;
 }
 
-std::vector<std::string> varied_keys(const Plan& plan) {
+std::vector<std::string> varied_keys(const Sweep& sweep) {
   std::vector<std::string> varied;
-  for (const Run& run : plan.runs)
+  for (const Run& run : sweep.runs)
     for (const auto& item : run.settings) {
       const std::string& key = item.first;
       if (std::find(varied.begin(), varied.end(), key) != varied.end()) continue;
-      const std::string first = value_in(plan.runs.front().settings, key);
-      if (std::any_of(plan.runs.begin(), plan.runs.end(),
+      const std::string first = value_in(sweep.runs.front().settings, key);
+      if (std::any_of(sweep.runs.begin(), sweep.runs.end(),
                       [&](const Run& other) { return value_in(other.settings, key) != first; }))
         varied.push_back(key);
     }

@@ -36,7 +36,9 @@ class InceptionNetwork : public FeatureNetwork {
   InceptionNetwork(SharedInception inception, std::string protocol, at::Device device)
       : inception_(std::move(inception)), protocol_(std::move(protocol)), device_(device) {}
   std::string weights() const override { return inception_->hash; }
-  int64_t side() const override { return pretrained::InceptionImpl::kSize; }
+  std::array<int64_t, 3> input_shape() const override {
+    return {3, pretrained::InceptionImpl::kSize, pretrained::InceptionImpl::kSize};
+  }
   void prepare(const io::Image& image, int64_t index, float* planes) const override {
     prepare_inception(protocol_, image, index, planes);
   }
@@ -56,9 +58,15 @@ class InceptionNetwork : public FeatureNetwork {
 void WeightFiles::give(const std::string& text, const std::string& standard) {
   const size_t sign = text.find('=');
   const std::string name = sign == std::string::npos ? standard : text.substr(0, sign);
+  if (name == "network") return use_own(text.substr(sign + 1), 0);
   if (std::find(kWeightNames.begin(), kWeightNames.end(), name) == kWeightNames.end())
     fail<UsageError>("--weights: there is no network '", name, "' (known: ", join(kWeightNames), ")");
   given_[name] = sign == std::string::npos ? text : text.substr(sign + 1);
+}
+
+void WeightFiles::use_own(fs::path file, int64_t size) {
+  own_ = std::move(file);
+  own_size_ = size;
 }
 
 fs::path WeightFiles::find(const std::string& network) const {
@@ -72,29 +80,36 @@ fs::path WeightFiles::find(const std::string& network) const {
   return weights::locate(released);
 }
 
-struct NetworkShelf::Loaded {
+struct FeatureNetworks::Loaded {
   SharedInception inception;
 };
 
-NetworkShelf::NetworkShelf(WeightFiles files, std::string protocol, at::Device device)
+FeatureNetworks::FeatureNetworks(WeightFiles files, std::string protocol, at::Device device)
     : files_(std::move(files)), protocol_(std::move(protocol)), device_(device), loaded_(std::make_unique<Loaded>()) {
   const std::vector<std::string>& known = protocol_names();
   if (std::find(known.begin(), known.end(), protocol_) == known.end())
     fail<UsageError>("there is no protocol '", protocol_, "' (known: ", join(known), ")");
+  if (files_.own().empty()) return;
+  put("inception", make_own_network(files_.own(), files_.own_size(), device_));
+  protocol_ = cat("bicubic-", get("inception").input_shape()[1]);
 }
 
-NetworkShelf::~NetworkShelf() = default;
+FeatureNetworks::~FeatureNetworks() = default;
 
-PairNetwork& NetworkShelf::lpips() {
+PairNetwork& FeatureNetworks::lpips() {
   if (!lpips_) lpips_ = make_lpips_network(files_, device_);
   return *lpips_;
 }
 
-void NetworkShelf::put(const std::string& name, std::unique_ptr<FeatureNetwork> network) {
+std::string FeatureNetworks::label(const std::string& network) const {
+  return network == "inception" && !files_.own().empty() ? files_.own().filename().string() : network;
+}
+
+void FeatureNetworks::put(const std::string& name, std::unique_ptr<FeatureNetwork> network) {
   networks_[name] = std::move(network);
 }
 
-FeatureNetwork& NetworkShelf::get(const std::string& name) {
+FeatureNetwork& FeatureNetworks::get(const std::string& name) {
   if (const auto found = networks_.find(name); found != networks_.end()) return *found->second;
   if (name.starts_with("clip")) {
     put(name, make_clip_network(files_, name, device_));

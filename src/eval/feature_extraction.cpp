@@ -1,5 +1,5 @@
 // Letters: N images, B images of a batch, D features.
-#include "eval/pass.h"
+#include "eval/feature_extraction.h"
 
 #include <ATen/ATen.h>
 
@@ -13,7 +13,7 @@
 namespace gigacat::eval {
 namespace {
 
-// The first image of a batch with a feature that is not finite.
+// Errors: Error naming the first image of a batch with a feature that is not finite.
 void check_finite(const at::Tensor& features, const FeatureName& name, const ImageSet& images, int64_t first) {
   const at::Tensor finite = features.isfinite().all(1);
   if (finite.all().item<bool>()) return;
@@ -22,17 +22,20 @@ void check_finite(const at::Tensor& features, const FeatureName& name, const Ima
        images.image_name(first + broken), ": the weights are damaged or belong to another network");
 }
 
-void collect(Collected& collected, const Wanted& wanted, const at::Tensor& features, int64_t first) {
+void collect(CollectedFeature& collected, const FeatureRequest& wanted, const at::Tensor& features, int64_t first) {
   collected.width = features.size(1);
   if (wanted.moments) collected.moments.add(features);
-  if (wanted.rows) collected.waiting.push_back(features.to(at::kCPU, at::kFloat));
+  if (wanted.rows && first < wanted.most_rows) {
+    const at::Tensor kept = features.narrow(0, 0, std::min(features.size(0), wanted.most_rows - first));
+    collected.waiting.push_back(kept.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true));
+  }
   if (!wanted.pieces.empty()) {
     if (!collected.inception) collected.inception.emplace(wanted.pieces, collected.width);
     collected.inception->add(features, first);
   }
 }
 
-void collect_cosines(Collected& collected, FeatureNetwork& network, const at::Tensor& embeddings,
+void collect_cosines(CollectedFeature& collected, FeatureNetwork& network, const at::Tensor& embeddings,
                      const ImageSet& images, int64_t first, const std::string& prefix) {
   std::vector<std::string> texts;
   for (int64_t i = first; i < first + embeddings.size(0); ++i) {
@@ -56,7 +59,7 @@ struct Facts {
   }
 };
 
-void merge(Facts& facts, PassResult& result, dist::Group& group) {
+void merge(Facts& facts, ExtractedFeatures& result, dist::Group& group) {
   group.all_reduce(facts.least, dist::Reduce::min, "image sizes");
   group.all_reduce(facts.most, dist::Reduce::max, "image sizes");
   result.least_height = facts.least[0].item<int64_t>();
@@ -68,7 +71,7 @@ void merge(Facts& facts, PassResult& result, dist::Group& group) {
   result.duplicates = all.numel() - std::get<0>(at::_unique(all)).numel();
 }
 
-void merge(Collected& collected, const Wanted& wanted, dist::Group& group) {
+void merge(CollectedFeature& collected, const FeatureRequest& wanted, dist::Group& group) {
   collected.width = static_cast<int64_t>([&] {
     at::Tensor width = at::full({1}, collected.width, at::kLong);
     group.all_reduce(width, dist::Reduce::max, "width of features");
@@ -112,39 +115,89 @@ at::Tensor gather_rows(const at::Tensor& rows, int64_t width, at::ScalarType typ
   return at::cat(parts);
 }
 
-PassResult run_pass(const ImageSet& images, const Wishes& wishes, NetworkShelf& shelf, const PassOptions& options,
-                    dist::Group& group) {
+std::string first_error(const std::string& own, dist::Group& group) {
+  if (group.size() == 1) return own;
+  const at::Tensor counts = group.all_gather(at::full({1}, std::ssize(own), at::kLong), "errors");
+  if (counts.max().item<int64_t>() == 0) return "";
+  at::Tensor bytes = at::empty({std::ssize(own), 1}, at::kByte);
+  std::copy(own.begin(), own.end(), bytes.data_ptr<uint8_t>());
+  const at::Tensor all = gather_rows(bytes, 1, at::kByte, group).contiguous();
+  const char* text = reinterpret_cast<const char*>(all.const_data_ptr<uint8_t>());
+  for (int64_t rank = 0; rank < group.size(); ++rank)
+    if (const auto length = counts[rank].item<int64_t>(); length > 0) return {text, static_cast<size_t>(length)};
+  return "";
+}
+
+namespace {
+
+// Runs one network on a batch and collects what is requested of its features. What fails stands in their `error`.
+void extract_batch(const std::string& network_name, FeatureNetwork& network, const at::Tensor& planes,
+                   const std::string& prepare_error, const ImageSet& images, int64_t first,
+                   const FeatureRequests& requests, const std::string& prompt_prefix,
+                   std::map<FeatureName, CollectedFeature>& collected) {
+  const auto is_needed = [&](const FeatureName& name) {
+    return name.network == network_name && collected[name].error.empty();
+  };
+  if (std::none_of(requests.begin(), requests.end(), [&](const auto& item) { return is_needed(item.first); })) return;
+  FeatureMap features;
+  std::string error = prepare_error;
+  try {
+    if (error.empty()) features = network.run(planes);
+  } catch (const std::exception& failed) {
+    error = cat(network_name, ": ", split(failed.what(), '\n').front());
+  }
+  for (const auto& [name, request] : requests) {
+    if (!is_needed(name)) continue;
+    CollectedFeature& feature = collected[name];
+    feature.error = error;
+    if (!error.empty()) continue;
+    try {
+      const auto found = features.find(name.feature);
+      if (found == features.end()) fail("the network gives no ", name.feature, " features");
+      check_finite(found->second, name, images, first);
+      collect(feature, request, found->second, first);
+      if (request.texts) collect_cosines(feature, network, found->second, images, first, prompt_prefix);
+    } catch (const std::exception& failed) {
+      feature.error = failed.what();
+    }
+  }
+}
+
+}  // namespace
+
+ExtractedFeatures extract_features(const ImageSet& images, const FeatureRequests& requests, FeatureNetworks& networks,
+                                   const ExtractionOptions& options, dist::Group& group) {
   const at::NoGradGuard no_grad;
   std::vector<std::string> names;  // of the networks
-  for (const auto& [name, wanted] : wishes)
+  for (const auto& [name, request] : requests)
     if (std::find(names.begin(), names.end(), name.network) == names.end()) names.push_back(name.network);
-  std::vector<const FeatureNetwork*> networks;
-  for (const std::string& name : names) networks.push_back(&shelf.get(name));
+  std::vector<const FeatureNetwork*> used;
+  for (const std::string& name : names) used.push_back(&networks.get(name));
 
   const auto [first, last] = share_of(options.count, options.batch, group.rank(), group.size());
-  PassResult result{.images = options.count};
+  ExtractedFeatures result{.images = options.count};
   Facts facts;
-  {
-    Prefetcher prefetcher(images, first, last, networks, options.batch, options.threads);
+  std::string read_error;
+  try {
+    Prefetcher prefetcher(images, first, last, used, options.batch, options.threads);
     Progress progress(options.title, "image", last - first);
     for (PreparedBatch batch; prefetcher.next(batch);) {
-      for (size_t n = 0; n < names.size(); ++n) {
-        const FeatureMap features = shelf.get(names[n]).run(batch.planes[n]);
-        for (const auto& [name, wanted] : wishes) {
-          if (name.network != names[n]) continue;
-          check_finite(features.at(name.feature), name, images, batch.first);
-          collect(result.features[name], wanted, features.at(name.feature), batch.first);
-          if (wanted.texts)
-            collect_cosines(result.features[name], shelf.get(names[n]), features.at(name.feature), images, batch.first,
-                            options.prompt_prefix);
-        }
-      }
+      for (size_t n = 0; n < names.size(); ++n)
+        extract_batch(names[n], networks.get(names[n]), batch.planes[n], batch.errors[n], images, batch.first, requests,
+                      options.prompt_prefix, result.features);
       for (const ImageFacts& image : batch.facts) facts.add(image);
       progress.update(batch.first + batch.count - first);
     }
     progress.finish();
+  } catch (const std::exception& error) {
+    read_error = error.what();
   }
-  for (const auto& [name, wanted] : wishes) merge(result.features[name], wanted, group);
+  if (const std::string error = first_error(read_error, group); !error.empty()) throw Error(error);
+  for (const auto& [name, request] : requests) {
+    CollectedFeature& feature = result.features[name];
+    feature.error = first_error(feature.error, group);
+    if (feature.error.empty()) merge(feature, request, group);
+  }
   merge(facts, result, group);
   return result;
 }
