@@ -16,6 +16,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/core/progress.h"
 #include "gigacat/io/npy.h"
+#include "gigacat/io/sample_grid.h"
 
 namespace gigacat::apply {
 namespace {
@@ -103,7 +104,7 @@ io::Image grid_of(const SampleFolder& folder, int64_t count) {
     std::move(sample.begin(), sample.end(), std::back_inserter(images));
   }
   const auto side = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
-  return io::make_grid(images, stages > 1 ? stages : side);
+  return io::sample_grid(images, stages > 1 ? stages : side);
 }
 
 // A row for each prompt, behind it all that was drawn of it.
@@ -125,7 +126,7 @@ io::Image grid_of_prompts(const SampleFolder& folder, const std::vector<Item>& i
     std::move(row.begin(), row.end(), std::back_inserter(images));
     captions.push_back(prompts[static_cast<size_t>(prompt)]);
   }
-  return io::caption_rows(io::make_grid(images, static_cast<int64_t>(columns)), captions);
+  return io::caption_rows(io::sample_grid(images, static_cast<int64_t>(columns)), captions);
 }
 
 void assemble(const SampleRequest& request, Output output, const SampleFolder& folder, const std::vector<Item>& items) {
@@ -163,6 +164,8 @@ SampleReport sample(const SampleRequest& request, dist::Group& group) {
   report.written = std::llround(group.sum(static_cast<double>(report.written), "samples written"));
   report.kept = std::llround(group.sum(static_cast<double>(report.kept), "samples kept"));
   dist::on_first(group, "samples to file", [&] {
+    const int64_t shown = std::min(request.show, std::ssize(items));
+    for (int64_t i = 0; i < shown; ++i) report.first.push_back(folder.read(i).back());
     assemble(request, output, folder, items);
     return std::string();
   });

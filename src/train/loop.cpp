@@ -13,6 +13,8 @@
 namespace gigacat::train {
 namespace {
 
+constexpr int64_t kShownSamples = 16;  // at the end of a run
+
 BatchOptions batch_options(const RunConfig& config, dist::Group& group) {
   return {.seed = static_cast<uint64_t>(config.seed),
           .parts = config.train.accumulate,
@@ -166,6 +168,16 @@ void Loop::wait_for_writer() {
   }
 }
 
+// What there is to look at.
+void Loop::show_samples() {
+  if (!monitor_) return;
+  const fs::path grid = monitor_->last_picture();
+  if (!grid.empty()) log::info("samples: ", grid.string());
+  log::info("curves, samples, config and events on one page: gigacat report ", made_.place->folder.path().string(),
+            " -o report.html");
+  if (options_.show_samples) options_.show_samples(snapshot_->first_images(state_.ema.module(), kShownSamples));
+}
+
 int Loop::finish(int stop) {
   if (profile_) profile_->end();
   save();
@@ -176,6 +188,7 @@ int Loop::finish(int stop) {
   const std::string where = made_.place ? made_.place->folder.path().string() : "";
   if (state_.step >= config_.train.steps) {
     log::info("done: ", state_.step, " steps, ", static_cast<double>(state_.images) / 1000, " kimg in ", where);
+    show_samples();
     return 0;
   }
   log::info("stopped on request after step ", state_.step, "; go on with: gigacat train --resume ", where);

@@ -190,7 +190,8 @@ void Monitor::picture(const std::string& name, const io::Image& image, int64_t s
   std::ostringstream file;
   file << name << '-' << std::setw(7) << std::setfill('0') << step << ".png";
   const std::string png = io::encode_png(image);
-  write_atomically(folder_.samples() / file.str(), png);
+  last_picture_ = folder_.samples() / file.str();
+  write_atomically(last_picture_, png);
   if (events_) events_->image(name, png, image.height, image.width, step);
 }
 

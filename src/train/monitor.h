@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -57,6 +58,8 @@ class Monitor {
   void scores(const std::vector<eval::Result>& results, int64_t step);
   // A picture into samples/NAME-STEP.png and the event file.
   void picture(const std::string& name, const io::Image& image, int64_t step);
+  // File of the last grid of samples that picture() wrote; empty when there is none.
+  const std::filesystem::path& last_picture() const { return last_picture_; }
   // Removes the progress bar.
   void finish();
 
@@ -71,6 +74,7 @@ class Monitor {
   int64_t images_before_;
   std::chrono::steady_clock::time_point recorded_;
   std::string note_;
+  std::filesystem::path last_picture_;
   FileWriter metrics_;
   std::unique_ptr<io::EventWriter> events_;
   Progress progress_;

@@ -6,19 +6,25 @@
 #include <cmath>
 #include <numeric>
 
+#include "gigacat/io/sample_grid.h"
+
 namespace gigacat::train {
 namespace {
 
 constexpr int64_t kChunk = 16;  // samples drawn at once
 constexpr int64_t kDiversity = 16, kOfAClass = 4;
 
+// Latents [B, C, H, W] without a decoder as colours [B, 1 or 3, H, W]: of their first channels, three deviations white.
+at::Tensor as_colours(const at::Tensor& images) {
+  if (images.size(1) == 1 || images.size(1) == 3) return images;
+  return images.narrow(1, 0, images.size(1) >= 3 ? 3 : 1) / 3;
+}
+
 }  // namespace
 
 io::Image picture(const at::Tensor& images) {
-  at::Tensor shown = images.detach();
-  if (shown.size(1) != 1 && shown.size(1) != 3) shown = shown.narrow(1, 0, shown.size(1) >= 3 ? 3 : 1) / 3;
-  const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(shown.size(0)))));
-  return io::make_grid(to_images(shown), columns);
+  const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(images.size(0)))));
+  return io::sample_grid(to_images(as_colours(images)), columns);
 }
 
 std::vector<io::Image> to_images(const at::Tensor& images) {
@@ -75,10 +81,15 @@ Snapshot::Snapshot(recipes::Recipe& recipe, const pretrained::LatentSpace& space
   for (int64_t i = 0; i < kDiversity; ++i) diversity_labels_.push_back(i / kOfAClass % num_classes);
 }
 
+std::vector<io::Image> Snapshot::first_images(torch::nn::Module& generator, int64_t count) const {
+  const auto end = grid_labels_.begin() + std::min(count, std::ssize(grid_labels_));
+  return to_images(as_colours(space_.decode(draw(generator, {grid_labels_.begin(), end}))));
+}
+
 io::Image Snapshot::grid(torch::nn::Module& generator) const {
   const at::Tensor images = space_.decode(draw(generator, grid_labels_));
   if (rows_.empty()) return picture(images);
-  const io::Image plain = io::make_grid(to_images(images), std::ssize(grid_labels_) / std::ssize(rows_));
+  const io::Image plain = io::sample_grid(to_images(images), std::ssize(grid_labels_) / std::ssize(rows_));
   return io::caption_rows(plain, rows_);
 }
 

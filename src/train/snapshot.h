@@ -35,6 +35,8 @@ class Snapshot {
   // prompts, as many as fill the rows; latents of `seed`. `recipe` and `space` must outlive it.
   Snapshot(recipes::Recipe& recipe, const pretrained::LatentSpace& space, int64_t num_classes, int64_t count,
            uint64_t seed, at::Device device);
+  // The first samples of the grid, `count` or as many as it has, RGB.
+  std::vector<io::Image> first_images(torch::nn::Module& generator, int64_t count) const;
   // The samples of `generator` as a picture.
   io::Image grid(torch::nn::Module& generator) const;
   // mean_distance of a batch of sixteen, four of a class, so that a generator that ignores its latent shows as well.

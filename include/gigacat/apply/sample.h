@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gigacat/dist/group.h"
+#include "gigacat/io/image.h"
 
 namespace gigacat::apply {
 
@@ -24,13 +25,15 @@ struct SampleRequest {
   std::string weights = "ema";         // "ema" or "generator"
   std::string upsampler;               // makes the images larger: as apply::Upsampler takes it; "": they stay
   int64_t scale = 0;                   // how many times; 0: the upsampler's own factor
+  int64_t show = 0;                    // how many of the samples the report gives back as images
   std::vector<std::string> overrides;  // values of the run's config, as autoencoder.weights=vae.safetensors
 };
 
 struct SampleReport {
   int64_t written = 0, kept = 0;  // samples of all ranks; kept: already there from an interrupted call
   double seconds = 0;
-  std::string checkpoint;  // folder or file that the weights came from
+  std::string checkpoint;        // folder or file that the weights came from
+  std::vector<io::Image> first;  // of rank 0: the first SampleRequest::show samples, RGB, last stages
 };
 
 // The config and the weight file behind a run folder, a checkpoint folder or a generator file.
