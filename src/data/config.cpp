@@ -11,8 +11,9 @@ void bind_location(DataConfig& c, config::Binder& b) {
   b.field("kind", c.kind, "auto", "what lies at path; emoji: shards made by `gigacat data emoji`",
           {.choices = {"auto", "folder", "webdataset", "stylegan", "latents", "npz", "emoji"}});
   b.field("path", c.path, "", "folder, .zip, .npz, or shards: \"data-{000000..000127}.tar\", globs, a folder of .tar");
-  b.field("cache", c.cache, "",
-          "folder for shard indexes; empty: $GIGACAT_CACHE, $XDG_CACHE_HOME/gigacat or ~/.cache/gigacat; none: no cache");
+  b.field(
+      "cache", c.cache, "",
+      "folder for shard indexes; empty: $GIGACAT_CACHE, $XDG_CACHE_HOME/gigacat or ~/.cache/gigacat; none: no cache");
   b.field("features", c.features, "none",
           "precomputed alignment features: a folder with NAME.features.npy for each sample, or shards with "
           "KEY.features.npy");
@@ -26,7 +27,7 @@ void bind_shape(DataConfig& c, config::Binder& b) {
   b.field("channels", c.channels, 3, "3 or 1 (grey) for images; of latents: C, also where files hold 2C moments",
           {.min = 1, .max = 4096});
   b.field("raw_resolution", c.raw_resolution, 0,
-          "side of the RGB images read beside latents, for alignment on the fly; 0: not read",
+          "side of the RGB images read with latents, for alignment on the fly; 0: not read",
           {.min = 0, .max = 16384, .unit = "px"});
   b.field("latent_scale", c.latent_scale, 0.18215, "factor on latents after the shift",
           {.source = "Stable Diffusion VAE"});

@@ -10,7 +10,7 @@
 #include "gigacat/core/parallel.h"
 #include "gigacat/data/loader.h"
 #include "gigacat/io/npy.h"
-#include "gigacat/io/sample_grid.h"
+#include "gigacat/io/enlarge.h"
 
 namespace gigacat::data {
 
@@ -130,7 +130,7 @@ Inspection inspect(const Source& source, const DataConfig& config, int64_t limit
     if (const int64_t label = source.label(i); label >= 0) ++result.classes[label];
   }
   result.identity = source.identity();
-  result.recipe = source.recipe();
+  result.provenance = source.provenance();
   return result;
 }
 
@@ -153,7 +153,7 @@ std::string contact_sheet(const Source& source, const DataConfig& config, int64_
   if (tiles.empty()) fail("none of the samples chosen for the contact sheet can be read");
   const int64_t height = tiles.front().height, width = tiles.front().width;  // latents may differ
   std::erase_if(tiles, [&](const io::Image& image) { return image.height != height || image.width != width; });
-  return io::encode_png(io::sample_grid(tiles, columns));
+  return io::encode_png(io::enlarged_grid(tiles, columns));
 }
 
 }  // namespace gigacat::data

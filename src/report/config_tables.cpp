@@ -6,7 +6,7 @@
 #include "gigacat/core/config.h"
 #include "gigacat/core/error.h"
 #include "gigacat/report/html.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 #include "report/sections.h"
 
 namespace gigacat::report {
@@ -28,7 +28,7 @@ std::string text_of(const config::Entry& entry) {
 Values read_values(const RunRecord& run) {
   Values read;
   try {
-    const auto config = train::parse_config(run.config, "config.yaml");
+    const auto config = run::parse_config(run.config, "config.yaml");
     for (const config::Field& field : config->binder.fields()) {
       read.values[field.path] = config::value_text(field);
       read.defaults[field.path] = field.default_text;

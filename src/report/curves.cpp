@@ -143,7 +143,7 @@ std::string curves_section(const Runs& runs) {
     for (const auto& [name, metrics] : group.charts) charts += chart_of(runs, name, metrics);
     if (charts.empty()) continue;
     html += cat("<details", group.open ? " open" : "", "><summary><h2 style=\"display:inline\">", group.title,
-                "</h2></summary>\n<div class=\"row\">\n", charts, "</div></details>\n");
+                "</h2></summary>\n<div class=\"charts\">\n", charts, "</div></details>\n");
   }
   return html.empty() ? "<p class=\"note\">No metrics have been written yet.</p>\n" : html;
 }

@@ -11,7 +11,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/run_folder.h"
 
 namespace gigacat::report {
 namespace {
@@ -115,7 +115,7 @@ std::vector<SampleGrid> find_grids(const fs::path& samples) {
 }
 
 RunRecord read_run(const fs::path& folder) {
-  const auto run = train::RunFolder::open(folder);
+  const auto run = run::RunFolder::open(folder);
   RunRecord record;
   record.folder = run.path();
   record.name = fs::absolute(run.path()).lexically_normal().filename().string();

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "gigacat/core/error.h"
-#include "gigacat/io/sample_grid.h"
+#include "gigacat/io/enlarge.h"
 
 namespace gigacat::io {
 namespace {
@@ -59,7 +59,7 @@ TEST(SampleGrid, EnlargesSmallImagesByAWholeNumber) {
   EXPECT_THROW(enlarge(four_pixels(), 0), InternalError);
 
   const auto side = [](int64_t size, size_t count, int64_t columns) {
-    return sample_grid(std::vector<Image>(count, Image::filled(size, size, 3)), columns).width;
+    return enlarged_grid(std::vector<Image>(count, Image::filled(size, size, 3)), columns).width;
   };
   EXPECT_EQ(side(32, 64, 8), 8 * 96 + 7 * 2);
   EXPECT_EQ(side(8, 1, 1), 96);

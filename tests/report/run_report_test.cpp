@@ -6,7 +6,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/io/image.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 
 namespace gigacat::report {
 namespace {
@@ -67,7 +67,7 @@ class RunReport : public ::testing::Test {
   fs::path run(const std::string& name, const std::string& overrides = "") {
     const fs::path run = folder_ / name;
     fs::create_directories(run / "samples");
-    const auto config = train::parse_config("recipe: cat\ndata: {path: images, resolution: 32}\n" + overrides, "x");
+    const auto config = run::parse_config("recipe: cat\ndata: {path: images, resolution: 32}\n" + overrides, "x");
     write_atomically(run / "config.yaml", config->to_yaml());
     write_atomically(run / "log.txt", kLog);
     write_atomically(run / "run.json", R"({"version": "1<2", "ranks": 2, "data": {"path": "images", "samples": 7}})");

@@ -1,5 +1,5 @@
 // gigacat sample
-#include "gigacat/apply/sample.h"
+#include "gigacat/sample/sample.h"
 
 #include <cstdio>
 
@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kMostShown = 16;  // on the terminal
 
 struct Flags {
-  apply::SampleRequest request;
+  sample::SampleRequest request;
   std::string prompts;  // file
   int ranks = 1;
 };
@@ -30,9 +30,9 @@ void read_prompts(const std::string& file, std::vector<std::string>& prompts) {
 }
 
 int run(const Flags& flags, dist::Group& group) {
-  apply::SampleRequest request = flags.request;
+  sample::SampleRequest request = flags.request;
   request.show = shows_images() ? kMostShown : 0;
-  const apply::SampleReport report = apply::sample(request, group);
+  const sample::SampleReport report = sample::write_samples(request, group);
   if (!group.is_first()) return kOk;
   show_images(report.first, report.written + report.kept);
   std::printf("%lld samples of %s in %s (%s%s)\n", static_cast<long long>(report.written + report.kept),
@@ -41,7 +41,7 @@ int run(const Flags& flags, dist::Group& group) {
   return kOk;
 }
 
-void add_choice_flags(CLI::App& command, apply::SampleRequest& request, std::string& prompts) {
+void add_choice_flags(CLI::App& command, sample::SampleRequest& request, std::string& prompts) {
   const std::string group = "Which samples", how = "How they are drawn";
   add_sample_flags(command, request, group, how);
   command
@@ -63,7 +63,7 @@ void add_choice_flags(CLI::App& command, apply::SampleRequest& request, std::str
       ->group(group);
 }
 
-void add_drawing_flags(CLI::App& command, apply::SampleRequest& request) {
+void add_drawing_flags(CLI::App& command, sample::SampleRequest& request) {
   const std::string group = "How they are drawn";
   command.add_option("--guidance", request.guidance, "style guidance scale; 1 is off")
       ->type_name("S")
@@ -88,7 +88,7 @@ void add_drawing_flags(CLI::App& command, apply::SampleRequest& request) {
 
 }  // namespace
 
-void add_sample_flags(CLI::App& command, apply::SampleRequest& request, const std::string& which,
+void add_sample_flags(CLI::App& command, sample::SampleRequest& request, const std::string& which,
                       const std::string& how) {
   command.add_option("--labels,--class", request.labels, "classes, cycled: all, or a list as 0,1,4-6")
       ->type_name("LIST")
@@ -109,7 +109,7 @@ void add_sample(CLI::App& app, Chosen& chosen) {
       add_command(app, "sample", "draw samples from a run, a checkpoint or a generator file",
                   "gigacat sample runs/00000-emoji-cat -o grid.png --labels 0-7 --count 64 --truncation 0.7");
   auto flags = std::make_shared<Flags>();
-  apply::SampleRequest& request = flags->request;
+  sample::SampleRequest& request = flags->request;
   command->add_option("FROM", request.from, "run folder, checkpoint folder, or generator .safetensors")
       ->type_name("")
       ->required();

@@ -10,7 +10,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
-#include "gigacat/io/sample_grid.h"
+#include "gigacat/io/enlarge.h"
 #include "gigacat/io/terminal_image.h"
 
 namespace gigacat::cli {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 
 // Letters: K stages (scales), N images in the batch, C channels, r_k token rows of scale k, T_k its tokens, p patch,
 // D hidden width, F feature width, S = sum over k of (1 + T_k).
@@ -46,6 +46,14 @@ std::vector<std::pair<int64_t, int64_t>> scale_grids(const ScaleConfig& config, 
   return grids;
 }
 
+std::vector<at::Tensor> scaled_stages(const at::Tensor& images, const std::vector<std::pair<int64_t, int64_t>>& grids,
+                                      int64_t patch, const std::string& mode) {
+  std::vector<at::Tensor> out;
+  for (size_t k = 0; k < grids.size(); ++k)
+    out.push_back(resize_stage(images[static_cast<int64_t>(k)], grids[k].first * patch, grids[k].second * patch, mode));
+  return out;
+}
+
 DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, const ScaleConfig& scales,
                                      const ImageShape& shape, int64_t stages, int64_t features, const nn::Init& init)
     : config_(config), scale_config_(scales) {
@@ -70,14 +78,6 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, const Sc
   final_layer_ = register_module("final_layer", gat::LogitHead(config.hidden, config.cmap_dim, init / "final_layer"));
   if (features > 0)
     proj_ = register_module("proj", gat::AlignHead(config.hidden, config.projector_dim, features, init / "proj"));
-}
-
-std::vector<at::Tensor> DiscriminatorImpl::scaled(const at::Tensor& images) const {
-  std::vector<at::Tensor> out;
-  for (size_t k = 0; k < grids_.size(); ++k)
-    out.push_back(resize_stage(images[static_cast<int64_t>(k)], grids_[k].first * config_.patch,
-                               grids_[k].second * config_.patch, scale_config_.resize));
-  return out;
 }
 
 DiscriminatorOutput DiscriminatorImpl::forward(const at::Tensor& images, const at::Tensor& labels, int64_t aligned,

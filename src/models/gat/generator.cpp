@@ -2,7 +2,7 @@
 
 #include <ATen/Functions.h>
 
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/nn/fused.h"
 
 // Letters: B batch, D hidden width, T tokens, K stages, C channels, H x W image, Z latent width, p patch.
