@@ -1,4 +1,5 @@
 // Sample grids under a slider.
+#include <algorithm>
 #include <cmath>
 #include <span>
 
