@@ -9,7 +9,6 @@
 #include <cmath>
 
 #include "encode/encode_files.h"
-#include "gigacat/nn/image_tensor.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/progress.h"
 #include "gigacat/data/loader.h"
@@ -17,6 +16,7 @@
 #include "gigacat/io/image.h"
 #include "gigacat/io/npy.h"
 #include "gigacat/losses/alignment.h"
+#include "gigacat/nn/image_tensor.h"
 #include "gigacat/pretrained/features.h"
 
 namespace gigacat::encode {
@@ -152,7 +152,7 @@ class Encoder {
     sample.latent = to_npy(latent);
     if (features.defined()) sample.features = to_npy(features);
     if (request_.encode.keep_images)
-      sample.png = io::encode_png(image_of(flipped ? image.pixels.flip(2) : image.pixels));
+      sample.png = io::encode_png(nn::to_image(flipped ? image.pixels.flip(2) : image.pixels));
     sample.caption = image.sample.caption;
     sample.label = image.sample.label;
     sample.about = {{"name", image.sample.name}, {"flip", flipped}};
@@ -229,22 +229,22 @@ EncodeReport summed(const EncodeFolder& folder, int64_t pieces, ordered_json& la
   return report;
 }
 
-ordered_json recipe_of(const EncodeReport& report, const ordered_json& settings, const data::Source& source) {
-  ordered_json recipe = {{"kind", "latents"},   {"settings", settings},          {"latent", report.latent},
-                         {"mean", report.mean}, {"deviation", report.deviation}, {"samples", report.written},
-                         {"bad", report.bad}};
+ordered_json provenance_of(const EncodeReport& report, const ordered_json& settings, const data::Source& source) {
+  ordered_json provenance = {{"kind", "latents"},   {"settings", settings},          {"latent", report.latent},
+                             {"mean", report.mean}, {"deviation", report.deviation}, {"samples", report.written},
+                             {"bad", report.bad}};
   const ordered_json origin = ordered_json::parse(source.provenance(), nullptr, false);
-  if (origin.is_object()) recipe["source_provenance"] = origin;
-  return recipe;
+  if (origin.is_object()) provenance["source_provenance"] = origin;
+  return provenance;
 }
 
-EncodeReport report_of(const ordered_json& recipe) {
+EncodeReport report_of(const ordered_json& provenance) {
   EncodeReport report;
-  report.written = report.kept = recipe.at("samples");
-  report.bad = recipe.at("bad");
-  report.mean = recipe.at("mean");
-  report.deviation = recipe.at("deviation");
-  report.latent = recipe.at("latent").get<std::vector<int64_t>>();
+  report.written = report.kept = provenance.at("samples");
+  report.bad = provenance.at("bad");
+  report.mean = provenance.at("mean");
+  report.deviation = provenance.at("deviation");
+  report.latent = provenance.at("latent").get<std::vector<int64_t>>();
   return report;
 }
 
@@ -269,14 +269,14 @@ void EncodeConfig::bind(config::Binder& b) {
   });
 }
 
-EncodeReport encode(const EncodeRequest& request, dist::Group& group) {
+EncodeReport encode_images(const EncodeRequest& request, dist::Group& group) {
   const auto began = std::chrono::steady_clock::now();
   const auto source = data::open_source(request.data);
   const auto autoencoder = pretrained::make_autoencoder(request.autoencoder, group.device());
   check(request, *source, *autoencoder);
   const ordered_json settings = settings_of(request, *source, *autoencoder);
   const EncodeFolder folder(request.out, request.encode.layout);
-  const ordered_json before = folder.recipe();
+  const ordered_json before = folder.provenance();
   dist::on_first(group, "output folder", [&] {
     folder.prepare(settings);
     return std::string();
@@ -303,7 +303,7 @@ EncodeReport encode(const EncodeRequest& request, dist::Group& group) {
   report.latent = {autoencoder->channels(), request.data.target_height() / autoencoder->factor(),
                    request.data.target_width() / autoencoder->factor()};
   group.barrier("results read");
-  if (group.is_first()) folder.complete(recipe_of(report, settings, *source), labels);
+  if (group.is_first()) folder.complete(provenance_of(report, settings, *source), labels);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return report;
 }

@@ -22,11 +22,6 @@ std::string numbered(const char* pattern, int64_t number) {
   return name;
 }
 
-ordered_json read_json(const fs::path& file) {
-  if (!fs::exists(file)) return nullptr;
-  return ordered_json::parse(read_file(file, 1ull << 30), nullptr, /*allow_exceptions=*/false);
-}
-
 // OUT/latents-000012.tar, which appears with its last sample.
 class ShardWriter : public PieceWriter {
  public:
@@ -85,7 +80,8 @@ class RepaWriter : public PieceWriter {
 
 }  // namespace
 
-EncodeFolder::EncodeFolder(fs::path out, std::string layout) : out_(std::move(out)), layout_(std::move(layout)) {}
+EncodeFolder::EncodeFolder(fs::path out, std::string layout)
+    : out_(std::move(out)), layout_(std::move(layout)), folder_(out_, ".encode/settings.json") {}
 
 std::string EncodeFolder::repa_name(int64_t number) {
   return numbered("%05lld", number / 1000) + numbered("/img-mean-std-%08lld.npy", number);
@@ -93,32 +89,14 @@ std::string EncodeFolder::repa_name(int64_t number) {
 
 fs::path EncodeFolder::root() const { return layout_ == "repa" ? out_ / "vae-sd" : out_; }
 
-fs::path EncodeFolder::note(int64_t piece) const { return notes() / numbered("piece-%06lld.json", piece); }
-
-ordered_json EncodeFolder::recipe() const { return read_json(provenance_file(root())); }
+ordered_json EncodeFolder::provenance() const { return read_json_file(provenance_file(root())); }
 
 void EncodeFolder::prepare(const ordered_json& settings) const {
-  std::error_code problem;
-  fs::create_directories(out_, problem);
-  if (!fs::is_directory(out_)) fail<UsageError>("cannot make the folder ", out_.string(), ": ", problem.message());
-  const fs::path file = notes() / "settings.json";
-  ordered_json before = read_json(file);
-  if (const ordered_json finished = recipe(); before.is_null() && finished.is_object())
-    before = finished.value("settings", ordered_json());
-  if (before.is_null() && !fs::is_empty(out_))
-    fail<UsageError>(out_.string(), " holds files that `data encode` did not make: choose another folder");
-  if (!before.is_null() && before != settings) {
-    std::string what = "settings";
-    for (const auto& [key, value] : settings.items())
-      if (!before.is_object() || before.value(key, ordered_json()) != value) what = key;
-    fail<UsageError>(out_.string(), " was made with another ", what, ": choose another folder");
-  }
-  if (recipe().is_object()) return;
-  fs::create_directories(notes());
-  write_atomically(file, settings.dump(2) + "\n");
+  const ordered_json finished = provenance();
+  folder_.prepare(settings, finished.is_object() ? finished.value("settings", ordered_json()) : ordered_json());
 }
 
-ordered_json EncodeFolder::result(int64_t piece) const { return read_json(note(piece)); }
+ordered_json EncodeFolder::result(int64_t piece) const { return folder_.note(numbered("piece-%06lld", piece)); }
 
 fs::path EncodeFolder::piece_path(int64_t piece) const {
   return out_ / numbered(layout_ == "text" ? "text-%06lld.safetensors" : "latents-%06lld.tar", piece);
@@ -136,17 +114,17 @@ int64_t EncodeFolder::fill(dist::Group& group, int64_t size, int64_t piece,
     if (const ordered_json before = result(p); before.is_object())
       kept += before.at("samples").get<int64_t>();
     else
-      write_atomically(note(p), fill(p, p * piece, std::min(size, (p + 1) * piece)).dump() + "\n");
+      folder_.write_note(numbered("piece-%06lld", p), fill(p, p * piece, std::min(size, (p + 1) * piece)));
   }
   group.barrier("all pieces encoded", kLongestShare);
   return std::llround(group.sum(static_cast<double>(kept), "samples kept"));
 }
 
-void EncodeFolder::complete(const ordered_json& recipe, const ordered_json& labels) const {
+void EncodeFolder::complete(const ordered_json& provenance, const ordered_json& labels) const {
   fs::create_directories(root());
   if (layout_ == "repa") write_atomically(root() / "dataset.json", ordered_json{{"labels", labels}}.dump() + "\n");
-  write_atomically(root() / kProvenanceFile, recipe.dump(2) + "\n");
-  fs::remove_all(notes());
+  write_atomically(root() / kProvenanceFile, provenance.dump(2) + "\n");
+  folder_.remove_notes();
 }
 
 }  // namespace gigacat::encode

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "gigacat/core/files.h"
+#include "gigacat/core/resumable_folder.h"
 #include "gigacat/dist/group.h"
 
 namespace gigacat::encode {
@@ -49,18 +50,17 @@ class EncodeFolder {
   int64_t fill(dist::Group& group, int64_t size, int64_t piece,
                const std::function<nlohmann::ordered_json(int64_t, int64_t, int64_t)>& fill) const;
   // The finished set's own description; null before. Written last.
-  nlohmann::ordered_json recipe() const;
+  nlohmann::ordered_json provenance() const;
   // `labels`: pairs of file and label, for layouts that keep them in one file.
-  void complete(const nlohmann::ordered_json& recipe, const nlohmann::ordered_json& labels) const;
+  void complete(const nlohmann::ordered_json& provenance, const nlohmann::ordered_json& labels) const;
   // Name of sample `number` in dataset.json.
   static std::string repa_name(int64_t number);
 
  private:
   std::filesystem::path root() const;  // of provenance.json
-  std::filesystem::path notes() const { return out_ / ".encode"; }
-  std::filesystem::path note(int64_t piece) const;
   std::filesystem::path out_;
   std::string layout_;
+  ResumableFolder folder_;
 };
 
 }  // namespace gigacat::encode

@@ -59,7 +59,7 @@ EncodeTextReport encode_text(const EncodeTextRequest& request, dist::Group& grou
   });
 
   EncodeTextReport report{.samples = source->size()};
-  if (folder.recipe().is_null()) {
+  if (folder.provenance().is_null()) {
     Progress progress("encoding", "caption", source->size());
     folder.fill(group, source->size(), text.piece, [&](int64_t piece, int64_t first, int64_t last) {
       const std::set<std::string> captions = captions_of(*source, first, last);

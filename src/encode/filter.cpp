@@ -13,6 +13,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/core/progress.h"
 #include "gigacat/core/provenance.h"
+#include "gigacat/core/resumable_folder.h"
 #include "gigacat/core/text.h"
 #include "gigacat/data/source.h"
 #include "gigacat/io/archive.h"
@@ -180,45 +181,7 @@ ordered_json settings_of(const FilterRequest& request, const std::vector<std::st
           {"shards", sources}};
 }
 
-// OUT/.filter/: settings, and a note for each shard that is done.
-class Notes {
- public:
-  explicit Notes(fs::path out) : out_(std::move(out)) {}
-
-  void prepare(const ordered_json& settings) const {
-    std::error_code problem;
-    fs::create_directories(out_, problem);
-    if (!fs::is_directory(out_)) fail<UsageError>("cannot make the folder ", out_.string(), ": ", problem.message());
-    ordered_json before = read(out_ / ".filter/settings.json");
-    if (const ordered_json finished = read(provenance_file(out_)); before.is_null() && finished.is_object())
-      before = finished.value("settings", ordered_json());
-    if (before.is_null() && !fs::is_empty(out_))
-      fail<UsageError>(out_.string(), " holds files that `data filter` did not make: choose another folder");
-    if (!before.is_null() && before != settings)
-      fail<UsageError>(out_.string(), " holds shards of other settings: choose another folder");
-    fs::create_directories(out_ / ".filter");
-    write_atomically(out_ / ".filter/settings.json", settings.dump() + "\n");
-  }
-  ordered_json result(const std::string& shard) const { return read(note(shard)); }
-  void write(const std::string& shard, const ordered_json& result) const {
-    write_atomically(note(shard), result.dump() + "\n");
-  }
-  ordered_json recipe() const { return read(provenance_file(out_)); }
-  void complete(const ordered_json& recipe) const {
-    write_atomically(out_ / kProvenanceFile, recipe.dump(2) + "\n");
-    fs::remove_all(out_ / ".filter");
-  }
-
- private:
-  static ordered_json read(const fs::path& file) {
-    if (!fs::exists(file)) return nullptr;
-    return ordered_json::parse(read_file(file, 1ull << 30), nullptr, /*allow_exceptions=*/false);
-  }
-  fs::path note(const std::string& shard) const {
-    return out_ / ".filter" / (fs::path(shard).filename().string() + ".json");
-  }
-  fs::path out_;
-};
+std::string name_of(const std::string& shard) { return fs::path(shard).filename().string(); }
 
 // The pairs of one shard that stay, written; how many were read, kept and dropped.
 ordered_json filter_shard(const std::string& shard, const fs::path& out, Judge& judge) {
@@ -253,10 +216,10 @@ void add(FilterReport& report, const ordered_json& result) {
   for (const auto& [reason, count] : result.at("dropped").items()) report.dropped[reason] += count.get<int64_t>();
 }
 
-FilterReport report_of(const ordered_json& recipe) {
+FilterReport report_of(const ordered_json& provenance) {
   FilterReport report;
-  add(report, recipe.at("pairs"));
-  report.shards = report.done_before = std::ssize(recipe.at("settings").at("shards"));
+  add(report, provenance.at("pairs"));
+  report.shards = report.done_before = std::ssize(provenance.at("settings").at("shards"));
   return report;
 }
 
@@ -284,10 +247,10 @@ void FilterConfig::bind(config::Binder& b) {
 FilterReport filter_pairs(const FilterRequest& request, dist::Group& group) {
   const std::vector<std::string> shards = shards_of(request.in);
   const ordered_json settings = settings_of(request, shards);
-  const Notes notes(request.out);
-  const ordered_json before = notes.recipe();
+  const ResumableFolder folder(request.out, ".filter/settings.json");
+  const ordered_json before = read_json_file(provenance_file(request.out));
   dist::on_first(group, "output folder", [&] {
-    if (!before.is_object() || before.value("settings", ordered_json()) != settings) notes.prepare(settings);
+    folder.prepare(settings, before.is_object() ? before.value("settings", ordered_json()) : ordered_json());
     return std::string();
   });
   if (before.is_object()) return report_of(before);
@@ -296,23 +259,27 @@ FilterReport filter_pairs(const FilterRequest& request, dist::Group& group) {
   Progress progress("filtering", "shard", std::ssize(shards));
   int64_t done_before = 0;
   for (size_t s = static_cast<size_t>(group.rank()); s < shards.size(); s += static_cast<size_t>(group.size())) {
-    if (notes.result(shards[s]).is_object())
+    if (folder.note(name_of(shards[s])).is_object())
       ++done_before;
     else
-      notes.write(shards[s], filter_shard(shards[s], request.out, judge));
+      folder.write_note(name_of(shards[s]), filter_shard(shards[s], request.out, judge));
     progress.update(static_cast<int64_t>(s) + 1);
   }
   progress.finish();
   group.barrier("all shards filtered", kLongestShare);
 
   FilterReport report;
-  for (const std::string& shard : shards) add(report, notes.result(shard));
+  for (const std::string& shard : shards) add(report, folder.note(name_of(shard)));
   report.done_before = static_cast<int64_t>(group.sum(static_cast<double>(done_before), "shards kept"));
   group.barrier("results read");
-  if (group.is_first())
-    notes.complete({{"kind", "filtered"},
-                    {"settings", settings},
-                    {"pairs", {{"read", report.read}, {"kept", report.kept}, {"dropped", report.dropped}}}});
+  if (group.is_first()) {
+    const ordered_json provenance = {
+        {"kind", "filtered"},
+        {"settings", settings},
+        {"pairs", {{"read", report.read}, {"kept", report.kept}, {"dropped", report.dropped}}}};
+    write_atomically(request.out / kProvenanceFile, provenance.dump(2) + "\n");
+    folder.remove_notes();
+  }
   return report;
 }
 

@@ -76,8 +76,8 @@ TensorMap moments(const weights::TorchFile& file, const Value& optimizer, const 
   };
   for (const auto& item : network.named_parameters()) {
     if (!item.value().requires_grad()) continue;
-    const auto number = numbers.find(item.key());
-    const Value* entry = number == numbers.end() ? nullptr : entry_of(number->second);
+    const auto place = numbers.find(item.key());
+    const Value* entry = place == numbers.end() ? nullptr : entry_of(place->second);
     for (const char* moment : {"exp_avg", "exp_avg_sq"}) {
       const Value* value = entry ? entry->find(moment) : nullptr;
       const auto tensor = value ? file.tensor(*value) : std::nullopt;
@@ -103,7 +103,7 @@ bool is_official_gat(const io::PickleValue& root) {
 }
 
 run::Checkpoint read_official_gat(const weights::TorchFile& file, const std::string& what,
-                                    const std::vector<std::string>& overrides, std::vector<std::string>& dropped) {
+                                  const std::vector<std::string>& overrides, std::vector<std::string>& dropped) {
   const Value& root = file.root();
   const auto network = [&](const char* key) { return own_tensors(file.tensors(at_key(root, key, what)), nullptr); };
   const TensorMap all_g = network("generator"), all_d = network("discriminator");

@@ -11,18 +11,20 @@ namespace {
 struct CatLoss : TransformerGanLoss {
   explicit CatLoss(const models::cat::CatConfig& of) : model(of) {}
   const models::cat::CatConfig& model;
-  double consistency = 1;
+  double consistency = 0.1;
   std::vector<double> consistency_weights;
-  std::string anchor, align_scales, back;
+  std::string anchor, align_scales, back, consistency_reduction;
 
   void bind(config::Binder& b) override {
     TransformerGanLoss::bind(b);
-    b.field("consistency", consistency, 1.0, "weight lambda of the consistency loss; 0 turns it off",
-            {.min = 0, .source = "CAT, open"});
-    b.field("consistency_weights", consistency_weights, {0.25, 0.5, 1.0},
-            "a_k of the stages before the last, coarse first", {.min = 0, .source = "CAT, open"});
-    b.field("anchor", anchor, "detached", "whether the last stage is pulled toward the others too",
-            {.choices = {"detached", "attached"}, .source = "CAT, open"});
+    b.field("consistency", consistency, 0.1, "weight lambda of the consistency loss; 0 turns it off",
+            {.min = 0, .source = "CAT; the number is a re-implementation's"});
+    b.field("consistency_weights", consistency_weights, {1.0 / 3, 0.5, 1.0},
+            "a_k of the stages before the last, coarse first", {.min = 0, .source = "as lambda"});
+    b.field("consistency_reduction", consistency_reduction, "mean", "over the stages before the last",
+            {.choices = {"mean", "sum"}, .source = "CAT"});
+    b.field("anchor", anchor, "attached", "attached: the last stage is pulled toward the others too",
+            {.choices = {"detached", "attached"}, .source = "as lambda"});
     b.field("align_scales", align_scales, "all", "scales that are aligned with the frozen features",
             {.choices = {"all", "last"}, .source = "CAT, open"});
     b.field("trajectory_back", back, "bilinear", "how the diagnostics bring a scale back to full size",
@@ -46,7 +48,8 @@ class Cat : public TransformerGan {
   void add_generator_losses(const at::Tensor& fakes, Loss& loss) override {
     if (loss_.consistency == 0 || fakes.size(0) < 2) return;
     const at::Tensor terms = losses::consistency_terms(fakes, loss_.anchor == "detached");  // [K - 1]
-    const at::Tensor consistency = (terms * at::tensor(loss_.consistency_weights, terms.options())).sum();
+    const at::Tensor weighted = terms * at::tensor(loss_.consistency_weights, terms.options());
+    const at::Tensor consistency = loss_.consistency_reduction == "mean" ? weighted.mean() : weighted.sum();
     loss.total = loss.total + loss_.consistency * consistency;
     loss.terms.emplace_back("consistency", consistency.detach());
   }

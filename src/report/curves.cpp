@@ -100,6 +100,8 @@ std::vector<Group> group_metrics(const Runs& runs) {
     else
       groups[kOther].add(several ? name : prefix, name);
   }
+  std::stable_partition(groups[kMain].charts.begin(), groups[kMain].charts.end(),
+                        [](const auto& chart) { return chart.first == "loss"; });
   return groups;
 }
 

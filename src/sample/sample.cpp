@@ -23,7 +23,7 @@
 namespace gigacat::sample {
 namespace {
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 // A resumed call may leave one rank with all of the work.
 constexpr std::chrono::hours kLongestShare{24};
@@ -73,7 +73,7 @@ json settings_of(const SampleRequest& request, const OpenedSampler& opened, cons
 }
 
 // Draws what is missing of a rank's share; the first `show` of it go into the report.
-void fill(const Sampler& sampler, SampleStore& store, const std::vector<SampleSpec>& specs, const dist::Group& group,
+void fill(const Sampler& sampler, SampleStore& store, const std::vector<SampleSpec>& specs, dist::Group& group,
           int64_t show, SampleReport& report) {
   const int64_t rows = sampler.rows();
   const Share share = share_of(std::ssize(specs), rows, group.rank(), group.size());
@@ -106,7 +106,7 @@ void write_npz(const SampleRequest& request, const OpenedSampler& opened, const 
   const Sampler& sampler = *opened.sampler;
   const int64_t height = sampler.height(), width = sampler.width();
   dist::on_first(group, "sample folder", [&] {
-    prepare_folder(parts, settings_of(request, opened, specs));
+    sample_folder(parts).prepare(settings_of(request, opened, specs));
     return std::string();
   });
   PixelFile pixels(parts, std::ssize(specs), height * width * kChannels);
@@ -128,7 +128,7 @@ void write_folder(const SampleRequest& request, const OpenedSampler& opened, con
                   dist::Group& group, SampleReport& report) {
   const Sampler& sampler = *opened.sampler;
   dist::on_first(group, "sample folder", [&] {
-    prepare_folder(request.out, settings_of(request, opened, specs));
+    sample_folder(request.out).prepare(settings_of(request, opened, specs));
     return std::string();
   });
   PngFolder folder(request.out, sampler.stages(), sampler.height(), sampler.width());

@@ -6,57 +6,16 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <span>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 
 namespace gigacat::sample {
-namespace {
+namespace {}  // namespace
 
-using nlohmann::json;
-
-constexpr uint64_t kMostSettings = 1ull << 30;  // bytes: a line for each of ten million samples
-
-// Where two settings differ, apart from what may.
-std::string difference(const json& before, const json& now) {
-  for (const auto& [key, value] : now.items()) {
-    if (key == "count" || key == "checkpoint" || key == "samples") continue;
-    if (!before.contains(key)) return cat(key, ": none -> ", value.dump());
-    if (before.at(key) != value) return cat(key, ": ", before.at(key).dump(), " -> ", value.dump());
-  }
-  return "";
-}
-
-json read_settings(const fs::path& file) {
-  json settings = json::parse(read_file(file, kMostSettings), nullptr, false);
-  if (!settings.is_object() || !settings.value("count", json()).is_number_integer())
-    fail<UsageError>(file.string(), " is not the settings of a sample folder: choose another folder");
-  return settings;
-}
-
-void check_same(const fs::path& folder, const json& before, const json& now) {
-  const std::string other = difference(before, now);
-  if (!other.empty())
-    fail<UsageError>(folder.string(), " holds samples of other settings (", other, "): choose another folder");
-  if (before.at("count") > now.at("count"))
-    fail<UsageError>(folder.string(), " holds ", before.at("count").dump(), " samples, more than the ",
-                     now.at("count").dump(), " asked for: choose another folder");
-}
-
-}  // namespace
-
-void prepare_folder(const fs::path& folder, const json& settings) {
-  std::error_code problem;
-  fs::create_directories(folder, problem);
-  if (!fs::is_directory(folder)) fail<UsageError>("cannot make the folder ", folder.string(), ": ", problem.message());
-  const fs::path file = folder / "samples.json";
-  if (fs::exists(file))
-    check_same(folder, read_settings(file), settings);
-  else if (!fs::is_empty(folder))
-    fail<UsageError>(folder.string(), " holds files but no samples.json: choose another folder");
-  write_atomically(file, settings.dump(1) + "\n");
+ResumableFolder sample_folder(const fs::path& path) {
+  return {path, "samples.json", {.free = {"checkpoint", "samples"}, .growing = "count"}};
 }
 
 PngFolder::PngFolder(fs::path path, int64_t stages, int64_t height, int64_t width)

@@ -3,17 +3,17 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
+#include "gigacat/core/resumable_folder.h"
 #include "gigacat/io/image.h"
 
 namespace gigacat::sample {
 
-// Creates the folder with samples.json, or accepts one of the same settings (more samples may be asked for, never fewer).
-// Errors: UsageError when it holds samples of other settings, or files without samples.json.
-void prepare_folder(const std::filesystem::path& folder, const nlohmann::json& settings);
+// The folder with samples.json: an interrupted call may go on from another checkpoint of equal weights, with more
+// samples.
+ResumableFolder sample_folder(const std::filesystem::path& path);
 
 class SampleStore {
  public:

@@ -16,6 +16,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
 #include "gigacat/core/progress.h"
+#include "gigacat/core/resumable_folder.h"
 #include "gigacat/core/text.h"
 #include "gigacat/dist/device.h"
 #include "gigacat/io/icc.h"
@@ -160,14 +161,7 @@ void check_folder(const UpsampleRequest& request, const Upsampler& upsampler) {
                                            {"seed", options.seed},           {"blend", options.blend},
                                            {"tile", options.tile},           {"overlap", options.overlap},
                                            {"precision", request.precision}, {"prompt", options.prompt}};
-  const fs::path file = fs::path(request.out) / ".upsample.json";
-  fs::create_directories(request.out);
-  if (fs::exists(file)) {
-    const auto before = nlohmann::ordered_json::parse(read_file(file, 1 << 20), nullptr, false);
-    if (before != settings)
-      fail<UsageError>(request.out, " holds images of other settings (", before.dump(), "): choose another folder");
-  }
-  write_atomically(file, settings.dump() + "\n");
+  ResumableFolder(request.out, ".upsample.json", {.accepts_others = true}).prepare(settings);
 }
 
 weights::LoadOptions load_options(const UpsampleRequest& request) {

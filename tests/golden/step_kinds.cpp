@@ -59,6 +59,7 @@ std::vector<std::string> assignments(const nlohmann::json& json, bool cat_recipe
   set("model.scales.scales", d.at("scales"));
   set("model.scales.resize", d.at("resize"));
   set("loss.consistency", json.at("lambda"));
+  set("loss.consistency_reduction", "sum");
   set("loss.consistency_weights", json.at("consistency_weights"));
   set("loss.anchor", json.at("anchor"));
   set("loss.align_scales", json.value("align_scales", std::string("all")));

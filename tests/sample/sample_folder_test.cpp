@@ -25,9 +25,9 @@ class SampleFolderTest : public testing::Test {
   }
   ~SampleFolderTest() override { fs::remove_all(path_); }
 
-  std::string refusal(const nlohmann::json& settings) const {
+  std::string refusal(const nlohmann::ordered_json& settings) const {
     try {
-      prepare_folder(path_, settings);
+      sample_folder(path_).prepare(settings);
     } catch (const UsageError& error) {
       return error.what();
     }
@@ -35,11 +35,11 @@ class SampleFolderTest : public testing::Test {
   }
 
   fs::path path_;
-  nlohmann::json settings_ = {{"count", 4}, {"seed", 1}, {"checkpoint", "a"}};
+  nlohmann::ordered_json settings_ = {{"count", 4}, {"seed", 1}, {"checkpoint", "a"}};
 };
 
 TEST_F(SampleFolderTest, HoldsWhatWasWritten) {
-  prepare_folder(path_, settings_);
+  sample_folder(path_).prepare(settings_);
   PngFolder folder(path_, 1, 4, 4);
   EXPECT_FALSE(folder.holds(12));
   folder.write(12, {plain(4, 77)});
@@ -48,7 +48,7 @@ TEST_F(SampleFolderTest, HoldsWhatWasWritten) {
 }
 
 TEST_F(SampleFolderTest, StagesAreFilesOfTheirOwn) {
-  prepare_folder(path_, settings_);
+  sample_folder(path_).prepare(settings_);
   PngFolder folder(path_, 2, 4, 4);
   folder.write(0, {plain(4, 1), plain(4, 2)});
   EXPECT_TRUE(folder.holds(0));
@@ -57,7 +57,7 @@ TEST_F(SampleFolderTest, StagesAreFilesOfTheirOwn) {
 }
 
 TEST_F(SampleFolderTest, ABrokenFileIsNotHeld) {
-  prepare_folder(path_, settings_);
+  sample_folder(path_).prepare(settings_);
   PngFolder folder(path_, 1, 4, 4);
   folder.write(0, {plain(4, 1)});
   const std::string bytes = read_file(path_ / "000000.png");
@@ -70,7 +70,7 @@ TEST_F(SampleFolderTest, ABrokenFileIsNotHeld) {
 }
 
 TEST_F(SampleFolderTest, PixelsAreHeldOnceTheirChecksumIs) {
-  prepare_folder(path_, settings_);
+  sample_folder(path_).prepare(settings_);
   {
     PixelFile pixels(path_, 4, 4 * 4 * 3);
     EXPECT_FALSE(pixels.holds(2));
@@ -90,13 +90,13 @@ TEST_F(SampleFolderTest, PixelsAreHeldOnceTheirChecksumIs) {
 TEST_F(SampleFolderTest, GoesOnWithTheSameSettingsAlone) {
   EXPECT_EQ(refusal(settings_), "");
   EXPECT_EQ(refusal(settings_), "");
-  nlohmann::json moved = settings_, more = settings_, fewer = settings_, other = settings_;
+  nlohmann::ordered_json moved = settings_, more = settings_, fewer = settings_, other = settings_;
   moved["checkpoint"] = "b";
   EXPECT_EQ(refusal(moved), "");
   more["count"] = 6;
   EXPECT_EQ(refusal(more), "");
   fewer["count"] = 3;
-  EXPECT_THAT(refusal(fewer), HasSubstr("holds 6 samples, more than the 3 asked for"));
+  EXPECT_THAT(refusal(fewer), HasSubstr("has count 6, more than the 3 asked for"));
   other["count"] = 6;
   other["seed"] = 2;
   EXPECT_THAT(refusal(other), HasSubstr("seed: 1 -> 2"));
@@ -107,7 +107,7 @@ TEST_F(SampleFolderTest, LeavesForeignFoldersAlone) {
   write_atomically(path_ / "holiday.png", "x");
   EXPECT_THAT(refusal(settings_), HasSubstr("no samples.json"));
   write_atomically(path_ / "samples.json", "[1]");
-  EXPECT_THAT(refusal(settings_), HasSubstr("not the settings"));
+  EXPECT_THAT(refusal(settings_), HasSubstr("is not the settings"));
   fs::remove_all(path_);
   write_atomically(path_, "a file");
   EXPECT_THAT(refusal(settings_), HasSubstr("cannot make the folder"));

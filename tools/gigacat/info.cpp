@@ -8,7 +8,7 @@
 #include "gigacat/info/describe.h"
 #include "gigacat/run/config.h"
 #include "gigacat/run/run_folder.h"
-#include "gigacat/sample/sample.h"
+#include "gigacat/run/weight_source.h"
 
 namespace gigacat::cli {
 namespace {

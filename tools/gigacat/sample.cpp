@@ -98,7 +98,10 @@ void add_sample_flags(CLI::App& command, sample::SampleRequest& request, const s
       ->type_name("S")
       ->capture_default_str()
       ->group(which);
-  command.add_option("--truncation,--trunc", request.truncation, "truncation psi, toward the mean style; 1 is off")
+  command
+      .add_option("--truncation,--trunc", request.truncation,
+                  "truncation psi toward the mean style: 1 is off, 0 the mean (the official GAT code counts the other "
+                  "way: its 0.3 is 0.7 here)")
       ->type_name("PSI")
       ->capture_default_str()
       ->group(how);

@@ -46,6 +46,6 @@ struct EncodeReport {
 // ranks. An interrupted call goes on; OUT counts as complete with its provenance.json, which names source and
 // autoencoder. Errors: UsageError when OUT holds other files or latents of other settings, or the data set holds
 // latents; Error when more images are bad than data.max_bad_fraction, and for I/O.
-EncodeReport encode(const EncodeRequest& request, dist::Group& group);
+EncodeReport encode_images(const EncodeRequest& request, dist::Group& group);
 
 }  // namespace gigacat::encode

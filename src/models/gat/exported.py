@@ -1,6 +1,6 @@
 # The generator of GAT and CAT as functions of its weights: Python with torch, and TorchScript at the same time.
 # Letters: B batch, Z latent width, D width, T tokens, h heads, d head width, C channels, p patch.
-from typing import Dict
+from typing import Dict, List
 
 import torch
 from torch import Tensor
@@ -53,17 +53,26 @@ def attention(w: Dict[str, Tensor], name: str, x: Tensor, angle: Tensor, heads: 
     return affine(w, name + ".proj", y.transpose(1, 2).flatten(2))
 
 
-def block(w: Dict[str, Tensor], name: str, x: Tensor, s: Tensor, angle: Tensor, heads: int) -> Tensor:
-    m = affine(w, name + ".adaLN_modulation.1", s).unsqueeze(1).chunk(4, -1)  # each [B, 1, D]
-    x = x + m[1] * attention(w, name + ".attn", rms(x, 1e-6) * (1 + m[0]), angle, heads)
-    f = affine(w, name + ".mlp.w12", rms(x, 1e-6) * (1 + m[2])).chunk(2, -1)
-    return x + m[3] * affine(w, name + ".mlp.w3", silu(f[0]) * f[1])
+def modulated(x: Tensor, m: List[Tensor], at: int, shift: bool) -> Tensor:
+    # m holds shift (where there is one) and scale at place `at`.
+    if shift:
+        return rms(x, 1e-6) * (1 + m[at + 1]) + m[at]
+    return rms(x, 1e-6) * (1 + m[at])
+
+
+def block(w: Dict[str, Tensor], name: str, x: Tensor, s: Tensor, angle: Tensor, heads: int, shift: bool) -> Tensor:
+    parts = 3 if shift else 2  # of a half of the block; the last is its gate
+    m = torch.chunk(affine(w, name + ".adaLN_modulation.1", s).unsqueeze(1), 2 * parts, -1)  # each [B, 1, D]
+    x = x + m[parts - 1] * attention(w, name + ".attn", modulated(x, m, 0, shift), angle, heads)
+    f = affine(w, name + ".mlp.w12", modulated(x, m, parts, shift)).chunk(2, -1)
+    return x + m[2 * parts - 1] * affine(w, name + ".mlp.w3", silu(f[0]) * f[1])
 
 
 def pixels(w: Dict[str, Tensor], name: str, x: Tensor, s: Tensor, c: Dict[str, float]) -> Tensor:
     rows, columns, p = int(c["rows"]), int(c["columns"]), int(c["patch"])
-    scale = affine(w, name + ".adaLN_modulation.1", s).unsqueeze(1)
-    y = affine(w, name + ".linear", rms(x, 1e-6) * (1 + scale))  # [B, T, p * p * C]
+    shift = c["shift"] != 0
+    m = torch.chunk(affine(w, name + ".adaLN_modulation.1", s).unsqueeze(1), 2 if shift else 1, -1)
+    y = affine(w, name + ".linear", modulated(x, m, 0, shift))  # [B, T, p * p * C]
     cells = y.unflatten(2, [p, p, -1]).unflatten(1, [rows, columns]).permute([0, 5, 1, 3, 2, 4])
     return cells.reshape([y.shape[0], -1, rows * p, columns * p]).float()
 
@@ -81,7 +90,7 @@ def generate(w: Dict[str, Tensor], c: Dict[str, float], z: Tensor, labels: Tenso
     x = w["pos_embed"].expand([style.shape[0], -1, -1])  # [B, T, D]
     image = torch.zeros([1], device=style.device)
     for i in range(depth):
-        x = block(w, "blocks." + str(i), x, s, angle, heads)
+        x = block(w, "blocks." + str(i), x, s, angle, heads, c["shift"] != 0)
         if (i + 1) % (depth // stages) == 0:
             image = image + pixels(w, "final_layers." + str(i // (depth // stages)), x, s, c)
     if c["clamp"] != 0:

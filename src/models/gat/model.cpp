@@ -52,7 +52,8 @@ ExportedGenerator TransformerModel::exported() const {
                       {"heads", number(c.heads)},
                       {"patch", number(c.patch)},
                       {"rows", number(shape_.height / c.patch)},
-                      {"columns", number(shape_.width / c.patch)}},
+                      {"columns", number(shape_.width / c.patch)},
+                      {"shift", c.shifts() ? 1.0 : 0.0}},
           .z_dim = c.z_dim,
           .text = {},
           .constants = {}};

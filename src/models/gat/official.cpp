@@ -195,6 +195,8 @@ std::vector<std::string> deduce_config(const nn::TensorMap& g, const nn::TensorM
 OfficialNetwork official_generator(const GeneratorConfig& config, const ImageShape& shape, nn::TensorMap tensors) {
   if (config.stages != 4 || config.depth % 4 != 0)
     fail<UsageError>("the official generator has 4 stages and a depth divisible by 4");
+  if (config.shifts())
+    fail<UsageError>("model.generator.modulation: the official generator scales features and does not shift them");
   if (config.z_dim != 64) fail<UsageError>("the official training code draws latents of width 64, not ", config.z_dim);
   add_unused(tensors, config, shape, /*is_generator=*/true);
   return with_buffers(generator_names(config.depth, config.stages, config.qk_norm), std::move(tensors));

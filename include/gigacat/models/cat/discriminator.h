@@ -12,6 +12,7 @@ using gat::DiscriminatorOutput;
 struct ScaleConfig {
   std::vector<int64_t> scales;  // token grid rows r_k of each stage, coarse first; empty: halved from H/p
   std::string resize;           // "area" or "bilinear"
+  bool mix;                     // scales see each other: the paper's scale-aggregated discriminator
   void bind(config::Binder& b);
 };
 
@@ -50,7 +51,8 @@ class DiscriminatorImpl : public torch::nn::Module {
   DiscriminatorConfig config_;
   ScaleConfig scale_config_;
   std::vector<std::pair<int64_t, int64_t>> grids_;
-  std::vector<int64_t> parts_;  // tokens of each scale, its prediction token included
+  std::vector<int64_t> parts_;            // tokens of each scale, its prediction token included
+  std::vector<int64_t> attention_parts_;  // runs of tokens that see only themselves; empty: one run
   nn::Rotary rotary_;
   at::Tensor cls_token_;               // [1, K, D]
   std::vector<at::Tensor> pos_embed_;  // per scale [1, T_k, D]
