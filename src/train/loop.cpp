@@ -13,6 +13,8 @@
 namespace gigacat::train {
 namespace {
 
+constexpr int64_t kShownSamples = 16;  // at the end of a run
+
 BatchOptions batch_options(const run::RunConfig& config, dist::Group& group) {
   return {.seed = static_cast<uint64_t>(config.seed),
           .parts = config.train.accumulate,
@@ -52,7 +54,7 @@ Loop::Loop(run::RunConfig& config, const dist::Environment& environment, const T
   write_run_info(context_, config_, environment_, options_, "");
   profile_ = std::make_unique<Profile>(config.train.profile, folder.path() / "profile", context_.device);
   writer_ = std::make_unique<run::CheckpointWriter>(folder.checkpoints(), config.checkpoint.keep_last,
-                                               config.checkpoint.keep_every);
+                                                    config.checkpoint.keep_every);
   monitor_ = std::make_unique<Monitor>(config, folder, group_.size(), recipe_.cost().flops, state_.step, state_.images);
   grid_ = std::make_unique<sample::SampleGrid>(*average_, config.log.sample_count, config.seed);
 }
@@ -172,6 +174,16 @@ void Loop::wait_for_writer() {
   }
 }
 
+// What there is to look at.
+void Loop::show_samples() {
+  if (!monitor_) return;
+  const fs::path grid = monitor_->last_image();
+  if (!grid.empty()) log::info("samples: ", grid.string());
+  log::info("curves, samples, config and events on one page: gigacat report ", context_.place->folder.path().string(),
+            " -o report.html");
+  if (options_.show_samples) options_.show_samples(grid_->first_images(*average_, kShownSamples));
+}
+
 int Loop::finish(int stop) {
   if (profile_) profile_->end();
   save();
@@ -182,6 +194,7 @@ int Loop::finish(int stop) {
   const std::string where = context_.place ? context_.place->folder.path().string() : "";
   if (state_.step >= config_.train.steps) {
     log::info("done: ", state_.step, " steps, ", static_cast<double>(state_.images) / 1000, " kimg in ", where);
+    show_samples();
     return 0;
   }
   log::info("stopped on request after step ", state_.step, "; go on with: gigacat train --resume ", where);

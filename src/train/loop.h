@@ -34,6 +34,7 @@ class Loop {
   void report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes);
   void first_step_done();
   void draw_samples();
+  void show_samples();
   void evaluate();
   void save();
   void wait_for_writer();

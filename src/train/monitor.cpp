@@ -190,7 +190,8 @@ void Monitor::image(const std::string& name, const io::Image& image, int64_t ste
   std::ostringstream file;
   file << name << '-' << std::setw(7) << std::setfill('0') << step << ".png";
   const std::string png = io::encode_png(image);
-  write_atomically(folder_.samples() / file.str(), png);
+  last_image_ = folder_.samples() / file.str();
+  write_atomically(last_image_, png);
   if (events_) events_->image(name, png, image.height, image.width, step);
 }
 

@@ -73,6 +73,9 @@ class DocsTest(CliTest):
                 return None  # of a GAT run: tests/cli/test_import.py
             at = words.index("-o") + 1
             words[at] = self.path("export", words[at])
+        if words[0] == "report":
+            words = ["report", *[run for word in words if re.match(r"runs/|/", word) and not word.endswith(".html")],
+                     "-o", self.path("report.html")]
         if words[0] == "sweep":
             words += ["-o", self.path("sweeps")]
         if words[0] == "sample":

@@ -114,7 +114,7 @@ void add_recipe_command(CLI::App& group, Chosen& chosen, const std::string& name
                         const std::string& example, Action action) {
   CLI::App* command = add_command(group, name, help, example);
   auto flags = std::make_shared<Flags>();
-  command->add_option("RECIPE", flags->recipe, "one recipe alone; default: all")->type_name("");
+  command->add_option("RECIPE", flags->recipe, "only this recipe; without it all recipes")->type_name("");
   command->callback([flags, action, &chosen] { chosen = [flags, action] { return action(*flags); }; });
 }
 
@@ -125,7 +125,7 @@ void add_config(CLI::App& app, Chosen& chosen) {
                                 "gigacat config show configs/quickstart/emoji-cat.yaml");
   group->require_subcommand(1);
   add_file_command(*group, chosen, "show", "print every value and where it comes from", show);
-  add_file_command(*group, chosen, "check", "say ok, or every mistake", check);
+  add_file_command(*group, chosen, "check", "print ok, or every mistake", check);
   add_recipe_command(*group, chosen, "schema", "print the JSON Schema, for editors",
                      "gigacat config schema > gigacat.schema.json", schema);
   add_recipe_command(*group, chosen, "docs", "print the reference of all keys as Markdown",

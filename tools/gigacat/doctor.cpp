@@ -95,7 +95,7 @@ int run() {
 
 void add_doctor(CLI::App& app, Chosen& chosen) {
   CLI::App* command =
-      add_command(app, "doctor", "say what is here, what is missing, and whether training can run", "gigacat doctor");
+      add_command(app, "doctor", "check what is installed and whether training can run", "gigacat doctor");
   command->callback([&chosen] { chosen = run; });
 }
 

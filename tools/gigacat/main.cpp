@@ -16,6 +16,7 @@ int run(int argc, char** argv) {
   add_sample(app, chosen);
   add_upsample(app, chosen);
   add_eval(app, chosen);
+  add_report(app, chosen);
   add_edit(app, chosen);
   add_data(app, chosen);
   add_config(app, chosen);

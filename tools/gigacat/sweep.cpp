@@ -43,7 +43,7 @@ Cost cost_of(const sweep::Run& run) {
   const info::ModelReport report = info::describe(*config);
   const auto samples = static_cast<double>(config->train.steps * config->train.batch);
   return {report.generator.parameters, report.discriminator.parameters, config->train.steps, config->train.batch,
-          report.cost.step * samples};
+          report.step_cost.flops * samples};
 }
 
 int print_plan(const Flags& flags) {

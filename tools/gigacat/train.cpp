@@ -10,6 +10,7 @@
 #include "gigacat/core/text.h"
 #include "gigacat/run/run_folder.h"
 #include "launch.h"
+#include "terminal.h"
 
 namespace gigacat::cli {
 namespace {
@@ -60,6 +61,10 @@ int run(const Flags& flags) {
   options.resume = flags.resume;
   options.allow = flags.allow;
   options.command = "gigacat " + join(own_arguments(), " ");
+  if (shows_images())
+    options.show_samples = [&](const std::vector<io::Image>& samples) {
+      show_images(samples, std::max<int64_t>(std::ssize(samples), config->log.sample_count));
+    };
   return train::train(*config, environment, options);
 }
 

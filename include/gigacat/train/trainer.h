@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "gigacat/dist/group.h"
+#include "gigacat/io/image.h"
 #include "gigacat/run/config.h"
 
 namespace gigacat::train {
@@ -20,6 +22,8 @@ struct TrainOptions {
   std::filesystem::path resume;    // a run folder; empty: a new run
   std::vector<std::string> allow;  // keys that may differ from the run's own config when resuming
   std::string command;             // for run.json
+  // Called on rank 0 when all steps are done, with the first samples of the averaged generator as RGB images.
+  std::function<void(const std::vector<io::Image>& samples)> show_samples;
 };
 
 // Trains until config.train.steps. Returns 0 or one of the codes above.
