@@ -7,6 +7,7 @@
 #include "gigacat/core/config.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/installation.h"
 #include "gigacat/train/config.h"
 
 namespace gigacat::sweep {
@@ -224,7 +225,8 @@ void read_paper(Plan& plan, const config::Document& document) {
 
 }  // namespace
 
-Plan read_plan(const fs::path& file, const fs::path& out) {
+Plan read_plan(const fs::path& given, const fs::path& out) {
+  const fs::path file = find_config(given);
   const auto document = config::Document::load(file);
   const SweepKeys keys = read_keys(document, file);
   Plan plan;
