@@ -41,6 +41,12 @@ def main():
     os.execv(PROGRAM, [PROGRAM] + sys.argv[1:])
 '''
 
+# `python -m gigacat`, which is how `torchrun -m gigacat` starts it.
+MODULE = """from gigacat import main
+
+main()
+"""
+
 METADATA = """Metadata-Version: 2.4
 Name: gigacat
 Version: {version}
@@ -106,6 +112,7 @@ def main():
     args = parser.parse_args()
     package, machine, torch = args.stage / "gigacat", platform.machine(), torch_version(args.torch)
     (package / "__init__.py").write_text(ENTRY.replace("{torch}", torch))
+    (package / "__main__.py").write_text(MODULE)
     replace_links(package)
     set_places(package)
     write_metadata(args.stage, args.version, torch, args.licenses, f"linux_{machine}")
