@@ -11,7 +11,7 @@
 #include "gigacat/data/emoji.h"
 #include "gigacat/data/inspect.h"
 #include "gigacat/eval/evaluate.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 #include "launch.h"
 
 namespace gigacat::cli {
@@ -67,7 +67,7 @@ struct InspectFlags {
 data::DataConfig data_config(const InspectFlags& flags) {
   check_overrides(flags.overrides);
   const std::string extension = fs::path(flags.what).extension().string();
-  if (extension == ".yaml" || extension == ".yml") return train::load_config(flags.what, flags.overrides)->data;
+  if (extension == ".yaml" || extension == ".yml") return run::load_config(flags.what, flags.overrides)->data;
   data::DataConfig data;
   config::Binder binder;
   binder.section("data", data, "");
@@ -104,7 +104,7 @@ void print(const data::Source& source, const data::Inspection& found) {
               static_cast<long long>(found.bad), found.images_per_second);
   for (const std::string& line : found.first_bad) std::printf("  bad: %s\n", line.c_str());
   std::printf("identity: %s\n", found.identity.c_str());
-  if (!found.recipe.empty()) std::printf("recipe: %s\n", trim(found.recipe).c_str());
+  if (!found.provenance.empty()) std::printf("provenance: %s\n", trim(found.provenance).c_str());
 }
 
 int inspect(const InspectFlags& flags) {
