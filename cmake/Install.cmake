@@ -39,6 +39,7 @@ install(TARGETS gigacat_shared EXPORT gigacatTargets LIBRARY DESTINATION lib)
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/gigacat" DESTINATION include)
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/configs" DESTINATION share/gigacat)
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION share/gigacat)
+install(FILES /usr/share/doc/fonts-dejavu-core/copyright DESTINATION share/gigacat RENAME LICENSE.DejaVu OPTIONAL)
 
 set(_package lib/cmake/gigacat)
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/gigacatConfig.cmake.in"

@@ -1,11 +1,11 @@
 #include "text/unicode.h"
 
-#include <hb.h>
-#include <locale.h>
-#include <wctype.h>
+#include <utf8proc.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
 
 #include "gigacat/core/error.h"
 
@@ -14,56 +14,34 @@ namespace {
 
 constexpr char32_t kReplacement = 0xFFFD;
 
-hb_unicode_funcs_t* tables() { return hb_unicode_funcs_get_default(); }
+utf8proc_category_t category(char32_t c) { return utf8proc_category(static_cast<utf8proc_int32_t>(c)); }
 
-int category(char32_t c) { return hb_unicode_general_category(tables(), c); }
-
-locale_t unicode_locale() {
-  static const locale_t locale = [] {
-    for (const char* name : {"C.UTF-8", "en_US.UTF-8"})
-      if (locale_t found = ::newlocale(LC_CTYPE_MASK, name, nullptr)) return found;
-    fail("the C library has neither locale C.UTF-8 nor en_US.UTF-8, which case mapping needs");
-  }();
-  return locale;
+bool is_among(char32_t c, utf8proc_category_t first, utf8proc_category_t last) {
+  return category(c) >= first && category(c) <= last;
 }
 
-char32_t simple_lower(char32_t c) {
-  return static_cast<char32_t>(::towlower_l(static_cast<wint_t>(c), unicode_locale()));
-}
-char32_t simple_upper(char32_t c) {
-  return static_cast<char32_t>(::towupper_l(static_cast<wint_t>(c), unicode_locale()));
-}
+char32_t simple_lower(char32_t c) { return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))); }
+char32_t simple_upper(char32_t c) { return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))); }
 
 // Length of the UTF-8 sequence at `at` and its value, or 0.
 size_t sequence(std::string_view bytes, size_t at, char32_t& value) {
-  const auto byte = [&](size_t i) { return static_cast<uint8_t>(bytes[i]); };
-  const uint8_t first = byte(at);
-  if (first < 0x80) return value = first, 1;
-  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || at + length > bytes.size()) return 0;
-  value = first & (0x7F >> length);
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0) != 0x80) return 0;
-    value = value << 6 | (byte(at + i) & 0x3F);
-  }
-  const bool overlong = (length == 3 && value < 0x800) || (length == 4 && value < 0x10000);
-  if (overlong || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) return 0;
-  return length;
+  utf8proc_int32_t found = 0;
+  const auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(bytes.data()) + at,
+                                       static_cast<utf8proc_ssize_t>(bytes.size() - at), &found);
+  if (length <= 0) return 0;
+  value = static_cast<char32_t>(found);
+  return static_cast<size_t>(length);
 }
 
-bool is_cased(char32_t c) {
-  const int kind = category(c);
-  return kind == HB_UNICODE_GENERAL_CATEGORY_UPPERCASE_LETTER || kind == HB_UNICODE_GENERAL_CATEGORY_LOWERCASE_LETTER ||
-         kind == HB_UNICODE_GENERAL_CATEGORY_TITLECASE_LETTER;
-}
+bool is_cased(char32_t c) { return is_among(c, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LT); }
 
 bool is_case_ignorable(char32_t c) {
   switch (category(c)) {
-    case HB_UNICODE_GENERAL_CATEGORY_NON_SPACING_MARK:
-    case HB_UNICODE_GENERAL_CATEGORY_ENCLOSING_MARK:
-    case HB_UNICODE_GENERAL_CATEGORY_FORMAT:
-    case HB_UNICODE_GENERAL_CATEGORY_MODIFIER_LETTER:
-    case HB_UNICODE_GENERAL_CATEGORY_MODIFIER_SYMBOL:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK:
       return true;
     default:
       return TextView(U"'.:·\u0387\u055F\u05F4\u2018\u2019\u2024\u2027\uFE13\uFE52\uFE55\uFF07\uFF0E\uFF1A").find(c) !=
@@ -78,18 +56,6 @@ bool is_final(TextView text, size_t at) {
   while (after < text.size() && is_case_ignorable(text[after])) ++after;
   return before > 0 && is_cased(text[before - 1]) && (after == text.size() || !is_cased(text[after]));
 }
-
-void decompose(char32_t c, Text& out) {
-  hb_codepoint_t first = 0, second = 0;
-  if (!hb_unicode_decompose(tables(), c, &first, &second)) {
-    out.push_back(c);
-    return;
-  }
-  decompose(first, out);
-  if (second != 0) out.push_back(second);
-}
-
-int combining_class(char32_t c) { return hb_unicode_combining_class(tables(), c); }
 
 }  // namespace
 
@@ -117,12 +83,9 @@ Text from_utf8(std::string_view bytes) {
 }
 
 void append_utf8(std::string& out, char32_t c) {
-  const auto put = [&out](char32_t byte) { out.push_back(static_cast<char>(byte)); };
-  const auto rest = [&](int shift) { put(0x80 | (c >> shift & 0x3F)); };
-  if (c < 0x80) return put(c);
-  if (c < 0x800) return put(0xC0 | c >> 6), rest(0);
-  if (c < 0x10000) return put(0xE0 | c >> 12), rest(6), rest(0);
-  put(0xF0 | c >> 18), rest(12), rest(6), rest(0);
+  utf8proc_uint8_t bytes[4];
+  const auto size = utf8proc_encode_char(static_cast<utf8proc_int32_t>(c), bytes);
+  out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size));
 }
 
 std::string to_utf8(TextView text) {
@@ -131,17 +94,9 @@ std::string to_utf8(TextView text) {
   return out;
 }
 
-bool is_letter(char32_t c) {
-  const int kind = category(c);
-  return is_cased(c) || kind == HB_UNICODE_GENERAL_CATEGORY_MODIFIER_LETTER ||
-         kind == HB_UNICODE_GENERAL_CATEGORY_OTHER_LETTER;
-}
+bool is_letter(char32_t c) { return is_among(c, UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LO); }
 
-bool is_number(char32_t c) {
-  const int kind = category(c);
-  return kind == HB_UNICODE_GENERAL_CATEGORY_DECIMAL_NUMBER || kind == HB_UNICODE_GENERAL_CATEGORY_LETTER_NUMBER ||
-         kind == HB_UNICODE_GENERAL_CATEGORY_OTHER_NUMBER;
-}
+bool is_number(char32_t c) { return is_among(c, UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NO); }
 
 bool is_space(char32_t c) {
   return (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
@@ -196,32 +151,14 @@ Text upper(TextView text) {
 }
 
 Text compose(TextView text) {
-  Text apart;
-  for (const char32_t c : text) decompose(c, apart);
-  for (size_t begin = 0; begin < apart.size();) {  // marks between two starters in the order of their classes
-    size_t end = begin;
-    while (end < apart.size() && combining_class(apart[end]) != 0) ++end;
-    std::stable_sort(apart.begin() + static_cast<ptrdiff_t>(begin), apart.begin() + static_cast<ptrdiff_t>(end),
-                     [](char32_t a, char32_t b) { return combining_class(a) < combining_class(b); });
-    begin = end + 1;
-  }
-  Text out;
-  size_t starter = Text::npos;
-  int last = 0;  // class of the mark before
-  for (const char32_t c : apart) {
-    const int mark = combining_class(c);
-    const bool adjacent = starter != Text::npos && starter + 1 == out.size(),
-               free = adjacent || (last != 0 && last < mark);
-    hb_codepoint_t together = 0;
-    if (starter != Text::npos && free && hb_unicode_compose(tables(), out[starter], c, &together)) {
-      out[starter] = together;
-      continue;
-    }
-    if (mark == 0) starter = out.size();
-    last = mark;
-    out.push_back(c);
-  }
-  return out;
+  const std::string bytes = to_utf8(text);
+  utf8proc_uint8_t* composed = nullptr;
+  const auto size =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(bytes.data()), static_cast<utf8proc_ssize_t>(bytes.size()),
+                   &composed, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(composed, std::free);
+  GIGACAT_CHECK(size >= 0, "utf8proc: ", utf8proc_errmsg(size));
+  return from_utf8({reinterpret_cast<const char*>(composed), static_cast<size_t>(size)});
 }
 
 Text strip(TextView text) {

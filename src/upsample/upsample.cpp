@@ -19,7 +19,6 @@
 #include "gigacat/core/resumable_folder.h"
 #include "gigacat/core/text.h"
 #include "gigacat/dist/device.h"
-#include "gigacat/io/icc.h"
 #include "gigacat/io/png_writer.h"
 
 namespace gigacat::upsample {
@@ -119,9 +118,9 @@ io::Image on_white(const io::Image& image) {
 }
 
 // JPEG or WebP, which need the whole image; PNG is written row by row.
-std::string encode(const io::Image& image, const std::string& format) {
-  if (format == "jpg") return io::encode_jpeg(image.channels == 4 ? on_white(image) : image);
-  return io::encode_webp(image);
+std::string encode(const io::Image& image, const std::string& format, const std::string& icc) {
+  if (format == "jpg") return io::encode_jpeg(image.channels == 4 ? on_white(image) : image, 95, icc);
+  return io::encode_webp(image, 95, icc);
 }
 
 using Sink = std::function<void(std::string_view)>;
@@ -146,7 +145,7 @@ void run(const Job& job, Upsampler& upsampler, int64_t scale, const std::functio
   const io::Image image = io::decode_image(span, job.in, {.keep_alpha = true});
   const std::string profile = io::icc_profile(span);
   write_out(job.out, [&](const Sink& sink) {
-    if (job.format != "png") return sink(io::with_icc_profile(encode(upsampler(image, progress), job.format), profile));
+    if (job.format != "png") return sink(encode(upsampler(image, progress), job.format, profile));
     io::PngWriter png(sink, image.height * scale, image.width * scale, image.channels, profile);
     upsampler.run(
         image, [&](const io::Image& strip) { png.write_rows(strip.pixels.data(), strip.height); }, progress);

@@ -4,12 +4,46 @@ import json
 import os
 import struct
 import subprocess
+import zlib
 
 from harness import BIN, CliTest, aura_sr, clean_environment, main, png, read_bytes
 
 
 def size_of(data):
     return struct.unpack(">II", data[16:24])
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def transparent_png(depth, color, pixel, *chunks):
+    """16 x 16 pixels that hold the same bits (a text of 0 and 1 for a pixel)."""
+    row = b"\0" + int(pixel * 16, 2).to_bytes(len(pixel) * 2, "big")
+    return b"".join([b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, depth, color, 0, 0, 0)), *chunks,
+                     chunk(b"IDAT", zlib.compress(row * 16)), chunk(b"IEND", b"")])
+
+
+def rgba_pixels(data):
+    """The pixels of an RGBA file of 8 bits."""
+    width, height, depth, color = struct.unpack(">IIBB", data[16:26])
+    assert (depth, color) == (8, 6), (depth, color)
+    at, packed = 8, b""
+    while at < len(data):
+        size, = struct.unpack(">I", data[at:at + 4])
+        packed += data[at + 8:at + 8 + size] if data[at + 4:at + 8] == b"IDAT" else b""
+        at += size + 12
+    raw, above, out = zlib.decompress(packed), bytearray(4 * width), []
+    for y in range(height):
+        line = raw[y * (4 * width + 1):(y + 1) * (4 * width + 1)]
+        row = bytearray(line[1:])
+        for i, value in enumerate(row):
+            left, up, corner = (row[i - 4], above[i], above[i - 4]) if i >= 4 else (0, above[i], 0)
+            paeth = min((left, up, corner), key=lambda c: abs(left + up - corner - c))
+            row[i] = value + (0, left, up, (left + up) // 2, paeth)[line[0]] & 255
+        out += [tuple(row[i:i + 4]) for i in range(0, len(row), 4)]
+        above = row
+    return out
 
 
 class UpsampleTest(CliTest):
@@ -45,6 +79,28 @@ class UpsampleTest(CliTest):
         self.assertIn("1 were there", self.gigacat(*arguments).stdout)
         self.assertEqual(sorted(os.listdir(self.path("out"))), [".upsample.json", "a.png", "deeper"])
         self.assertIn("other settings", self.refused(*arguments, "--seed", 5))
+
+    def test_transparency_of_every_kind_survives(self):
+        bits = "{:08b}".format
+        palette, half = chunk(b"PLTE", b"abcdef"), chunk(b"tRNS", b"\x80")
+        forms = {
+            "rgba8": (128, transparent_png(8, 6, bits(200) + bits(100) + bits(50) + bits(128))),
+            "rgba16": (128, transparent_png(16, 6, (bits(200) + bits(1)) * 3 + bits(128) + bits(255))),
+            "grey_alpha8": (128, transparent_png(8, 4, bits(200) + bits(128))),
+            "grey_alpha16": (128, transparent_png(16, 4, bits(200) + bits(1) + bits(128) + bits(255))),
+            **{"palette%d" % depth: (128, transparent_png(depth, 3, "0" * depth, palette, half)) for depth in (1, 2, 4, 8)},
+            **{"grey_key%d" % depth: (0, transparent_png(depth, 0, "0" * (depth - 1) + "1", chunk(b"tRNS", b"\0\1")))
+               for depth in (1, 2, 4, 8, 16)},
+            "rgb_key8": (0, transparent_png(8, 2, bits(1) + bits(2) + bits(3), chunk(b"tRNS", b"\0\1\0\2\0\3"))),
+            "rgb_key16": (0, transparent_png(16, 2, (bits(1) + bits(2)) * 3, chunk(b"tRNS", b"\1\2" * 3))),
+        }
+        os.makedirs(self.path("forms"))
+        for name, (_, data) in forms.items():
+            self.write("forms/%s.png" % name, data)
+        self.gigacat("upsample", self.path("forms"), "-o", self.path("large"), "--weights", self.weights, "--scale", 2)
+        for name, (alpha, _) in forms.items():
+            pixels = rgba_pixels(read_bytes(self.path("large/%s.png" % name)))
+            self.assertEqual({pixel[3] for pixel in pixels}, {alpha}, name)
 
     def test_pipes(self):
         image = self.picture("a.png")

@@ -1,8 +1,7 @@
-// Headers, orientation and colour profiles of image files, and the decoders.
+// Headers, orientation, colour profiles and texts of image files, and the decoders.
 #include <cstdlib>
 
 #include "fuzz.h"
-#include "gigacat/io/icc.h"
 #include "gigacat/io/image.h"
 
 FUZZ(bytes) {
@@ -12,4 +11,5 @@ FUZZ(bytes) {
   if (header.height < 1 || header.width < 1 || header.orientation < 1 || header.orientation > 8) std::abort();
   const gigacat::io::Image image = gigacat::io::decode_image(bytes, "fuzz", {.most_pixels = most});
   if (static_cast<int64_t>(image.pixels.size()) != image.height * image.width * image.channels) std::abort();
+  if (header.format == "png") gigacat::fuzz::sink = gigacat::io::png_texts(bytes, "fuzz").size();
 }

@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <array>
 #include <thread>
 
 #include "image_helpers.h"
@@ -103,6 +104,72 @@ TEST(Decode, SixteenBitAlpha) {
   EXPECT_THAT(decode(png_of(1, 1, 16, 6, row)).pixels, ::testing::ElementsAre(227, 177, 127));
   EXPECT_THAT(decode(png_of(1, 1, 16, 4, std::string("\0\xc8\x11\x80\x44", 5)), {.background = 0}).pixels,
               ::testing::ElementsAre(100, 100, 100));
+}
+
+// A PNG of each form in which pixels can be transparent: one row, its first pixel half or fully transparent, its second
+// opaque. `alpha` of the first.
+struct AlphaForm {
+  const char* name;
+  char depth, color;
+  std::string row, chunks;
+  std::array<uint8_t, 3> first, second;
+  uint8_t alpha;
+};
+
+std::vector<AlphaForm> alpha_forms() {
+  const std::string palette = png_chunk("PLTE", "abcdef");
+  const auto key = [](const std::string& value) { return png_chunk("tRNS", value); };
+  const auto text = [](const char* bytes, size_t size) { return std::string(bytes, size); };
+  return {
+      {"rgba8", 8, 6, text("\0\1\2\3\x80\4\5\6\xff", 9), "", {1, 2, 3}, {4, 5, 6}, 128},
+      {"rgba16", 16, 6, text("\0\1\xff\2\xff\3\xff\x80\xff\4\0\5\0\6\0\xff\xff", 17), "", {1, 2, 3}, {4, 5, 6}, 128},
+      {"grey_alpha8", 8, 4, text("\0\7\x80\x8\xff", 5), "", {7, 7, 7}, {8, 8, 8}, 128},
+      {"grey_alpha16", 16, 4, text("\0\7\xff\x80\xff\x8\0\xff\xff", 9), "", {7, 7, 7}, {8, 8, 8}, 128},
+      {"palette1", 1, 3, text("\0\x40", 2), palette + key("\x80"), {'a', 'b', 'c'}, {'d', 'e', 'f'}, 128},
+      {"palette2", 2, 3, text("\0\x10", 2), palette + key("\x80"), {'a', 'b', 'c'}, {'d', 'e', 'f'}, 128},
+      {"palette4", 4, 3, text("\0\x01", 2), palette + key("\x80"), {'a', 'b', 'c'}, {'d', 'e', 'f'}, 128},
+      {"palette8", 8, 3, text("\0\0\1", 3), palette + key("\x80"), {'a', 'b', 'c'}, {'d', 'e', 'f'}, 128},
+      {"grey_key1", 1, 0, text("\0\x80", 2), key(text("\0\1", 2)), {255, 255, 255}, {0, 0, 0}, 0},
+      {"grey_key2", 2, 0, text("\0\x60", 2), key(text("\0\1", 2)), {85, 85, 85}, {170, 170, 170}, 0},
+      {"grey_key4", 4, 0, text("\0\x78", 2), key(text("\0\7", 2)), {119, 119, 119}, {136, 136, 136}, 0},
+      {"grey_key8", 8, 0, text("\0\7\x8", 3), key(text("\0\7", 2)), {7, 7, 7}, {8, 8, 8}, 0},
+      {"grey_key16", 16, 0, text("\0\7\1\7\2", 5), key(text("\7\1", 2)), {7, 7, 7}, {7, 7, 7}, 0},
+      {"rgb_key8", 8, 2, text("\0\1\2\3\1\2\4", 7), key(text("\0\1\0\2\0\3", 6)), {1, 2, 3}, {1, 2, 4}, 0},
+      {"rgb_key16",
+       16,
+       2,
+       text("\0\1\0\2\0\3\0\1\0\2\0\3\1", 13),
+       key(text("\1\0\2\0\3\0", 6)),
+       {1, 2, 3},
+       {1, 2, 3},
+       0},
+  };
+}
+
+TEST(Decode, EveryFormOfTransparencyIsKept) {
+  for (const AlphaForm& form : alpha_forms()) {
+    SCOPED_TRACE(form.name);
+    const std::string file = png_of(1, 2, form.depth, form.color, form.row, form.chunks);
+    const auto [r, g, b] = form.first;
+    const auto [r2, g2, b2] = form.second;
+    const Image kept = decode(file, {.keep_alpha = true});
+    ASSERT_EQ(kept.channels, 4);
+    EXPECT_THAT(kept.pixels, ::testing::ElementsAre(r, g, b, form.alpha, r2, g2, b2, 255));
+    EXPECT_THAT(decode(file, {.as_stored = true}).pixels, ::testing::ElementsAre(r, g, b, r2, g2, b2));
+    const auto on_grey = [&](int c) {
+      return static_cast<uint8_t>((c * form.alpha + 99 * (255 - form.alpha) + 127) / 255);
+    };
+    EXPECT_THAT(decode(file, {.background = 99}).pixels,
+                ::testing::ElementsAre(on_grey(r), on_grey(g), on_grey(b), r2, g2, b2));
+    EXPECT_EQ(decode(encode_png(kept), {.keep_alpha = true}).pixels, kept.pixels);
+  }
+}
+
+// The passes of Adam7 over 3 x 3 grey pixels: (0, 0); (0, 2); (2, 0) and (2, 2); (0, 1), then (2, 1); the row y = 1.
+TEST(Decode, InterlacedPng) {
+  const std::string rows("\0\1\0\2\0\3\4\0\5\0\6\0\7\x8\x9", 15);
+  EXPECT_THAT(decode(png_of(3, 3, 8, 0, rows, "", 1)).pixels,
+              ::testing::ElementsAre(1, 1, 1, 5, 5, 5, 2, 2, 2, 7, 7, 7, 8, 8, 8, 9, 9, 9, 3, 3, 3, 6, 6, 6, 4, 4, 4));
 }
 
 // Source of pixel (y, x) of a turned image, by EXIF 2.3, table 6 ("the 0th row is the visual top of the image", ...).

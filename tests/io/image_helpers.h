@@ -54,13 +54,13 @@ inline std::string png_chunk(const std::string& type, const std::string& data) {
 
 // A PNG of `rows` (each with its filter byte) as they are.
 inline std::string png_of(uint32_t height, uint32_t width, char depth, char color, const std::string& rows,
-                          const std::string& more_chunks = "") {
+                          const std::string& more_chunks = "", char interlace = 0) {
   std::string packed(compressBound(static_cast<uLong>(rows.size())), '\0');
   uLongf size = packed.size();
   compress(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(rows.data()),
            static_cast<uLong>(rows.size()));
   packed.resize(size);
-  const std::string header = big_endian(width) + big_endian(height) + depth + color + std::string(3, '\0');
+  const std::string header = big_endian(width) + big_endian(height) + depth + color + std::string(2, '\0') + interlace;
   return "\x89PNG\r\n\x1a\n" + png_chunk("IHDR", header) + more_chunks + png_chunk("IDAT", packed) +
          png_chunk("IEND", "");
 }
@@ -75,6 +75,21 @@ inline std::string with_segment(const std::string& jpeg, char marker, const std:
   const size_t length = data.size() + 2;
   return jpeg.substr(0, 2) + '\xff' + marker + static_cast<char>(length >> 8) + static_cast<char>(length) + data +
          jpeg.substr(2);
+}
+
+// An ICC profile of `size` bytes, with all that its header must have, of one tag that is hard to pack.
+inline std::string profile(size_t size, const std::string& space = "RGB ") {
+  constexpr size_t kTags = 144;  // bytes of the header and a list of one tag
+  std::string text(size, '\0');
+  uint32_t state = 1;
+  for (char& c : text) c = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  const std::string white("\0\0\xf6\xd6\0\1\0\0\0\0\xd3\x2d", 12);
+  std::string head = big_endian(static_cast<uint32_t>(size)) + std::string(4, '\0') + std::string("\2\0\0\0", 4) +
+                     "mntr" + space + "XYZ " + std::string(12, '\0') + "acsp";
+  head += std::string(68 - head.size(), '\0') + white;
+  head += std::string(128 - head.size(), '\0') + big_endian(1) + "desc" + big_endian(kTags) +
+          big_endian(static_cast<uint32_t>(size - kTags));
+  return text.replace(0, head.size(), head);
 }
 
 // The encoded inputs of the golden case "decode" by name ("jpeg_420", ...).

@@ -4,16 +4,15 @@
 
 #include <algorithm>
 
-#include "gigacat/io/icc.h"
 #include "image_helpers.h"
 
 namespace gigacat::io {
 namespace {
 
 // A file written in strips of `rows`.
-std::string written(const Image& image, int64_t rows, const std::string& profile = "") {
+std::string written(const Image& image, int64_t rows, const std::string& icc = "") {
   std::string file;
-  PngWriter writer([&](std::string_view bytes) { file += bytes; }, image.height, image.width, image.channels, profile);
+  PngWriter writer([&](std::string_view bytes) { file += bytes; }, image.height, image.width, image.channels, icc);
   for (int64_t y = 0; y < image.height; y += rows) writer.write_rows(image.row(y), std::min(rows, image.height - y));
   writer.finish();
   return file;
@@ -49,10 +48,42 @@ TEST(PngWriter, PacksAsWellAsTheLibrary) {
 }
 
 TEST(PngWriter, CarriesAProfile) {
-  const std::string profile(70'000, 'p');
-  const std::string file = written(gradient(9, 9, 3), 2, profile);
-  EXPECT_EQ(icc_profile(bytes_of(file)), profile);
+  const std::string icc = profile(70'000);
+  const std::string file = written(gradient(9, 9, 3), 2, icc);
+  EXPECT_EQ(icc_profile(bytes_of(file)), icc);
   EXPECT_EQ(decode(file).pixels, gradient(9, 9, 3).pixels);
+}
+
+TEST(PngWriter, CarriesTexts) {
+  const PngTexts texts = {
+      {"seed", "5"}, {"prompt", "zwei Kätzchen 🐈\nund mehr"}, {"Empty", ""}, {"long", std::string(100'000, 'x')}};
+  const std::string file = encode_png(gradient(9, 9, 3), texts);
+  EXPECT_EQ(png_texts(bytes_of(file), "FILE"), texts);
+  EXPECT_EQ(decode(file).pixels, gradient(9, 9, 3).pixels);
+  EXPECT_NE(file.find(std::string("tEXtseed\0"
+                                  "5",
+                                  10)),
+            file.npos);
+  EXPECT_LT(file.find("iTXt"), file.find("IDAT"));
+  EXPECT_THROW(encode_png(gradient(9, 9, 3), {{"", "no key"}}), InternalError);
+  EXPECT_THROW(encode_png(gradient(9, 9, 3), {{std::string(80, 'k'), ""}}), InternalError);
+}
+
+TEST(PngWriter, ReadsTextsOfOthers) {
+  const std::string png = encode_png(gradient(9, 9, 3)), end = png.substr(png.size() - 12);
+  const std::string latin = png_chunk("tEXt", std::string("Title\0caf\xE9", 10)),
+                    broken = png_chunk("zTXt", std::string("Title\0\0xx", 9));
+  const std::string file = png.substr(0, 33) + latin + broken + png.substr(33, png.size() - 45) +
+                           png_chunk("tEXt", std::string("After\0it", 8)) + end;
+  EXPECT_EQ(png_texts(bytes_of(file), "FILE"), (PngTexts{{"Title", "café"}, {"After", "it"}}));
+  EXPECT_EQ(png_texts(bytes_of(png), "FILE"), PngTexts{});
+  EXPECT_EQ(error_of([&] { png_texts(bytes_of("GIF89a"), "FILE"); }), "FILE: not a PNG file");
+  EXPECT_EQ(error_of([&] { png_texts(bytes_of(file.substr(0, 60)), "FILE"); }), "FILE: truncated PNG: it has no IEND");
+}
+
+TEST(PngWriter, PassesOnWhatTheSinkThrows) {
+  const auto full = [](std::string_view) { fail("no space left on the device"); };
+  EXPECT_EQ(error_of([&] { PngWriter(full, 4, 4, 3); }), "no space left on the device");
 }
 
 TEST(PngWriter, KnowsItsSize) {

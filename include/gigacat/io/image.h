@@ -1,10 +1,12 @@
 // Images: decoding hostile files into uint8 RGB, encoding, grids.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gigacat/core/error.h"
@@ -45,11 +47,23 @@ ImageHeader probe_image(std::span<const std::byte> bytes, std::string_view name)
 // halves. Errors: Error naming `name` and the fault.
 Image decode_image(std::span<const std::byte> bytes, std::string_view name, const DecodeOptions& options = {});
 
-// PNG of a grey (1), RGB (3) or RGBA (4) image.
+// The ICC profile of the RGB pixels of a JPEG, PNG or WebP; "" where there is none, it is damaged or one of grey or
+// CMYK samples.
+std::string icc_profile(std::span<const std::byte> file);
+
+// Keys and values of text in a PNG file, in their order. Keys: 1 to 79 characters of ASCII; values: UTF-8.
+using PngTexts = std::vector<std::pair<std::string, std::string>>;
+// The texts of a PNG file (tEXt, zTXt, iTXt). Errors: Error naming `name` when it is no PNG or is damaged.
+PngTexts png_texts(std::span<const std::byte> file, std::string_view name);
+
+// PNG of a grey (1), RGB (3) or RGBA (4) image, `compression` from 0 (none) to 9 (smallest). Errors: InternalError for
+// other channels or keys.
 std::string encode_png(const Image& image, int compression = 3);
-std::string encode_jpeg(const Image& image, int quality = 95);
-// WebP of an RGB or RGBA image; quality over 100 is lossless.
-std::string encode_webp(const Image& image, int quality = 95);
+std::string encode_png(const Image& image, const PngTexts& texts, int compression = 3);
+// JPEG of a grey or RGB image, WebP of an RGB or RGBA image (lossless where quality is over 100), with a colour profile
+// unless `icc` is "". Errors: InternalError for other channels, Error for sides that the format does not have.
+std::string encode_jpeg(const Image& image, int quality = 95, const std::string& icc = "");
+std::string encode_webp(const Image& image, int quality = 95, const std::string& icc = "");
 
 // Resampling as guided-diffusion's centre crop does it: box halvings while the short side is at least twice `size`,
 // then PIL's bicubic, then the middle size x size cut. Source: guided-diffusion image_datasets.center_crop_arr.
@@ -88,8 +102,8 @@ Image flip_horizontal(const Image& image);
 Image make_grid(const std::vector<Image>& images, int64_t columns, int64_t gap = 2, uint8_t fill = 255);
 
 // A grey or RGB grid of captions.size() rows, `gap` pixels apart, with each row's caption black on white at its left.
-// A caption breaks into the lines that its row has room for and is cut after them; a character outside ASCII shows as
-// "?". Errors: InternalError when the height is not that of so many rows.
+// A caption breaks into the lines that its row has room for and is cut after them; a character that DejaVu Sans lacks
+// shows as a box. Errors: InternalError when the height is not that of so many rows.
 Image caption_rows(const Image& grid, const std::vector<std::string>& captions, int64_t gap = 2);
 
 // float pixels in [-1, 1], planes [C, H, W] with C = 1 or 3, to RGB, rounded and clamped.

@@ -8,14 +8,17 @@
 #include <string>
 #include <string_view>
 
+#include "gigacat/io/image.h"
+
 namespace gigacat::io {
 
 class PngWriter {
  public:
-  // `sink` takes the file's bytes in order. 8-bit samples of 1 (grey), 3 (RGB) or 4 (RGBA) channels; `icc`: a colour
-  // profile, or "". Errors: InternalError for other channels, Error for sides over 2^31 - 1.
+  // `sink` takes the file's bytes in order; what it throws comes out of the call that wrote. 8-bit samples of 1 (grey),
+  // 3 (RGB) or 4 (RGBA) channels; `icc`: a colour profile, or "", left out where it is damaged or not one of such
+  // pixels. Errors: InternalError for other channels or keys of texts, Error for sides over 2^31 - 1.
   PngWriter(std::function<void(std::string_view)> sink, int64_t height, int64_t width, int64_t channels,
-            const std::string& icc = "", int compression = 3);
+            const std::string& icc = "", const PngTexts& texts = {}, int compression = 3);
   ~PngWriter();
   PngWriter(const PngWriter&) = delete;
   PngWriter& operator=(const PngWriter&) = delete;
