@@ -1,7 +1,8 @@
 #include "gigacat/data/config.h"
 
 #include <algorithm>
-#include <thread>
+
+#include "gigacat/core/cpus.h"
 
 namespace gigacat::data {
 
@@ -79,7 +80,7 @@ void DataConfig::bind(config::Binder& b) {
 
 int64_t DataConfig::worker_count() const {
   if (workers > 0) return workers;
-  return std::max<int64_t>(1, static_cast<int64_t>(std::thread::hardware_concurrency()) - 1);
+  return std::max<int64_t>(1, usable_cpus() - 1);
 }
 
 }  // namespace gigacat::data

@@ -52,7 +52,6 @@ struct Child {
 // Names the process that end_with_launcher() of its children watches.
 inline constexpr const char* kLauncherVariable = "GIGACAT_LAUNCHER_PID";
 
-int usable_cores();
 // This process' environment with some variables set anew.
 std::vector<std::string> with_variables(const std::vector<std::pair<std::string, std::string>>& variables);
 

@@ -10,6 +10,7 @@
 
 #include "dist/child.h"
 #include "dist/signal_queue.h"
+#include "gigacat/core/cpus.h"
 #include "gigacat/core/error.h"
 
 namespace gigacat::dist {
@@ -61,7 +62,7 @@ class Pool {
     if (options_.variables) variables = options_.variables(static_cast<int>(slot));
     variables.emplace_back(kLauncherVariable, std::to_string(::getpid()));
     if (std::getenv("OMP_NUM_THREADS") == nullptr)
-      variables.emplace_back("OMP_NUM_THREADS", std::to_string(std::max(1, usable_cores() / options_.at_once)));
+      variables.emplace_back("OMP_NUM_THREADS", std::to_string(std::max(1, usable_cpus() / options_.at_once)));
     slots_[slot] = std::make_unique<Running>(Running{
         next_, log, start_child({static_cast<int>(next_), log, log, "", ""}, command, with_variables(variables), -1)});
     if (options_.started) options_.started(next_);

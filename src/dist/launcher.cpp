@@ -17,6 +17,7 @@
 #include "dist/child.h"
 #include "dist/signal_queue.h"
 #include "dist/sockets.h"
+#include "gigacat/core/cpus.h"
 #include "gigacat/core/error.h"
 
 namespace gigacat::dist {
@@ -39,7 +40,7 @@ std::vector<std::string> environment_of(int rank, int port, int restart, const L
                                                                 {kLauncherVariable, std::to_string(::getpid())}};
   if (rank == 0) variables.emplace_back(kStoreVariable, "3");
   if (options.threads > 0 || std::getenv("OMP_NUM_THREADS") == nullptr) {
-    const int threads = options.threads > 0 ? options.threads : std::max(1, usable_cores() / options.ranks);
+    const int threads = options.threads > 0 ? options.threads : std::max(1, usable_cpus() / options.ranks);
     variables.emplace_back("OMP_NUM_THREADS", std::to_string(threads));
   }
   return with_variables(variables);

@@ -7,6 +7,7 @@
 #include "gigacat/core/config.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/installation.h"
 #include "gigacat/run/config.h"
 #include "sweep/metrics.h"
 
@@ -225,7 +226,8 @@ void read_paper(Sweep& sweep, const config::Document& document) {
 
 }  // namespace
 
-Sweep read_sweep(const fs::path& file, const fs::path& out) {
+Sweep read_sweep(const fs::path& given, const fs::path& out) {
+  const fs::path file = find_config(given);
   const auto document = config::Document::load(file);
   const SweepKeys keys = read_keys(document, file);
   Sweep sweep;

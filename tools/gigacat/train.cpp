@@ -74,7 +74,7 @@ void add_train(CLI::App& app, Chosen& chosen) {
   CLI::App* command = add_command(app, "train", "train a model from a config",
                                   "gigacat train configs/quickstart/emoji-cat.yaml train.steps=600 --ranks 2");
   auto flags = std::make_shared<Flags>();
-  command->add_option("CONFIG", flags->words, "config file, then values that override it, as train.batch=64")
+  command->add_option("CONFIG", flags->words, "config file or preset, then values that override it, as train.batch=64")
       ->type_name("");
   command->add_option("--resume", flags->resume, "go on with a run; without CONFIG, with the run's own config")
       ->type_name("RUN")
