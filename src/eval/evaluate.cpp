@@ -21,8 +21,6 @@
 namespace gigacat::eval {
 namespace {
 
-constexpr std::chrono::hours kLongestComputation{24};
-
 void warn_of_images(const PassResult& pass, const std::string& name, const dist::Group& group) {
   if (!group.is_first()) return;
   if (pass.duplicates > 0)
@@ -153,14 +151,11 @@ SideFeatures measure_fake(const Plan& plan, const Side& real, const Side& fake, 
 
 // On rank 0; figures with large kernels take minutes.
 Values compute(const Metric& metric, const SideFeatures& real, const SideFeatures& fake, dist::Group& group) {
-  const std::string text = dist::on_first(
-      group, metric.name.c_str(),
-      [&] {
-        nlohmann::json json;
-        for (const auto& [name, value] : metric.compute(real, fake, metric.feature)) json.push_back({name, value});
-        return json.dump();
-      },
-      kLongestComputation);
+  const std::string text = dist::on_first(group, metric.name.c_str(), [&] {
+    nlohmann::json json;
+    for (const auto& [name, value] : metric.compute(real, fake, metric.feature)) json.push_back({name, value});
+    return json.dump();
+  });
   Values values;
   for (const auto& item : nlohmann::json::parse(text)) values.emplace_back(item[0], item[1].get<double>());
   return values;

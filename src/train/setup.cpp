@@ -66,20 +66,22 @@ void build_networks(RunConfig& config, at::Device device) {
 }
 
 // Rank 0 chooses the folder and reads the checkpoint; whether there is one is all that the others need to know.
-void find_place(Foundation& made, const RunConfig& config, const dist::Environment& environment,
-                const TrainOptions& options, const Phases& phases) {
-  if (!made.group->is_first()) return;
-  made.place = open_run(config, environment, options, [&made] { return made.data_identity.get(); });
-  log::open_file(made.place->folder.log());
-  phases.replay();
-  log::info(made.place->resumed ? "going on with run " : "run folder ", made.place->folder.path().string());
+void find_place(Foundation& made, const RunConfig& config, const TrainOptions& options, const Phases& phases) {
+  dist::run_on_first(*made.group, "run folder", [&] {
+    made.place = open_run(config, *made.group, options, [&made] { return made.data_identity.get(); });
+    log::open_file(made.place->folder.log());
+    phases.replay();
+    log::info(made.place->resumed ? "going on with run " : "run folder ", made.place->folder.path().string());
+  });
 }
 
 void load_weights(Foundation& made, const RunConfig& config) {
   bool resumed = made.place && made.place->checkpoint;
   resumed = made.group->broadcast_text(resumed ? "resumed" : "", "resume").size() > 0;
-  if (made.place && made.place->checkpoint) restore(*made.state, *made.place->checkpoint);
-  if (made.place) made.place->checkpoint.reset();
+  dist::run_on_first(*made.group, "reading the checkpoint", [&] {
+    if (made.place->checkpoint) restore(*made.state, *made.place->checkpoint);
+    made.place->checkpoint.reset();
+  });
   broadcast(*made.state, *made.group, resumed);
   if (made.place && made.place->resumed) {  // only now is it sure that the run can go on like this
     write_atomically(made.place->folder.config(), config.to_yaml());
@@ -89,6 +91,9 @@ void load_weights(Foundation& made, const RunConfig& config) {
     log::info("going on after step ", made.state->step, " (", static_cast<double>(made.state->images) / 1000, " kimg)");
   else if (made.place && made.place->resumed)
     log::info("the run has no checkpoint yet: it begins again");
+  if (resumed && made.state->step >= config.train.steps)
+    log::info("nothing to do: the run has taken ", made.state->step, " of train.steps=", config.train.steps,
+              " steps; give a larger train.steps to go on");
 }
 
 std::unique_ptr<data::Loader> make_loader(const Foundation& made, const RunConfig& config) {
@@ -133,7 +138,7 @@ Foundation set_up(RunConfig& config, const dist::Environment& environment, const
   if (made.group->is_first())  // reads the size of every file: beside the first steps, not before them
     made.data_identity = std::async(std::launch::async, [source = made.source] { return source->identity(); });
   phases.run(
-      "run folder", [&] { find_place(made, config, environment, options, phases); }, made.group.get());
+      "run folder", [&] { find_place(made, config, options, phases); }, made.group.get());
   phases.run(
       "networks",
       [&] {

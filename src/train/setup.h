@@ -21,7 +21,7 @@ struct Foundation {
   std::shared_ptr<dist::Group> group;
   std::shared_ptr<const data::Source> source;
   std::shared_future<std::string> data_identity;  // rank 0 alone
-  std::optional<RunPlace> place;                  // rank 0 alone
+  std::optional<RunDirectory> place;              // rank 0 only
   std::unique_ptr<TrainState> state;
   std::unique_ptr<pretrained::LatentSpace> space;
   std::unique_ptr<data::Loader> loader;  // begins at first_step
