@@ -23,9 +23,9 @@ namespace gigacat::dist {
 namespace {
 
 // Variables of the environment as checked numbers and texts.
-class Variables {
+class VariableReader {
  public:
-  explicit Variables(const std::function<const char*(const char*)>& get) : get_(get) {
+  explicit VariableReader(const std::function<const char*(const char*)>& get) : get_(get) {
     if (!get_) get_ = [](const char* name) -> const char* { return std::getenv(name); };
   }
 
@@ -72,7 +72,7 @@ struct Claim {
 
 // Reads a pair of variables. One without the other is left over when it says no more than "one process" or what
 // `other` says too.
-Claim read_claim(const Variables& in, const char* launcher, const char* rank, const char* world,
+Claim read_claim(const VariableReader& in, const char* launcher, const char* rank, const char* world,
                  const Claim* other = nullptr) {
   Claim claim{launcher, rank, world};
   if (in.has(rank) && in.has(world)) {
@@ -97,12 +97,12 @@ Claim read_claim(const Variables& in, const char* launcher, const char* rank, co
 // SLURM gives a batch script and an interactive step most variables of a task, but no number of a step or one of these.
 constexpr int64_t kFirstSpecialStep = 0xfffffff0;
 
-bool is_srun_task(const Variables& in) {
+bool is_srun_task(const VariableReader& in) {
   const char* step = in.first_of({"SLURM_STEP_ID", "SLURM_STEPID"});
   return in.has("SLURM_PROCID") && in.has(step) && in.number(step, 0, UINT32_MAX) < kFirstSpecialStep;
 }
 
-Claim slurm_claim(const Variables& in) {
+Claim slurm_claim(const VariableReader& in) {
   Claim claim{"slurm", "SLURM_PROCID",
               in.first_of({"SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_NPROCS", "SLURM_STEP_NUM_TASKS"})};
   if (is_srun_task(in)) {
@@ -116,7 +116,7 @@ Claim slurm_claim(const Variables& in) {
 }
 
 // MPI or SLURM: the one that tells of the most processes. One may have started the other's launcher on each machine.
-Claim launched_claim(const Variables& in) {
+Claim launched_claim(const VariableReader& in) {
   Claim best = slurm_claim(in);
   for (const Claim& claim : {read_claim(in, "mpi", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
                              read_claim(in, "mpi", "PMI_RANK", "PMI_SIZE")})
@@ -124,7 +124,7 @@ Claim launched_claim(const Variables& in) {
   return best;
 }
 
-void read_local(const Variables& in, Environment& out, const char* rank, const char* world) {
+void read_local(const VariableReader& in, Environment& out, const char* rank, const char* world) {
   out.local_rank = in.number_or(rank, out.local_rank, 0, INT_MAX);
   out.local_world = in.number_or(world, std::max(out.local_world, out.local_rank + 1), 1, INT_MAX);
   if (out.local_rank >= out.local_world)
@@ -134,7 +134,7 @@ void read_local(const Variables& in, Environment& out, const char* rank, const c
                      " processes in all");
 }
 
-void read_master(const Variables& in, Environment& out) {
+void read_master(const VariableReader& in, Environment& out) {
   if (in.has("MASTER_ADDR")) out.master_address = in.text("MASTER_ADDR");
   out.master_port = in.number_or("MASTER_PORT", out.master_port, 1, 65535);
   if (out.local_world < out.world && out.launcher != "slurm" && !in.has("MASTER_ADDR"))
@@ -142,7 +142,7 @@ void read_master(const Variables& in, Environment& out) {
                      " on this one) need MASTER_ADDR, the address of rank 0's machine");
 }
 
-void place_torchrun(const Variables& in, Environment& out) {
+void place_torchrun(const VariableReader& in, Environment& out) {
   // Launchers that give no local rank start one process per machine, unless all of them share this machine.
   const std::string master = in.text("MASTER_ADDR");
   const bool here = master.empty() || master == "127.0.0.1" || master == "localhost";
@@ -151,7 +151,7 @@ void place_torchrun(const Variables& in, Environment& out) {
   read_local(in, out, "LOCAL_RANK", "LOCAL_WORLD_SIZE");
 }
 
-void place_mpi(const Variables& in, Environment& out) {
+void place_mpi(const VariableReader& in, Environment& out) {
   out.local_rank = out.rank;
   out.local_world = out.world;
   const bool open_mpi = in.has("OMPI_COMM_WORLD_RANK");
@@ -161,7 +161,7 @@ void place_mpi(const Variables& in, Environment& out) {
 
 // Processes on the first machine: "4(x2),3" -> 4. A job's own figures stay set in a step that has fewer tasks, so that
 // they are a hint, not a contradiction.
-int slurm_local_world(const Variables& in, const Environment& out) {
+int slurm_local_world(const VariableReader& in, const Environment& out) {
   const std::string text =
       in.text(in.first_of({"SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE", "SLURM_NTASKS_PER_NODE"}));
   int count = 0;
@@ -169,7 +169,7 @@ int slurm_local_world(const Variables& in, const Environment& out) {
   return std::clamp(count, out.local_rank + 1, out.world);
 }
 
-void place_slurm(const Variables& in, Environment& out) {
+void place_slurm(const VariableReader& in, Environment& out) {
   out.local_rank = in.number_or("SLURM_LOCALID", 0, 0, out.world - 1);
   out.local_world = slurm_local_world(in, out);
   const int64_t job = in.has("SLURM_JOB_ID") ? in.number("SLURM_JOB_ID", 0, UINT32_MAX) : 0;
@@ -204,7 +204,7 @@ std::string agent_above() {
 }
 
 // Which launcher's variables are used; `out` gets rank and world.
-Claim choose_claim(const Variables& in, Environment& out) {
+Claim choose_claim(const VariableReader& in, Environment& out) {
   const bool own = in.has(kLauncherVariable), torchrun = own || in.has("TORCHELASTIC_RUN_ID");
   const Claim launched = torchrun ? Claim{} : launched_claim(in);
   Claim used = read_claim(in, own ? "gigacat" : "torchrun", "RANK", "WORLD_SIZE", &launched);
@@ -217,7 +217,7 @@ Claim choose_claim(const Variables& in, Environment& out) {
   return used;
 }
 
-std::string origin_of(const Variables& in, const Environment& env, const Claim& used) {
+std::string origin_of(const VariableReader& in, const Environment& env, const Claim& used) {
   if (env.launcher == "gigacat") return "";
   if (used.world > 0) return cat(env.world, ", by ", used.text(), " (", env.launcher, ")");
   if (!in.has("SLURM_JOB_ID") && !in.has("SLURM_PROCID")) return "";
@@ -245,7 +245,7 @@ std::string first_host(std::string_view node_list) {
 }
 
 Environment Environment::detect(const std::function<const char*(const char*)>& get) {
-  const Variables in(get);
+  const VariableReader in(get);
   Environment out;
   const Claim used = choose_claim(in, out);
   out.origin = origin_of(in, out, used);

@@ -171,6 +171,8 @@ void HangDetector::State::run() {
   } catch (const std::exception&) {
     // The store answers no more: that itself is the finding, kept for the next caller.
     publish("rank 0, which hosts the store, has ended or does not answer");
+    while (sleep_until_needed())
+      if (is_hung()) report_hang();
   }
   const std::lock_guard lock(mutex);
   ended = true;
