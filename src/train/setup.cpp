@@ -83,10 +83,12 @@ void load_weights(Foundation& made, const RunConfig& config) {
     made.place->checkpoint.reset();
   });
   broadcast(*made.state, *made.group, resumed);
-  if (made.place && made.place->resumed) {  // only now is it sure that the run can go on like this
+  dist::run_on_first(*made.group, "files of the run", [&] {
+    if (!made.place->resumed) return;
+    // Only now is it sure that the run can go on like this.
     write_atomically(made.place->folder.config(), config.to_yaml());
     made.place->folder.trim_metrics(made.state->step);
-  }
+  });
   if (resumed)
     log::info("going on after step ", made.state->step, " (", static_cast<double>(made.state->images) / 1000, " kimg)");
   else if (made.place && made.place->resumed)
