@@ -233,8 +233,8 @@ ordered_json recipe_of(const EncodeReport& report, const ordered_json& settings,
   ordered_json recipe = {{"kind", "latents"},   {"settings", settings},          {"latent", report.latent},
                          {"mean", report.mean}, {"deviation", report.deviation}, {"samples", report.written},
                          {"bad", report.bad}};
-  const ordered_json origin = ordered_json::parse(source.recipe(), nullptr, false);
-  if (origin.is_object()) recipe["source_recipe"] = origin;
+  const ordered_json origin = ordered_json::parse(source.provenance(), nullptr, false);
+  if (origin.is_object()) recipe["source_provenance"] = origin;
   return recipe;
 }
 

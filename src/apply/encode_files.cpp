@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "gigacat/core/error.h"
+#include "gigacat/core/provenance.h"
 #include "gigacat/io/archive.h"
 
 namespace gigacat::apply {
@@ -94,7 +95,7 @@ fs::path EncodeFolder::root() const { return layout_ == "repa" ? out_ / "vae-sd"
 
 fs::path EncodeFolder::note(int64_t piece) const { return notes() / numbered("piece-%06lld.json", piece); }
 
-ordered_json EncodeFolder::recipe() const { return read_json(root() / "recipe.json"); }
+ordered_json EncodeFolder::recipe() const { return read_json(provenance_file(root())); }
 
 void EncodeFolder::prepare(const ordered_json& settings) const {
   std::error_code problem;
@@ -144,7 +145,7 @@ int64_t EncodeFolder::fill(dist::Group& group, int64_t size, int64_t piece,
 void EncodeFolder::complete(const ordered_json& recipe, const ordered_json& labels) const {
   fs::create_directories(root());
   if (layout_ == "repa") write_atomically(root() / "dataset.json", ordered_json{{"labels", labels}}.dump() + "\n");
-  write_atomically(root() / "recipe.json", recipe.dump(2) + "\n");
+  write_atomically(root() / kProvenanceFile, recipe.dump(2) + "\n");
   fs::remove_all(notes());
 }
 

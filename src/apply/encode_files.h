@@ -56,7 +56,7 @@ class EncodeFolder {
   static std::string repa_name(int64_t number);
 
  private:
-  std::filesystem::path root() const;  // of recipe.json
+  std::filesystem::path root() const;  // of provenance.json
   std::filesystem::path notes() const { return out_ / ".encode"; }
   std::filesystem::path note(int64_t piece) const;
   std::filesystem::path out_;

@@ -12,6 +12,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/progress.h"
+#include "gigacat/core/provenance.h"
 #include "gigacat/core/text.h"
 #include "gigacat/data/source.h"
 #include "gigacat/io/archive.h"
@@ -189,7 +190,7 @@ class Notes {
     fs::create_directories(out_, problem);
     if (!fs::is_directory(out_)) fail<UsageError>("cannot make the folder ", out_.string(), ": ", problem.message());
     ordered_json before = read(out_ / ".filter/settings.json");
-    if (const ordered_json finished = read(out_ / "recipe.json"); before.is_null() && finished.is_object())
+    if (const ordered_json finished = read(provenance_file(out_)); before.is_null() && finished.is_object())
       before = finished.value("settings", ordered_json());
     if (before.is_null() && !fs::is_empty(out_))
       fail<UsageError>(out_.string(), " holds files that `data filter` did not make: choose another folder");
@@ -202,9 +203,9 @@ class Notes {
   void write(const std::string& shard, const ordered_json& result) const {
     write_atomically(note(shard), result.dump() + "\n");
   }
-  ordered_json recipe() const { return read(out_ / "recipe.json"); }
+  ordered_json recipe() const { return read(provenance_file(out_)); }
   void complete(const ordered_json& recipe) const {
-    write_atomically(out_ / "recipe.json", recipe.dump(2) + "\n");
+    write_atomically(out_ / kProvenanceFile, recipe.dump(2) + "\n");
     fs::remove_all(out_ / ".filter");
   }
 

@@ -1,4 +1,4 @@
-// Entries of a document to the fields of a binder, with a word on everything that is wrong.
+// Entries of a document to the fields of a binder; everything that is wrong is named.
 #include <algorithm>
 #include <charconv>
 #include <map>

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "data/order.h"
 #include "gigacat/data/loader.h"
 
 namespace gigacat::data {

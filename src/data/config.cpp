@@ -30,7 +30,7 @@ void bind_shape(DataConfig& c, config::Binder& b) {
   b.field("channels", c.channels, 3, "3 or 1 (grey) for images; of latents: C, also where files hold 2C moments",
           {.min = 1, .max = 4096});
   b.field("raw_resolution", c.raw_resolution, 0,
-          "side of the RGB images read beside latents, for alignment on the fly; 0: not read",
+          "side of the RGB images read with latents, for alignment on the fly; 0: not read",
           {.min = 0, .max = 16384, .unit = "px"});
   b.field("latent_scale", c.latent_scale, 0.18215, "factor on latents after the shift",
           {.source = "Stable Diffusion VAE"});

@@ -13,6 +13,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
+#include "gigacat/core/provenance.h"
 #include "gigacat/io/archive.h"
 #include "gigacat/io/image.h"
 
@@ -48,7 +49,7 @@ void need_file(const fs::path& path, const char* what, const char* package) {
 struct Sources {
   EmojiList list;
   Keywords keywords;
-  ordered_json identity;  // what the recipe says of them
+  ordered_json identity;  // what the provenance says of them
 };
 
 // Whether one of the words stands in a name by itself: "red" in "red heart", not in "bored face".
@@ -66,7 +67,7 @@ bool has_word(const EmojiSequence& sequence, const std::vector<std::string>& wor
   return false;
 }
 
-// CLDR keeps the keywords of composed sequences (skin tones, families, flags) in a folder beside.
+// CLDR keeps the keywords of composed sequences (skin tones, families, flags) in another folder.
 fs::path derived_annotations(const fs::path& keywords) {
   return keywords.parent_path().parent_path() / "annotationsDerived" / keywords.filename();
 }
@@ -94,17 +95,17 @@ Sources read_sources(const EmojiOptions& options) {
 }
 
 // All that decides the content of the set.
-ordered_json make_recipe(const EmojiOptions& options, const ordered_json& sources) {
-  ordered_json recipe = {{"kind", "emoji"},
-                         {"recipe_version", kRecipeVersion},
-                         {"source", sources},
-                         {"filter", {{"status", "fully-qualified"}, {"skin_tones", options.skin_tones}}},
-                         {"crop", "whole glyph, fitted with a margin of 1/16"},
-                         {"size", options.size},
-                         {"background", options.background},
-                         {"shard_size", options.shard_size}};
-  if (!options.only.empty()) recipe["filter"]["only"] = options.only;
-  return recipe;
+ordered_json make_provenance(const EmojiOptions& options, const ordered_json& sources) {
+  ordered_json provenance = {{"kind", "emoji"},
+                             {"recipe_version", kRecipeVersion},
+                             {"source", sources},
+                             {"filter", {{"status", "fully-qualified"}, {"skin_tones", options.skin_tones}}},
+                             {"crop", "whole glyph, fitted with a margin of 1/16"},
+                             {"size", options.size},
+                             {"background", options.background},
+                             {"shard_size", options.shard_size}};
+  if (!options.only.empty()) provenance["filter"]["only"] = options.only;
+  return provenance;
 }
 
 std::string shard_name(size_t shard) {
@@ -113,19 +114,19 @@ std::string shard_name(size_t shard) {
   return name;
 }
 
-// The recipe of the set in `out`, or null when there is none. Errors: UsageError when another kind of data set is
+// The provenance of the set in `out`, or null when there is none. Errors: UsageError when another kind of data set is
 // there.
-ordered_json read_recipe(const fs::path& out) {
-  const fs::path path = out / "recipe.json";
+ordered_json read_provenance(const fs::path& out) {
+  const fs::path path = provenance_file(out);
   if (!fs::exists(path)) return nullptr;
-  ordered_json recipe = ordered_json::parse(read_file(path, kMostText), nullptr, false);
-  if (!recipe.is_object() || recipe.value("kind", "") != "emoji") {
+  ordered_json provenance = ordered_json::parse(read_file(path, kMostText), nullptr, false);
+  if (!provenance.is_object() || provenance.value("kind", "") != "emoji") {
     fail<UsageError>(path.string(), " belongs to another data set; choose another folder");
   }
-  return recipe;
+  return provenance;
 }
 
-// Fills `report` and says yes when `stored` is of the same recipe and its shards are all there at their sizes.
+// Fills `report` and says yes when `stored` is of the same provenance and its shards are all there at their sizes.
 bool is_complete(const fs::path& out, const ordered_json& stored, const ordered_json& wanted, EmojiReport& report) try {
   if (stored.is_null() || !fs::exists(out / "classes.txt")) return false;
   for (const auto& [key, value] : wanted.items()) {
@@ -141,7 +142,7 @@ bool is_complete(const fs::path& out, const ordered_json& stored, const ordered_
             .classes = stored.at("classes").get<int64_t>()};
   return true;
 } catch (const nlohmann::json::exception&) {
-  return false;  // a recipe that another version wrote: the set is made anew
+  return false;  // a provenance that another version wrote: the set is made anew
 }
 
 // PNGs in the order of `sequences`; empty for one that the font does not have.
@@ -222,7 +223,8 @@ void remove_stale_shards(const fs::path& out, const ordered_json& shards) {
   for (const fs::path& path : stale) fs::remove(path);
 }
 
-EmojiReport write_set(const fs::path& out, const EmojiOptions& options, const Sources& sources, ordered_json recipe) {
+EmojiReport write_set(const fs::path& out, const EmojiOptions& options, const Sources& sources,
+                      ordered_json provenance) {
   const std::vector<std::string> pngs = render_all(options, sources.list.sequences);
   std::vector<size_t> drawn;
   for (size_t i = 0; i < pngs.size(); ++i) {
@@ -231,18 +233,19 @@ EmojiReport write_set(const fs::path& out, const EmojiOptions& options, const So
   if (drawn.empty()) fail(options.font.string(), " has none of the sequences in ", options.list.string());
 
   fs::create_directories(out);
-  fs::remove(out / "recipe.json");  // the set counts as complete only once its recipe is back
-  recipe["shards"] = write_shards(out, options.shard_size, sources, pngs, drawn);
-  remove_stale_shards(out, recipe["shards"]);
+  // The set counts as complete only once its provenance is back.
+  for (const char* name : {kProvenanceFile, kOldProvenanceFile}) fs::remove(out / name);
+  provenance["shards"] = write_shards(out, options.shard_size, sources, pngs, drawn);
+  remove_stale_shards(out, provenance["shards"]);
   const EmojiReport report = {.written = static_cast<int64_t>(drawn.size()),
                               .skipped = static_cast<int64_t>(pngs.size() - drawn.size()),
-                              .shards = static_cast<int64_t>(recipe["shards"].size()),
+                              .shards = static_cast<int64_t>(provenance["shards"].size()),
                               .classes = static_cast<int64_t>(sources.list.groups.size())};
-  recipe["samples"] = report.written;
-  recipe["skipped"] = report.skipped;
-  recipe["classes"] = report.classes;
+  provenance["samples"] = report.written;
+  provenance["skipped"] = report.skipped;
+  provenance["classes"] = report.classes;
   write_atomically(out / "classes.txt", join(sources.list.groups, "\n") + "\n");
-  write_atomically(out / "recipe.json", recipe.dump(2) + "\n");
+  write_atomically(out / kProvenanceFile, provenance.dump(2) + "\n");
   return report;
 }
 
@@ -251,13 +254,13 @@ EmojiReport write_set(const fs::path& out, const EmojiOptions& options, const So
 EmojiReport make_emoji(const std::filesystem::path& out, const EmojiOptions& options) try {
   check_options(options);
   const Sources sources = read_sources(options);
-  const ordered_json recipe = make_recipe(options, sources.identity);
+  const ordered_json provenance = make_provenance(options, sources.identity);
   EmojiReport report;
-  if (is_complete(out, read_recipe(out), recipe, report)) {
+  if (is_complete(out, read_provenance(out), provenance, report)) {
     log::info(out.string(), ": already there with these options, kept");
     return report;
   }
-  return write_set(out, options, sources, recipe);
+  return write_set(out, options, sources, provenance);
 } catch (const fs::filesystem_error& fault) {
   fail(fault.what());
 }

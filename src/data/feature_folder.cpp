@@ -24,7 +24,7 @@ class FeatureFolderSource : public Source {
   bool has_features() const override { return true; }
   const std::vector<std::string>& class_names() const override { return inner_->class_names(); }
   std::string identity() const override { return inner_->identity(); }
-  std::string recipe() const override { return inner_->recipe(); }
+  std::string provenance() const override { return inner_->provenance(); }
 
   RawSample read(int64_t index) const override {
     RawSample sample = inner_->read(index);

@@ -17,7 +17,7 @@ class FileSource : public Source {
   std::string name(int64_t index) const override { return std::string(set_.names[index]); }
   Content content() const override { return set_.content; }
   const std::vector<std::string>& class_names() const override { return set_.classes; }
-  std::string recipe() const override { return set_.recipe; }
+  std::string provenance() const override { return set_.provenance; }
 
   RawSample read(int64_t index) const override {
     RawSample sample;

@@ -23,7 +23,7 @@ struct FileSet {
   CaptionRule captions;
   fs::path raw_root;
   NameList raw_names;  // image of each latent, or none
-  std::string recipe;
+  std::string provenance;
 };
 
 std::unique_ptr<Source> make_file_source(FileSet set);

@@ -18,7 +18,7 @@ std::string_view first_folder(std::string_view name) {
   return slash == std::string_view::npos ? std::string_view() : name.substr(0, slash);
 }
 
-// StudioGAN's layout: train/ beside valid/ (or val, test) and nothing else.
+// StudioGAN's layout: train/ and valid/ (or val, test) and nothing else.
 fs::path training_part(const fs::path& root) {
   static constexpr std::array<std::string_view, 4> known = {"train", "valid", "val", "test"};
   const std::vector<std::string> folders = list_folders(root);
@@ -75,7 +75,7 @@ std::unique_ptr<Source> open_folder(const DataConfig& config) {
   label_by_folder(names, set);
   warn_of_empty_classes(set);
   set.captions = CaptionRule(config);
-  set.recipe = read_recipe(set.root);
+  set.provenance = read_provenance(set.root);
   return make_file_source(std::move(set));
 }
 

@@ -129,7 +129,7 @@ Inspection inspect(const Source& source, const DataConfig& config, int64_t limit
     if (const int64_t label = source.label(i); label >= 0) ++result.classes[label];
   }
   result.identity = source.identity();
-  result.recipe = source.recipe();
+  result.provenance = source.provenance();
   return result;
 }
 

@@ -81,7 +81,7 @@ std::unique_ptr<Source> open_latent_folder(const DataConfig& config) {
   set.content = probe_latents(static_cast<int64_t>(set.names.size()), name_of, read, config);
   if (config.raw_resolution > 0) add_raw_images(set);
   set.captions = CaptionRule(config);
-  set.recipe = read_recipe(config.path);
+  set.provenance = read_provenance(config.path);
   return make_file_source(std::move(set));
 }
 

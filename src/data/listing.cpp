@@ -8,6 +8,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/provenance.h"
 
 namespace gigacat::data {
 
@@ -125,8 +126,8 @@ std::vector<std::string> list_folders(const fs::path& root) {
   return names;
 }
 
-std::string read_recipe(const fs::path& root) {
-  const fs::path file = root / "recipe.json";
+std::string read_provenance(const fs::path& root) {
+  const fs::path file = provenance_file(root);
   return is_file(file) ? read_file(file, 1 << 20) : "";
 }
 

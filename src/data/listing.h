@@ -33,7 +33,7 @@ std::vector<std::string> list_files(const fs::path& root, const std::function<bo
 // Visible folders directly in `root`, sorted.
 std::vector<std::string> list_folders(const fs::path& root);
 
-// Text of ROOT/recipe.json, or "".
-std::string read_recipe(const fs::path& root);
+// Text of ROOT/provenance.json (core/provenance.h), or "".
+std::string read_provenance(const fs::path& root);
 
 }  // namespace gigacat::data

@@ -1,7 +1,7 @@
-// The order in which samples are seen.
+#include "data/order.h"
+
 #include "gigacat/core/error.h"
 #include "gigacat/core/random.h"
-#include "gigacat/data/loader.h"
 
 namespace gigacat::data {
 

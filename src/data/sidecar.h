@@ -1,4 +1,4 @@
-// What lies beside samples: labels in dataset.json, captions in text or JSON.
+// Labels and captions in files of their own: dataset.json, text or JSON.
 #pragma once
 
 #include <cstdint>

@@ -6,6 +6,7 @@
 
 #include "data/listing.h"
 #include "data/sources.h"
+#include "data/webdataset/shard_names.h"
 #include "gigacat/core/error.h"
 
 namespace gigacat::data {
@@ -34,11 +35,11 @@ std::string detect_folder(const fs::path& folder) {
   return is_file(folder / "dataset.json") ? "stylegan" : "folder";
 }
 
-// Shards that `data encode` wrote hold the images beside the latents.
+// Shards that `data encode` wrote hold the images too.
 std::string detect_shards(const std::string& path) {
-  const std::string text = read_recipe(is_folder(path) ? fs::path(path) : fs::path(path).parent_path());
-  const auto recipe = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  return recipe.is_object() && recipe.value("kind", "") == "latents" ? "latents" : "webdataset";
+  const std::string text = read_provenance(is_folder(path) ? fs::path(path) : fs::path(path).parent_path());
+  const auto provenance = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  return provenance.is_object() && provenance.value("kind", "") == "latents" ? "latents" : "webdataset";
 }
 
 std::string detect(const std::string& path) {
@@ -83,7 +84,7 @@ bool has_shards_on_top(const fs::path& folder) {
 
 }  // namespace
 
-// Images beside shards (a contact sheet) do not make an image folder of it.
+// Shards with images around them (a contact sheet) are no image folder.
 bool names_shards(const std::string& path) {
   if (is_folder(path)) return has_shards_on_top(path) || first_ending(path) == "tar";
   return is_shard_pattern(path);

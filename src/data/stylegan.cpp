@@ -6,6 +6,7 @@
 #include "data/listing.h"
 #include "data/sources.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/provenance.h"
 #include "gigacat/io/archive.h"
 
 namespace gigacat::data {
@@ -30,7 +31,9 @@ class ZipSource : public Source {
   int64_t label(int64_t index) const override { return labels_.empty() ? -1 : labels_.at(index); }
   std::string name(int64_t index) const override { return entry(index).name; }
   const std::vector<std::string>& class_names() const override { return classes_; }
-  std::string recipe() const override { return read_optional("recipe.json"); }
+  std::string provenance() const override {
+    return read_optional(zip_.find(kProvenanceFile) >= 0 ? kProvenanceFile : kOldProvenanceFile);
+  }
 
   RawSample read(int64_t index) const override {
     RawSample sample;
@@ -90,11 +93,11 @@ std::unique_ptr<Source> open_stylegan_folder(const DataConfig& config) {
   FileSet set;
   set.root = config.path;
   for (const std::string& name : list_files(set.root, is_image)) set.names.add(name);
-  if (set.names.size() == 0) fail<UsageError>("data.path: no image beside dataset.json in ", config.path);
+  if (set.names.size() == 0) fail<UsageError>("data.path: no image in ", config.path);
   const fs::path labels = set.root / "dataset.json";
   if (is_file(labels)) set.labels = parse_dataset_json(read_file(labels, 1ull << 30), labels.string(), set.names);
   set.captions = CaptionRule(config);
-  set.recipe = read_recipe(set.root);
+  set.provenance = read_provenance(set.root);
   return make_file_source(std::move(set));
 }
 

@@ -40,9 +40,9 @@ class StoredImages : public ImageSet {
   }
 
   std::map<std::string, std::string> description() const override {
-    const std::string recipe = trim(source_->recipe());
-    if (recipe.empty()) return {};
-    return {{"recipe", recipe}};
+    const std::string provenance = trim(source_->provenance());
+    if (provenance.empty()) return {};
+    return {{"provenance", provenance}};
   }
 
  protected:

@@ -33,7 +33,7 @@ std::string to_line(const Result& result) {
   line += cat("  fake ", side_text(result.fake, result.fake_images));
   for (const auto& [network, hash] : result.weights) line += cat("  ", network, " ", hash);
   for (const auto& [key, value] : result.description)
-    if (key != "recipe") line += cat("  ", key, " ", value);
+    if (key != "provenance" && key != "recipe") line += cat("  ", key, " ", value);
   if (!result.stylegan.empty()) line += cat("  = ", result.stylegan);
   return line;
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "gigacat/core/error.h"
+#include "gigacat/core/provenance.h"
 #include "gigacat/core/random.h"
 #include "gigacat/nn/state.h"
 
@@ -46,15 +47,15 @@ void TextStoreWriter::write(const std::filesystem::path& path, at::ScalarType ty
 }
 
 TextStoreFacts text_store_facts(const std::filesystem::path& folder) {
-  const fs::path recipe = folder / "recipe.json";
-  if (!fs::exists(recipe))
+  const fs::path provenance = provenance_file(folder);
+  if (!fs::exists(provenance))
     fail<UsageError>(folder.string(), " holds no finished text features: make them by `gigacat data encode DATA ",
                      folder.string(), " --text`");
   try {
-    const nlohmann::json about = nlohmann::json::parse(read_file(recipe, 1 << 24));
+    const nlohmann::json about = nlohmann::json::parse(read_file(provenance, 1 << 24));
     return {about.at("encoder"), {about.at("text_width"), about.at("length"), about.at("layer_widths")}};
   } catch (const nlohmann::json::exception& error) {
-    fail(recipe.string(), ": no description of text features: ", error.what());
+    fail(provenance.string(), ": no description of text features: ", error.what());
   }
 }
 

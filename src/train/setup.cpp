@@ -176,8 +176,8 @@ void write_run_info(const Foundation& made, const RunConfig& config, const dist:
                   {"samples", made.source->size()},
                   {"classes", config.data.num_classes},
                   {"identity", data_identity}};
-  if (const auto recipe = nlohmann::json::parse(made.source->recipe(), nullptr, false); !recipe.is_discarded())
-    info["data"]["recipe"] = recipe;
+  if (const auto made_by = nlohmann::json::parse(made.source->provenance(), nullptr, false); !made_by.is_discarded())
+    info["data"]["provenance"] = made_by;
   made.place->folder.write_info(info);
 }
 

@@ -110,9 +110,9 @@ TEST_F(EncodeTest, ShardsHoldTheAutoencodersLatents) {
     sum += latent(*source, i).mean().item<double>();
   }
   EXPECT_NEAR(report.mean, sum / kImages, 1e-6);
-  const auto recipe = nlohmann::json::parse(source->recipe());
-  EXPECT_EQ(recipe["samples"], kImages);
-  EXPECT_THAT(recipe["settings"]["autoencoder"].get<std::string>(), HasSubstr("taesd "));
+  const auto provenance = nlohmann::json::parse(source->provenance());
+  EXPECT_EQ(provenance["samples"], kImages);
+  EXPECT_THAT(provenance["settings"]["autoencoder"].get<std::string>(), HasSubstr("taesd "));
 }
 
 TEST_F(EncodeTest, RepaLayoutWithMirrorImages) {
@@ -128,9 +128,10 @@ TEST_F(EncodeTest, RepaLayoutWithMirrorImages) {
 TEST_F(EncodeTest, GoesOnWhereItStopped) {
   run(request("whole"));
   run(request("out"));
-  // As after a kill in the second piece: its note and shard are not there, nor is the recipe.
-  const std::string settings = nlohmann::ordered_json::parse(read_file(root_ / "out/recipe.json"))["settings"].dump();
-  fs::remove(root_ / "out/recipe.json");
+  // As after a kill in the second piece: its note and shard are not there, nor is provenance.json.
+  const std::string settings =
+      nlohmann::ordered_json::parse(read_file(root_ / "out/provenance.json"))["settings"].dump();
+  fs::remove(root_ / "out/provenance.json");
   fs::remove(root_ / "out/latents-000001.tar");
   fs::create_directories(root_ / "out/.encode");
   write_atomically(root_ / "out/.encode/settings.json", settings);

@@ -44,7 +44,7 @@ out: %s
         self.assertIn("another type", self.refused(*words[:-2], "text.piece=700"))
         two = self.path("two")
         self.gigacat(*words[:3], two, *words[4:], "--ranks", 2)
-        self.assertEqual(sorted(os.listdir(two)), ["recipe.json"] + ["text-%06d.safetensors" % i for i in range(3)])
+        self.assertEqual(sorted(os.listdir(two)), ["provenance.json"] + ["text-%06d.safetensors" % i for i in range(3)])
         for name in os.listdir(two):
             self.assertEqual(read_bytes(os.path.join(two, name)), read_bytes(os.path.join(self.path("text"), name)))
         hint = done.stdout.split("train on them with\n")[1].split()

@@ -26,7 +26,7 @@ class EncodeTest(CliTest):
         done = self.encode(self.path("latents"))
         self.assertIn("12 latents [4, 4, 4]", done.stdout)
         hint = re.search(r"^  (data.kind=latents .*)$", done.stdout, re.M).group(1).split()
-        recipe = json.loads(read_bytes(self.path("latents", "recipe.json")))
+        recipe = json.loads(read_bytes(self.path("latents", "provenance.json")))
         self.assertEqual(recipe["samples"], 12)
 
         # Two ranks write the same files.
@@ -78,11 +78,11 @@ class EncodeTest(CliTest):
 
     def test_refusals(self):
         self.encode(self.path("out"))
-        before = read_bytes(self.path("out/recipe.json"))
+        before = read_bytes(self.path("out/provenance.json"))
         self.assertIn("another flip", self.refused("data", "encode", self.images, self.path("out"), "data.resolution=32",
                                                    "encode.piece=5", "autoencoder.kind=taesd",
                                                    "autoencoder.weights=" + self.weights, "encode.flip=true"))
-        self.assertEqual(read_bytes(self.path("out/recipe.json")), before)
+        self.assertEqual(read_bytes(self.path("out/provenance.json")), before)
         self.assertIn("12 were there", self.encode(self.path("out")).stdout)
         self.assertIn("encode.layout", self.refused("data", "encode", self.images, self.path("x"), "encode.layout=zip",
                                                     "data.resolution=32"))

@@ -38,8 +38,8 @@ class FilterTest(CliTest):
         self.assertIn("2 of 7 pairs of 3 shards", done.stdout)
         self.assertEqual(self.keys("0.tar"), ["a.png", "a.txt", "a.json"])
         self.assertEqual(self.keys("1.tar"), ["f.png", "f.txt", "f.json"])
-        self.assertEqual(sorted(os.listdir(self.path("out"))), ["0.tar", "1.tar", "recipe.json"])
-        counts = json.loads(read_text(self.path("out", "recipe.json")))["pairs"]["dropped"]
+        self.assertEqual(sorted(os.listdir(self.path("out"))), ["0.tar", "1.tar", "provenance.json"])
+        counts = json.loads(read_text(self.path("out", "provenance.json")))["pairs"]["dropped"]
         self.assertEqual(counts, {"too small": 2, "low aesthetic": 1, "low similarity": 1, "no aesthetic": 1})
         again = self.gigacat("data", "filter", self.path("in"), self.path("out"), "size=16")
         self.assertIn("3 shards were done", again.stdout)
@@ -55,7 +55,7 @@ class FilterTest(CliTest):
             file.write(b"x" * 512)
         self.refused(*words, code=1)
         self.assertTrue(os.path.exists(self.path("out", "0.tar")))
-        self.assertFalse(os.path.exists(self.path("out", "recipe.json")))
+        self.assertFalse(os.path.exists(self.path("out", "provenance.json")))
         first = os.stat(self.path("out", "0.tar")).st_mtime_ns
         with open(self.path("in", "1.tar"), "wb") as file:
             file.write(whole)
@@ -67,7 +67,7 @@ class FilterTest(CliTest):
     def test_scores_that_are_computed(self):
         self.shard("0.tar", {"a": (32, "one", None), "b": (40, "two", None), "c": (32, "", None)})
         self.gigacat("data", "filter", self.path("in"), self.path("out"), "similarity=0.0001", "aesthetic=0", "size=0", "encoder=fake")
-        counts = json.loads(read_text(self.path("out", "recipe.json")))["pairs"]
+        counts = json.loads(read_text(self.path("out", "provenance.json")))["pairs"]
         self.assertEqual(counts["dropped"]["no caption"], 1)
         self.assertEqual(counts["read"], 3)
         self.assertNotIn("no similarity", counts["dropped"])

@@ -10,7 +10,7 @@ class QuickstartTest(CliTest):
         emoji = self.path("emoji")
         said = self.gigacat("data", "emoji", emoji, "size=16").stdout
         self.assertRegex(said, r"\d{4} images of \d+ classes")
-        self.assertTrue(os.path.exists(emoji + "/recipe.json"))
+        self.assertTrue(os.path.exists(emoji + "/provenance.json"))
         again = self.gigacat("data", "emoji", emoji, "size=16")
         self.assertEqual(said, again.stdout, "a complete set is kept")
 

@@ -194,7 +194,7 @@ TEST_F(EmojiTest, WritesShardsThatOthersRead) {
   EXPECT_EQ(description.at("emoji"), "\xE2\x9D\xA4\xEF\xB8\x8F");
   EXPECT_THAT(description.at("keywords").get<std::vector<std::string>>(), testing::Contains("heart"));
   EXPECT_EQ(read_file(folder_ / "set" / "classes.txt"), "Smileys & Emotion\nPeople & Body\n");
-  EXPECT_EQ(nlohmann::json::parse(read_file(folder_ / "set" / "recipe.json")).at("source").at("unicode"), "15.0");
+  EXPECT_EQ(nlohmann::json::parse(read_file(folder_ / "set" / "provenance.json")).at("source").at("unicode"), "15.0");
 }
 
 TEST_F(EmojiTest, DrawsTheHeartRedOnTheBackground) {
@@ -242,10 +242,26 @@ TEST_F(EmojiTest, KeepsACompleteSetAndRemakesAnother) {
   EXPECT_EQ(make_emoji(folder_ / "set", options).written, 2);
 }
 
+TEST_F(EmojiTest, KeepsACompleteSetOfAnOlderVersion) {
+  make_emoji(folder_ / "set", small());
+  fs::rename(folder_ / "set/provenance.json", folder_ / "set/recipe.json");
+  const fs::path shard = folder_ / "set/emoji-000000.tar";
+  const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(1);
+  fs::last_write_time(shard, long_ago);
+  make_emoji(folder_ / "set", small());
+  EXPECT_EQ(fs::last_write_time(shard), long_ago);
+
+  EmojiOptions other = small();
+  other.background = "black";
+  make_emoji(folder_ / "set", other);
+  EXPECT_TRUE(fs::exists(folder_ / "set/provenance.json"));
+  EXPECT_FALSE(fs::exists(folder_ / "set/recipe.json"));
+}
+
 TEST_F(EmojiTest, EqualOptionsGiveEqualBytes) {
   make_emoji(folder_ / "a", small());
   make_emoji(folder_ / "b", small());
-  for (const char* name : {"emoji-000000.tar", "classes.txt", "recipe.json"}) {
+  for (const char* name : {"emoji-000000.tar", "classes.txt", "provenance.json"}) {
     EXPECT_EQ(read_file(folder_ / "a" / name), read_file(folder_ / "b" / name)) << name;
   }
 }
@@ -276,9 +292,9 @@ TEST_F(EmojiTest, RefusesWhatIsNoColourFont) {
 }
 
 TEST_F(EmojiTest, LeavesAnotherDataSetAlone) {
-  const fs::path recipe = file("recipe.json", R"({"kind": "folder"})");
+  const fs::path provenance = file("provenance.json", R"({"kind": "folder"})");
   EXPECT_THAT(error_of<UsageError>([&] { make_emoji(folder_, small()); }), HasSubstr("another data set"));
-  EXPECT_EQ(read_file(recipe), R"({"kind": "folder"})");
+  EXPECT_EQ(read_file(provenance), R"({"kind": "folder"})");
   EXPECT_FALSE(fs::exists(folder_ / "emoji-000000.tar"));
 }
 

@@ -122,12 +122,32 @@ TEST(Folder, IdentityFollowsNamesSizesLabels) {
   EXPECT_NE(identity(one), identity(two));
 }
 
-TEST(Folder, RecipeIsHandedOn) {
+// Versions before 0.2 named the file recipe.json; a set that they made still opens, and still counts as latents.
+TEST(Folder, ProvenanceUnderItsOldNameIsRead) {
+  TempFolder folder;
+  folder.write("pictures/0.png", solid_png(4, 4, 1));
+  folder.write("pictures/recipe.json", R"({"crop": "old"})");
+  EXPECT_EQ(open_source(config_for(folder.path("pictures")))->provenance(), R"({"crop": "old"})");
+  folder.write("pictures/provenance.json", R"({"crop": "new"})");
+  EXPECT_EQ(open_source(config_for(folder.path("pictures")))->provenance(), R"({"crop": "new"})");
+
+  folder.write(
+      "latents/0.tar",
+      tar_of({{"0.npy", npy_f32({3, 2, 2}, std::vector<float>(12))}, {"0.png", solid_png(4, 4, 1)}}, folder.path()));
+  folder.write("latents/recipe.json", R"({"kind": "latents"})");
+  EXPECT_EQ(open_source(config_for(folder.path("latents"), 2))->content(), Content::latent);
+
+  const std::string zip =
+      folder.write("set.zip", zip_of({{"0.png", solid_png(4, 4, 1)}, {"recipe.json", "{}"}}, folder.path()));
+  EXPECT_EQ(open_source(config_for(zip))->provenance(), "{}");
+}
+
+TEST(Folder, ProvenanceIsHandedOn) {
   TempFolder folder;
   folder.write("a.png", solid_png(4, 4, 0));
-  EXPECT_EQ(open_source(config_for(folder.path()))->recipe(), "");
-  folder.write("recipe.json", R"({"crop": "adm"})");
-  EXPECT_EQ(open_source(config_for(folder.path()))->recipe(), R"({"crop": "adm"})");
+  EXPECT_EQ(open_source(config_for(folder.path()))->provenance(), "");
+  folder.write("provenance.json", R"({"crop": "adm"})");
+  EXPECT_EQ(open_source(config_for(folder.path()))->provenance(), R"({"crop": "adm"})");
 }
 
 }  // namespace

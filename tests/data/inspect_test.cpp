@@ -18,7 +18,7 @@ void write_set(const TempFolder& folder) {
   for (int i = 0; i < 4; ++i) folder.write(cat("a/", i, ".png"), pattern_png(10, 12));
   for (int i = 0; i < 3; ++i) folder.write(cat("b/", i, ".png"), pattern_png(20, 8));
   folder.write("b/9.jpg", "garbage");
-  folder.write("recipe.json", R"({"source": "test"})");
+  folder.write("provenance.json", R"({"source": "test"})");
 }
 
 TEST(Inspect, CountsWhatIsThere) {
@@ -37,7 +37,7 @@ TEST(Inspect, CountsWhatIsThere) {
     EXPECT_THAT(found.first_bad, ElementsAre(HasSubstr("b/9.jpg")));
     EXPECT_GT(found.images_per_second, 0);
     EXPECT_EQ(found.identity, source->identity());
-    EXPECT_THAT(found.recipe, HasSubstr("test"));
+    EXPECT_THAT(found.provenance, HasSubstr("test"));
   }
 }
 

@@ -1,9 +1,10 @@
+#include "data/order.h"
+
 #include <gtest/gtest.h>
 
 #include <set>
 
 #include "gigacat/core/error.h"
-#include "gigacat/data/loader.h"
 
 namespace gigacat::data {
 namespace {

@@ -19,14 +19,14 @@ TEST(Stylegan, Zip) {
   TempFolder folder;
   Members members = images();
   members.emplace_back("dataset.json", kLabels);
-  members.emplace_back("recipe.json", "{}");
+  members.emplace_back("provenance.json", "{}");
   const auto source = open_source(config_for(folder.write("set.zip", zip_of(members, folder.path()))));
   ASSERT_EQ(source->size(), 2);
   EXPECT_EQ(source->name(0), "00000/img00000000.png");
   EXPECT_EQ(source->label(0), 6);
   EXPECT_EQ(source->read(1).bytes, solid_png(4, 4, 1));
   EXPECT_EQ(source->read(1).label, 9);
-  EXPECT_EQ(source->recipe(), "{}");
+  EXPECT_EQ(source->provenance(), "{}");
   EXPECT_EQ(source->identity().size(), 64u);
 }
 

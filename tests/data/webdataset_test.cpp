@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "data/fixtures.h"
-#include "data/shard_index.h"
+#include "data/webdataset/index.h"
 #include "gigacat/core/files.h"
 
 namespace gigacat::data {
@@ -182,14 +182,14 @@ TEST_F(ShardCache, FolderThatCannotBeWrittenDoesNotMatter) {
   EXPECT_EQ(load_shard_index(shard_, folder_.path("file/below")).keys.size(), 2u);
 }
 
-TEST(Webdataset, ClassNamesAndRecipeBesideTheShards) {
+TEST(Webdataset, ClassNamesAndProvenanceInTheFolder) {
   TempFolder folder;
   folder.write("0.tar", tar_of(two_samples(), folder.path()));
   folder.write("classes.txt", "smileys\npeople\n\nflags\n\n");
-  folder.write("recipe.json", "{}");
+  folder.write("provenance.json", "{}");
   const auto source = open_source(config_for(folder.path()));
   EXPECT_THAT(source->class_names(), ElementsAre("smileys", "people", "", "flags"));
-  EXPECT_EQ(source->recipe(), "{}");
+  EXPECT_EQ(source->provenance(), "{}");
 }
 
 TEST(Webdataset, FeaturesInTheSameOrOtherShards) {

@@ -30,7 +30,7 @@ class TextStoreTest : public ::testing::Test {
       EXPECT_EQ(writer.size(), 2);
       writer.write(folder() / cat("text-00000", i, ".safetensors"), type);
     }
-    write_atomically(folder() / "recipe.json",
+    write_atomically(folder() / "provenance.json",
                      R"({"encoder": "fake", "text_width": 24, "length": 16, "layer_widths": [16, 16]})");
   }
   TextImageSpec spec() const { return {"fake", "", "", folder().string()}; }
@@ -88,7 +88,7 @@ TEST_F(TextStoreTest, RefusesWhatIsNone) {
 
 TEST_F(TextStoreTest, SaysWhichCaptionNeedsTheEncoder) {
   store(at::kFloat);
-  write_atomically(folder() / "recipe.json",
+  write_atomically(folder() / "provenance.json",
                    R"({"encoder": "clip", "text_width": 24, "length": 16, "layer_widths": [16, 16]})");
   const auto stored = make_text_image_encoder({"clip", "", "", folder().string()}, at::kCPU);
   EXPECT_EQ(stored->read({"a cat"}).tokens.size(0), 1);  // needs no weights

@@ -104,7 +104,7 @@ void print(const data::Source& source, const data::Inspection& found) {
               static_cast<long long>(found.bad), found.images_per_second);
   for (const std::string& line : found.first_bad) std::printf("  bad: %s\n", line.c_str());
   std::printf("identity: %s\n", found.identity.c_str());
-  if (!found.recipe.empty()) std::printf("recipe: %s\n", trim(found.recipe).c_str());
+  if (!found.provenance.empty()) std::printf("provenance: %s\n", trim(found.provenance).c_str());
 }
 
 int inspect(const InspectFlags& flags) {

@@ -43,9 +43,9 @@ struct EncodeReport {
 
 // Encodes every image of request.data. A file holds a latent [C, h, w] or, of an autoencoder that gives a
 // distribution, mean and deviation [2C, h, w], float32. Sample i is a function of image i alone, whatever the number of
-// ranks. An interrupted call goes on; OUT counts as complete with its recipe.json, which names source and autoencoder.
-// Errors: UsageError when OUT holds other files or latents of other settings, or the data set holds latents; Error when
-// more images are bad than data.max_bad_fraction, and for I/O.
+// ranks. An interrupted call goes on; OUT counts as complete with its provenance.json, which names source and
+// autoencoder. Errors: UsageError when OUT holds other files or latents of other settings, or the data set holds
+// latents; Error when more images are bad than data.max_bad_fraction, and for I/O.
 EncodeReport encode(const EncodeRequest& request, dist::Group& group);
 
 }  // namespace gigacat::apply

@@ -30,9 +30,9 @@ struct EncodeTextReport {
   double seconds = 0;
 };
 
-// Writes OUT/text-NNNNNN.safetensors (pretrained/text_store.h), one for each `piece` samples, and recipe.json at the
-// end. Ranks share the pieces; an interrupted call goes on.
-// Errors: UsageError when OUT holds other files or features of other settings, or the data set has no captions.
+// Writes OUT/text-NNNNNN.safetensors (pretrained/text_store.h), one for each `piece` samples, and provenance.json at
+// the end. Ranks share the pieces; an interrupted call goes on. Errors: UsageError when OUT holds other files or
+// features of other settings, or the data set has no captions.
 EncodeTextReport encode_text(const EncodeTextRequest& request, dist::Group& group);
 
 }  // namespace gigacat::apply

@@ -37,10 +37,10 @@ struct FilterReport {
   std::map<std::string, int64_t> dropped;  // reason -> pairs
 };
 
-// Writes OUT/NAME.tar for every shard that keeps a pair, all members of the pair as they were, and OUT/recipe.json with
-// settings and counts. Shards are shared among the ranks; each appears whole, and an interrupted call goes on behind
-// the last. Errors: UsageError when OUT holds other files or other settings' shards, two shards have one name, or an
-// encoder lacks its files; Error for a broken shard and for I/O.
+// Writes OUT/NAME.tar for every shard that keeps a pair, all members of the pair as they were, and OUT/provenance.json
+// with settings and counts. Shards are shared among the ranks; each appears whole, and an interrupted call goes on
+// behind the last. Errors: UsageError when OUT holds other files or other settings' shards, two shards have one name,
+// or an encoder lacks its files; Error for a broken shard and for I/O.
 FilterReport filter_pairs(const FilterRequest& request, dist::Group& group);
 
 }  // namespace gigacat::apply

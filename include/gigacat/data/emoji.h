@@ -26,7 +26,7 @@ struct EmojiReport {
 };
 
 // Writes OUT/emoji-000000.tar ... (KEY.png, KEY.cls group, KEY.txt name, KEY.json with name, group, subgroup, keywords,
-// code points) and OUT/recipe.json, classes.txt. An existing complete set with the same options is kept. Errors:
+// code points) and OUT/provenance.json, classes.txt. An existing complete set with the same options is kept. Errors:
 // UsageError when the font or a list is missing (with the package that holds it), Error for I/O.
 EmojiReport make_emoji(const std::filesystem::path& out, const EmojiOptions& options);
 

@@ -15,7 +15,7 @@ struct Inspection {
   std::map<std::string, int64_t> sizes;      // "WxH" -> count, as stored, of those read
   std::vector<std::string> first_bad;
   double images_per_second = 0;  // through the loader's own decoding, all workers
-  std::string identity, recipe;
+  std::string identity, provenance;
 };
 
 // Reads up to `limit` samples (0: all) evenly spread, on config.workers threads. Errors: as open_source.

@@ -44,17 +44,6 @@ struct LoaderOptions {
   std::function<std::shared_ptr<void>(size_t bytes)> allocate;
 };
 
-// Source index at each place of the endless global order: epoch after epoch, each a permutation by (seed, epoch).
-class Order {
- public:
-  Order(uint64_t seed, int64_t size);
-  int64_t operator()(int64_t position) const;
-
- private:
-  uint64_t seed_;
-  int64_t size_;
-};
-
 struct LoaderReport {
   int64_t read = 0, bad = 0;  // samples in the batches handed out so far, with the bad ones met; different bad samples
   std::vector<std::string> first_bad;  // up to 20 lines "name: reason"

@@ -49,14 +49,14 @@ class Source {
   // SHA-256 over names, sizes and labels in order: equal data sets have equal identities, wherever they lie. Computed
   // anew at each call; folders look up every file's size for it.
   virtual std::string identity() const = 0;
-  // The recipe stored with the data (source, filter, crop, sizes) as JSON text, or "".
-  virtual std::string recipe() const { return ""; }
+  // How the data was made (source, filter, crop, sizes), as the JSON text stored with it, or "".
+  virtual std::string provenance() const { return ""; }
 };
 
 // Opens what `config.path` names. kind auto: a folder with images is `folder`, with dataset.json `stylegan` or
-// `latents`, *.tar or a brace range is `webdataset` (`latents` where recipe.json says so), .zip `stylegan`, .npz `npz`.
-// Errors: UsageError when nothing is there or it is empty, naming the path and what was looked for; Error for broken
-// files.
+// `latents`, *.tar or a brace range is `webdataset` (`latents` where provenance.json says so), .zip `stylegan`, .npz
+// `npz`. Errors: UsageError when nothing is there or it is empty, naming the path and what was looked for; Error for
+// broken files.
 std::unique_ptr<Source> open_source(const DataConfig& config);
 
 // "data-{000000..000127}.tar" and globs to sorted paths. Errors: UsageError for a malformed range or over 1 million

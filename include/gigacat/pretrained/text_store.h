@@ -1,5 +1,5 @@
 // What a frozen text encoder made of captions, on disk: training reads it instead of running the encoder.
-// A folder of text-NNNNNN.safetensors and recipe.json, as `data encode --text` writes it. Letters: B captions, n
+// A folder of text-NNNNNN.safetensors and provenance.json, as `data encode --text` writes it. Letters: B captions, n
 // captions of a file, L tokens, F text width, E embedding width.
 #pragma once
 
@@ -29,7 +29,7 @@ class TextStoreWriter {
   std::vector<at::Tensor> tokens_, embeddings_;  // float32
 };
 
-// What recipe.json says of a folder: no other file is opened. Errors: UsageError when the folder is none, or is not
+// What provenance.json says of a folder: no other file is opened. Errors: UsageError when the folder is none, or is not
 // finished; Error for a description that is not of text features.
 struct TextStoreFacts {
   std::string encoder;

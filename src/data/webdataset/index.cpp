@@ -1,12 +1,12 @@
-#include "data/shard_index.h"
+#include "data/webdataset/index.h"
 
 #include <algorithm>
 #include <limits>
 #include <unordered_map>
 
 #include "data/listing.h"
-#include "data/shard_files.h"
 #include "data/sidecar.h"
+#include "data/webdataset/files.h"
 #include "gigacat/core/error.h"
 #include "gigacat/io/archive.h"
 

@@ -10,7 +10,7 @@
 #include <span>
 
 #include "data/listing.h"
-#include "data/shard_index.h"
+#include "data/webdataset/index.h"
 #include "gigacat/core/cache.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"

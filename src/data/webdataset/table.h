@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "data/shard_files.h"
-#include "data/shard_index.h"
+#include "data/webdataset/files.h"
+#include "data/webdataset/index.h"
 #include "gigacat/data/config.h"
 
 namespace gigacat::data {

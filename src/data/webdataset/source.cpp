@@ -5,9 +5,10 @@
 #include "data/fingerprint.h"
 #include "data/latents.h"
 #include "data/listing.h"
-#include "data/shard_table.h"
 #include "data/sidecar.h"
 #include "data/sources.h"
+#include "data/webdataset/shard_names.h"
+#include "data/webdataset/table.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
 
@@ -52,7 +53,7 @@ class ShardSource : public Source {
   Content content() const override { return content_; }
   bool has_features() const override { return features_.has_value(); }
   const std::vector<std::string>& class_names() const override { return classes_; }
-  std::string recipe() const override { return read_recipe(table_.folder()); }
+  std::string provenance() const override { return read_provenance(table_.folder()); }
 
   RawSample read(int64_t index) const override {
     RawSample sample;

@@ -1,4 +1,4 @@
-#include "data/shard_files.h"
+#include "data/webdataset/files.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "data/shard_table.h"
+#include "data/webdataset/table.h"
 
 #include <algorithm>
 #include <unordered_map>

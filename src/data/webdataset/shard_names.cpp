@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "data/listing.h"
-#include "data/sources.h"
+#include "data/webdataset/shard_names.h"
 #include "gigacat/core/error.h"
 
 namespace gigacat::data {
