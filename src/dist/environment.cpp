@@ -252,12 +252,11 @@ Environment Environment::detect(const std::function<const char*(const char*)>& g
   // torch.distributed.elastic's PContext.close(), and SLURM's KillWait.
   if (in.has("TORCHELASTIC_RUN_ID") || in.has("SLURM_JOB_ID")) out.seconds_to_stop = 30;
   out.seconds_to_stop = in.number_or("GIGACAT_STOP_SECONDS", static_cast<int>(out.seconds_to_stop), 0, 86400);
-  const bool restarts = out.launcher == "gigacat" || in.has("TORCHELASTIC_RUN_ID");
-  if (restarts) {
+  if (out.launcher == "gigacat" || out.launcher == "torchrun") {
     out.restart = in.number_or("TORCHELASTIC_RESTART_COUNT", 0, 0, INT_MAX);
     out.agent_store = in.text("TORCHELASTIC_USE_AGENT_STORE") == "True";
     out.run_id = in.text("TORCHELASTIC_RUN_ID");
-    if (!get) out.agent = agent_above();
+    if (!get && (out.launcher == "gigacat" || in.has("TORCHELASTIC_RUN_ID"))) out.agent = agent_above();
   }
   if (out.world == 1) return out;
   if (out.launcher == "slurm")

@@ -266,7 +266,7 @@ TEST(Environment, ClustersAsTheyAre) {
     EXPECT_EQ(e.world, situation.world);
     EXPECT_EQ(e.launcher, situation.launcher);
     EXPECT_THAT(e.origin, HasSubstr(situation.origin));
-    if (*situation.origin == 0) EXPECT_EQ(e.origin, "");
+    EXPECT_EQ(e.origin.empty(), *situation.origin == 0);
   }
 }
 
