@@ -316,7 +316,7 @@ std::shared_ptr<Group> make_process_group(const Environment& environment, at::De
 
 HangDetector* hang_detector_of(Group& group) {
   const auto several = dynamic_cast<ProcessGroupImpl*>(&group);
-  return several == nullptr ? nullptr : &several->watch();
+  return several == nullptr ? nullptr : &several->detector();
 }
 
 }  // namespace gigacat::dist
