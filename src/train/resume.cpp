@@ -13,7 +13,7 @@
 namespace gigacat::train {
 namespace {
 
-std::unique_ptr<RunConfig> config_at(const fs::path& path) { return parse_config(read_file(path), path.string()); }
+std::unique_ptr<run::RunConfig> config_at(const fs::path& path) { return run::parse_config(read_file(path), path.string()); }
 
 // `key` names a field or a section around it.
 bool covers(const std::string& key, const std::string& path) {
@@ -37,7 +37,7 @@ void check_allowed_keys(const config::Binder& binder, const std::vector<std::str
 }
 
 // Whether one of the processes that restart this launch's ranks has started a rank of the run before.
-bool is_of_launch(const RunFolder& folder, const std::set<std::string>& agents) {
+bool is_of_launch(const run::RunFolder& folder, const std::set<std::string>& agents) {
   const nlohmann::json starts = folder.info().value("starts", nlohmann::json::array());
   for (const auto& start : starts)
     for (const auto& agent : start.value("agents", nlohmann::json::array()))
@@ -46,11 +46,11 @@ bool is_of_launch(const RunFolder& folder, const std::set<std::string>& agents) 
 }
 
 // The newest run of this launch with just this config. One without a checkpoint counts: it was ended before its first.
-std::optional<RunFolder> interrupted_run(const RunConfig& config, const std::set<std::string>& agents) {
+std::optional<run::RunFolder> interrupted_run(const run::RunConfig& config, const std::set<std::string>& agents) {
   if (agents.empty()) return std::nullopt;
-  for (const fs::path& path : list_runs(config.out)) {
+  for (const fs::path& path : run::list_runs(config.out)) {
     try {
-      const RunFolder folder = RunFolder::open(path);
+      const run::RunFolder folder = run::RunFolder::open(path);
       if (is_of_launch(folder, agents) &&
           config::differences(config_at(folder.config())->binder, config.binder, /*skip_free=*/false).empty())
         return folder;
@@ -62,12 +62,12 @@ std::optional<RunFolder> interrupted_run(const RunConfig& config, const std::set
 }
 
 // Ranks of an attempt that has failed may live for a while, one of them with the run's lock.
-std::unique_ptr<RunLock> lock_after_restart(const RunFolder& folder) {
+std::unique_ptr<run::RunLock> lock_after_restart(const run::RunFolder& folder) {
   constexpr auto kPatience = std::chrono::minutes(12);  // longer than a collective's usual timeout
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   for (bool said = false;; said = true) {
     try {
-      return std::make_unique<RunLock>(folder);
+      return std::make_unique<run::RunLock>(folder);
     } catch (const UsageError& error) {
       if (std::chrono::steady_clock::now() > deadline) throw;
       if (!said) log::info("restart: ", error.what());
@@ -77,7 +77,7 @@ std::unique_ptr<RunLock> lock_after_restart(const RunFolder& folder) {
 }
 
 // Returns what changes, or "".
-std::string check_data(const Checkpoint& checkpoint, const std::string& identity,
+std::string check_data(const run::Checkpoint& checkpoint, const std::string& identity,
                        const std::vector<std::string>& allow) {
   const std::string before = checkpoint.state.at("data").at("identity").get<std::string>();
   if (before == identity) return "";
@@ -102,21 +102,21 @@ bool has_checkpoints(const fs::path& folder) {
   return false;
 }
 
-Checkpoint read_for_training(const fs::path& path, bool verified) {
-  return read_checkpoint(path, {"generator", "discriminator", "ema", "optimizer_generator", "optimizer_discriminator"},
+run::Checkpoint read_for_training(const fs::path& path, bool verified) {
+  return run::read_checkpoint(path, {"generator", "discriminator", "ema", "optimizer_generator", "optimizer_discriminator"},
                          verified);
 }
 
-std::string new_name(const RunConfig& config) { return config.name.empty() ? config.recipe_name : config.name; }
+std::string new_name(const run::RunConfig& config) { return config.name.empty() ? config.recipe_name : config.name; }
 
-RunDirectory begin(const RunConfig& config) {
-  RunDirectory run{RunFolder::create(config.out, new_name(config)), nullptr, std::nullopt};
-  run.lock = std::make_unique<RunLock>(run.folder);
+RunDirectory begin(const run::RunConfig& config) {
+  RunDirectory run{run::RunFolder::create(config.out, new_name(config)), nullptr, std::nullopt};
+  run.lock = std::make_unique<run::RunLock>(run.folder);
   write_atomically(run.folder.config(), config.to_yaml());
   return run;
 }
 
-RunDirectory go_on(const RunFolder& folder, std::unique_ptr<RunLock> lock, const RunConfig& config,
+RunDirectory go_on(const run::RunFolder& folder, std::unique_ptr<run::RunLock> lock, const run::RunConfig& config,
                    const TrainOptions& options, const std::function<std::string()>& data_identity,
                    std::vector<std::string>& changes) {
   RunDirectory run{folder, std::move(lock), std::nullopt, true};
@@ -124,7 +124,7 @@ RunDirectory go_on(const RunFolder& folder, std::unique_ptr<RunLock> lock, const
   check_resumable(config, *before, options.allow);
   changes = config::differences(before->binder, config.binder, /*skip_free=*/false);
   log::open_file(folder.log());  // what is said of broken checkpoints belongs there
-  const auto newest = newest_good_checkpoint(folder.checkpoints());
+  const auto newest = run::newest_good_checkpoint(folder.checkpoints());
   if (newest) {
     run.checkpoint = read_for_training(*newest, /*verified=*/true);
     changes.push_back(check_data(*run.checkpoint, data_identity(), options.allow));
@@ -136,12 +136,12 @@ RunDirectory go_on(const RunFolder& folder, std::unique_ptr<RunLock> lock, const
 }
 
 // A new run that goes on from a checkpoint.
-RunDirectory branch(const fs::path& path, const RunConfig& config, const TrainOptions& options,
+RunDirectory branch(const fs::path& path, const run::RunConfig& config, const TrainOptions& options,
                     const std::function<std::string()>& data_identity, std::vector<std::string>& changes) {
   const auto before = config_at(path / "config.yaml");
   check_resumable(config, *before, options.allow);
   changes = config::differences(before->binder, config.binder, /*skip_free=*/false);
-  Checkpoint checkpoint = read_for_training(path, /*verified=*/false);
+  run::Checkpoint checkpoint = read_for_training(path, /*verified=*/false);
   changes.push_back(check_data(checkpoint, data_identity(), options.allow));
   RunDirectory run = begin(config);
   run.checkpoint = std::move(checkpoint);
@@ -151,7 +151,7 @@ RunDirectory branch(const fs::path& path, const RunConfig& config, const TrainOp
 
 }  // namespace
 
-void check_resumable(const RunConfig& now, const RunConfig& before, const std::vector<std::string>& allow) {
+void check_resumable(const run::RunConfig& now, const run::RunConfig& before, const std::vector<std::string>& allow) {
   check_allowed_keys(now.binder, allow);
   std::vector<std::string> refused, keys = allow;
   for (const std::string& line : config::differences(before.binder, now.binder, /*skip_free=*/true)) {
@@ -165,7 +165,7 @@ void check_resumable(const RunConfig& now, const RunConfig& before, const std::v
                      "\nif that is meant, add: --allow ", join(keys, ","));
 }
 
-RunDirectory open_run(const RunConfig& config, const dist::Group& group, const TrainOptions& options,
+RunDirectory open_run(const run::RunConfig& config, const dist::Group& group, const TrainOptions& options,
                       const std::function<std::string()>& data_identity) {
   std::vector<std::string> changes;
   std::optional<RunDirectory> run;
@@ -173,11 +173,11 @@ RunDirectory open_run(const RunConfig& config, const dist::Group& group, const T
     run = go_on(*interrupted, lock_after_restart(*interrupted), config, options, data_identity, changes);
   else if (options.resume.empty())
     run = begin(config);
-  else if (is_checkpoint(options.resume))
+  else if (run::is_checkpoint(options.resume))
     run = branch(options.resume, config, options, data_identity, changes);
   else {
-    const RunFolder old = RunFolder::open(options.resume);
-    run = go_on(old, std::make_unique<RunLock>(old), config, options, data_identity, changes);
+    const run::RunFolder old = run::RunFolder::open(options.resume);
+    run = go_on(old, std::make_unique<run::RunLock>(old), config, options, data_identity, changes);
   }
   std::erase(changes, "");
   nlohmann::ordered_json start{

@@ -6,18 +6,18 @@
 #include <optional>
 #include <string>
 
-#include "gigacat/train/checkpoint.h"
-#include "gigacat/train/config.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/checkpoint.h"
+#include "gigacat/run/config.h"
+#include "gigacat/run/run_folder.h"
 #include "gigacat/train/trainer.h"
 
 namespace gigacat::train {
 
 // Rank 0's hold on the run.
 struct RunDirectory {
-  RunFolder folder;
-  std::unique_ptr<RunLock> lock;
-  std::optional<Checkpoint> checkpoint;  // that the run goes on from
+  run::RunFolder folder;
+  std::unique_ptr<run::RunLock> lock;
+  std::optional<run::Checkpoint> checkpoint;  // that the run goes on from
   bool resumed = false;                  // the folder was there before
 };
 
@@ -27,7 +27,7 @@ struct RunDirectory {
 // holds the config; a resumed one keeps its own until its weights are loaded. run.json gets this start and what changes
 // with it. `data_identity` may take long. Errors: UsageError when the run's config or data may not be gone on with;
 // Error when all of its checkpoints are damaged, among others.
-RunDirectory open_run(const RunConfig& config, const dist::Group& group, const TrainOptions& options,
+RunDirectory open_run(const run::RunConfig& config, const dist::Group& group, const TrainOptions& options,
                       const std::function<std::string()>& data_identity);
 
 }  // namespace gigacat::train

@@ -10,8 +10,8 @@
 #include "dist/program.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
-#include "gigacat/train/checkpoint.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/checkpoint.h"
+#include "gigacat/run/run_folder.h"
 #include "gigacat/train/trainer.h"
 #include "paths.h"
 #include "train/fixtures.h"
@@ -48,7 +48,7 @@ TEST_F(ResumeTest, GatAndCatGoOnToTheBit) {
   for (const char* recipe : {"gat", "cat"}) {
     const std::string yaml = tiny_yaml(folder_, recipe);
     const auto trained = [&](const std::string& steps) {
-      EXPECT_EQ(train(*load_config(yaml, overrides({"train.steps=" + steps, "data.flip=true"})), {}, {}), 0);
+      EXPECT_EQ(train(*run::load_config(yaml, overrides({"train.steps=" + steps, "data.flip=true"})), {}, {}), 0);
       return newest_run(out());
     };
     const auto wanted = weights_of(trained("12"), 12);
@@ -60,7 +60,7 @@ TEST_F(ResumeTest, GatAndCatGoOnToTheBit) {
 
 TEST_F(ResumeTest, TheFilesReadAsOfOneRun) {
   const fs::path run = this->run({"train.steps=13", "checkpoint.keep_last=9", "log.every=2"});
-  fs::remove_all(checkpoint_path(run / "checkpoints", 13));  // as if it had been killed after step 13
+  fs::remove_all(run::checkpoint_path(run / "checkpoints", 13));  // as if it had been killed after step 13
   resume(run, {"train.steps=15"});
   std::vector<int64_t> steps;
   for (const auto& line : metrics_of(run)) steps.push_back(line["step"]);
@@ -72,7 +72,7 @@ TEST_F(ResumeTest, TheFilesReadAsOfOneRun) {
 TEST_F(ResumeTest, UsesTheCheckpointBeforeABrokenOne) {
   const auto wanted = whole();
   const fs::path run = this->run({"train.steps=11", "checkpoint.every=4"});  // 4, 8, 11
-  flip_bit(checkpoint_path(run / "checkpoints", 11) / "ema.safetensors", 200);
+  flip_bit(run::checkpoint_path(run / "checkpoints", 11) / "ema.safetensors", 200);
   resume(run, {"train.steps=12"});
   EXPECT_EQ(difference(weights_of(run, 12), wanted), 0);
   EXPECT_THAT(read_file(run / "log.txt"), HasSubstr("going on after step 8"));
@@ -81,15 +81,15 @@ TEST_F(ResumeTest, UsesTheCheckpointBeforeABrokenOne) {
 TEST_F(ResumeTest, ARunWhoseCheckpointsAreAllBrokenIsNotBegunAgain) {
   const fs::path run = this->run({"train.steps=6"});
   const std::string metrics = read_file(run / "metrics.jsonl");
-  for (const int64_t step : list_checkpoints(run / "checkpoints"))
-    flip_bit(checkpoint_path(run / "checkpoints", step) / "ema.safetensors", 200);
+  for (const int64_t step : run::list_checkpoints(run / "checkpoints"))
+    flip_bit(run::checkpoint_path(run / "checkpoints", step) / "ema.safetensors", 200);
   EXPECT_THAT(error_of<Error>([&] { resume(run, {"train.steps=8"}); }), HasSubstr("no checkpoint in "));
   EXPECT_EQ(read_file(run / "metrics.jsonl"), metrics);
 }
 
 TEST_F(ResumeTest, ACheckpointBeginsANewRunAtItsStep) {
   const auto wanted = whole();
-  const fs::path run = this->run({"train.steps=7"}), checkpoint = checkpoint_path(run / "checkpoints", 7);
+  const fs::path run = this->run({"train.steps=7"}), checkpoint = run::checkpoint_path(run / "checkpoints", 7);
   const auto files = [&] { return std::distance(fs::recursive_directory_iterator(run), {}); };
   const auto before = files();
   resume(checkpoint, {"train.steps=12"});
@@ -164,7 +164,7 @@ TEST_F(ResumeTest, OtherDataIsRefused) {
 
 TEST_F(ResumeTest, ARunInUseIsRefused) {
   const fs::path run = this->run({"train.steps=6"});
-  const RunLock lock(RunFolder::open(run));
+  const run::RunLock lock(run::RunFolder::open(run));
   EXPECT_THAT(error_of<UsageError>([&] { resume(run, {"train.steps=8"}); }), HasSubstr("is in use"));
 }
 
@@ -179,27 +179,27 @@ TEST_F(ResumeTest, ARestartGoesOnWithTheRunOfItsLaunch) {
   start("node/1/100", "3");  // of another config
   start("node/2/200");       // of another launch
   start("");                 // of none
-  EXPECT_EQ(list_runs(out()).size(), 4u);
-  fs::remove_all(checkpoint_path(first / "checkpoints", 6));
+  EXPECT_EQ(run::list_runs(out()).size(), 4u);
+  fs::remove_all(run::checkpoint_path(first / "checkpoints", 6));
   start("node/1/100");
-  EXPECT_EQ(list_runs(out()).size(), 4u);
-  EXPECT_THAT(list_checkpoints(first / "checkpoints"), ElementsAre(6));
+  EXPECT_EQ(run::list_runs(out()).size(), 4u);
+  EXPECT_THAT(run::list_checkpoints(first / "checkpoints"), ElementsAre(6));
   start("node/3/300");  // a launch that failed before it had a run of its own resumes nobody's
-  EXPECT_EQ(list_runs(out()).size(), 5u);
+  EXPECT_EQ(run::list_runs(out()).size(), 5u);
 }
 
 TEST_F(ResumeTest, ARestartWaitsForARankOfTheFailedAttempt) {
   dist::Environment environment;
   environment.agent = "node/1/100";
   ASSERT_EQ(train(*config({"train.steps=6"}), environment, {}), 0);
-  auto lock = std::make_unique<RunLock>(RunFolder::open(newest_run(out())));
+  auto lock = std::make_unique<run::RunLock>(run::RunFolder::open(newest_run(out())));
   std::thread failed([&] {
     std::this_thread::sleep_for(std::chrono::seconds(1));
     lock.reset();
   });
   EXPECT_EQ(train(*config({"train.steps=6"}), environment, {}), 0);
   failed.join();
-  EXPECT_EQ(list_runs(out()).size(), 1u);
+  EXPECT_EQ(run::list_runs(out()).size(), 1u);
 }
 
 // Killed at moments that no one chose, again and again, until it is done.

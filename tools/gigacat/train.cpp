@@ -9,7 +9,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
 #include "gigacat/core/text.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/run_folder.h"
 #include "launch.h"
 
 namespace gigacat::cli {
@@ -26,9 +26,9 @@ struct Flags {
 bool is_latest(const Flags& flags) { return flags.resume == "latest" && !fs::exists(flags.resume); }
 
 // `--resume latest` of a config: its newest run, or a new one. The same command then starts a run and goes on with it.
-void find_latest(Flags& flags, const train::RunConfig& config) {
+void find_latest(Flags& flags, const run::RunConfig& config) {
   const std::string name = config.name.empty() ? config.recipe_name : config.name;
-  flags.resume = train::latest_run(config.out, name).string();
+  flags.resume = run::latest_run(config.out, name).string();
   if (flags.resume.empty()) log::info("no run ", name, " in ", config.out, " yet: a new one begins");
 }
 
@@ -37,12 +37,12 @@ void find_latest(Flags& flags, const std::vector<std::string>& overrides) {
   std::string out = "runs";
   for (const std::string& item : overrides)
     if (item.starts_with("out=")) out = item.substr(4);
-  flags.resume = train::latest_run(out, "").string();
+  flags.resume = run::latest_run(out, "").string();
   if (flags.resume.empty()) fail<UsageError>("--resume latest: no run in ", out, "; out=FOLDER looks elsewhere");
 }
 
 // The first word is the config unless it is an override.
-std::unique_ptr<train::RunConfig> read_config(Flags& flags) {
+std::unique_ptr<run::RunConfig> read_config(Flags& flags) {
   std::vector<std::string> overrides = flags.words;
   std::string file;
   if (!overrides.empty() && overrides.front().find('=') == std::string::npos) {
@@ -51,19 +51,19 @@ std::unique_ptr<train::RunConfig> read_config(Flags& flags) {
   }
   check_overrides(overrides);
   if (!file.empty()) {
-    auto config = train::load_config(file, overrides);
+    auto config = run::load_config(file, overrides);
     if (is_latest(flags)) find_latest(flags, *config);
     return config;
   }
   if (flags.resume.empty()) fail<UsageError>("no config: gigacat train CONFIG.yaml, or gigacat train --resume RUN");
   if (is_latest(flags)) find_latest(flags, overrides);
   const fs::path from = flags.resume;
-  const auto config = train::is_checkpoint(from) ? from / "config.yaml" : train::RunFolder::open(from).config();
-  return train::parse_config(read_file(config), config.string(), overrides);
+  const auto config = run::is_checkpoint(from) ? from / "config.yaml" : run::RunFolder::open(from).config();
+  return run::parse_config(read_file(config), config.string(), overrides);
 }
 
 // The most ranks below `ranks`, and not below `least`, among which the batch can be split; else as many.
-int fewer_ranks(const train::RunConfig& config, int ranks, int least) {
+int fewer_ranks(const run::RunConfig& config, int ranks, int least) {
   for (int fewer = ranks - 1; fewer >= least; --fewer)
     if (config.train.batch % (fewer * config.train.accumulate) == 0) return fewer;
   return ranks;
