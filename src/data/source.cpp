@@ -92,7 +92,14 @@ bool names_shards(const std::string& path) {
 
 std::unique_ptr<Source> open_source(const DataConfig& config) {
   if (config.path.empty()) fail<UsageError>("data.path is empty: name a folder, a .zip, an .npz or shards");
-  std::unique_ptr<Source> source = open_kind(config.kind == "auto" ? detect(config.path) : config.kind, config);
+  std::unique_ptr<Source> source;
+  try {
+    source = open_kind(config.kind == "auto" ? detect(config.path) : config.kind, config);
+  } catch (const UsageError& error) {
+    const std::string text = error.what();
+    if (fs::path(config.path).is_absolute() || !text.starts_with("data.path")) throw;
+    fail<UsageError>(text, " (relative to the working directory ", fs::current_path().string(), ")");
+  }
   if (config.features == "none" || config.features.empty() || source->has_features()) return source;
   return with_feature_folder(std::move(source), config.features);
 }

@@ -4,10 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "dist/jobs.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
-#include "gigacat/dist/jobs.h"
 #include "gigacat/run/config.h"
 #include "gigacat/run/run_folder.h"
 #include "gigacat/train/trainer.h"

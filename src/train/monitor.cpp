@@ -111,7 +111,9 @@ Monitor::Monitor(const run::RunConfig& config, const run::RunFolder& folder, int
       metrics_(folder.metrics(), /*append=*/true),
       progress_("training", "step", config.train.steps, step, config.log.plain_every) {
   fs::create_directories(folder.samples());
-  if (config.log.tensorboard) events_ = std::make_unique<io::EventWriter>(folder.path());
+  if (!config.log.tensorboard) return;
+  events_ = std::make_unique<io::EventWriter>(folder.path());
+  events_->begin_session(step == 0 ? 0 : step + 1);
 }
 
 void Monitor::progress(int64_t step) { progress_.update(step, note_); }

@@ -15,7 +15,7 @@ struct Job {
   std::filesystem::path log;           // its lines are appended to this file
 };
 
-// How one ended.
+// How a job ended.
 struct JobEnd {
   size_t job;
   int code;           // exit code, or 128 + signal
@@ -23,7 +23,7 @@ struct JobEnd {
   double seconds;
 };
 
-// How many at once, in what environment, and who is told.
+// How many at once, in what environment, and what is called when one starts and ends.
 struct JobOptions {
   int at_once = 1;
   // Environment of a job in slot 0 .. at_once - 1, which no other job has meanwhile.

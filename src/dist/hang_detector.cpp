@@ -1,8 +1,9 @@
-#include "dist/watch.h"
+#include "dist/hang_detector.h"
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -19,13 +20,13 @@ namespace {
 
 constexpr auto kPoll = 500ms;     // between looks at the alarm
 constexpr auto kWindow = 3000ms;  // for all answers
-constexpr auto kLinger = 2000ms;  // that the store's own rank stays for the others' questions
+constexpr auto kLinger = 2000ms;  // that the rank which hosts the store stays for the others' questions
 
 struct Answer {
   int rank;
   bool silent;
-  double seconds;    // that it has been doing this
-  std::string what;  // "" outside any exchange
+  double seconds;    // since it entered or left the collective
+  std::string what;  // "" outside any collective
 };
 
 std::string name_of(c10d::Store& store, int rank) {
@@ -52,22 +53,30 @@ std::string conclude(c10d::Store& store, const std::vector<Answer>& answers) {
 
 }  // namespace
 
-struct Watch::State {
-  State(c10::intrusive_ptr<c10d::Store> with, int my_rank, int ranks, bool keeps)
-      : store(std::move(with)), rank(my_rank), size(ranks), keeps_store(keeps) {}
+// Work that goes on after the call of its collective.
+struct Watched {
+  std::string what;
+  Clock::time_point since;
+  std::function<bool()> done;
+};
+
+struct HangDetector::State {
+  State(c10::intrusive_ptr<c10d::Store> with, Options given) : store(std::move(with)), options(std::move(given)) {}
 
   const c10::intrusive_ptr<c10d::Store> store;
-  const int rank, size;
-  const bool keeps_store;
+  const Options options;
   std::mutex mutex;
   std::condition_variable changed;
   std::string what;
   Clock::time_point since = Clock::now();
+  std::deque<Watched> watched;
   bool stop = false, asked = false, ended = false;
   std::optional<std::string> verdict;
 
   void run();
   bool sleep_until_needed();
+  bool is_hung();
+  void report_hang();
   void answer();
   Answer read_answer(int from);
   std::string find_verdict();
@@ -75,22 +84,40 @@ struct Watch::State {
 };
 
 // Returns false when the thread has to end.
-bool Watch::State::sleep_until_needed() {
+bool HangDetector::State::sleep_until_needed() {
   std::unique_lock lock(mutex);
   changed.wait_for(lock, kPoll, [this] { return stop || (asked && !verdict); });
   return !stop;
 }
 
-void Watch::State::answer() {
+// Whether something watched has not ended in time.
+bool HangDetector::State::is_hung() {
+  const std::lock_guard lock(mutex);
+  while (!watched.empty() && watched.front().done()) watched.pop_front();
+  return !watched.empty() && Clock::now() - watched.front().since > options.timeout;
+}
+
+void HangDetector::State::report_hang() {
+  const std::lock_guard lock(mutex);
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(options.timeout).count();
+  if (!stop)
+    options.on_hang(cat(watched.front().what, " failed on rank ", options.rank, " after ", seconds, " s: ", *verdict));
+  watched.clear();
+}
+
+void HangDetector::State::answer() {
   std::string text;
   {
     const std::lock_guard lock(mutex);
-    text = cat(std::chrono::duration<double>(Clock::now() - since).count(), " ", what);
+    const bool on_device = what.empty() && !watched.empty();
+    const auto begin = on_device ? watched.front().since : since;
+    text =
+        cat(std::chrono::duration<double>(Clock::now() - begin).count(), " ", on_device ? watched.front().what : what);
   }
-  store->set(cat("answer/", rank), text);
+  store->set(cat("answer/", options.rank), text);
 }
 
-Answer Watch::State::read_answer(int from) {
+Answer HangDetector::State::read_answer(int from) {
   const std::string key = cat("answer/", from);
   if (!store->check({key})) return {from, true, 0, ""};
   const std::string text = store->get_to_str(key);
@@ -99,7 +126,7 @@ Answer Watch::State::read_answer(int from) {
   return {from, false, std::strtod(text.c_str(), nullptr), text.substr(space + 1)};
 }
 
-std::string Watch::State::find_verdict() {
+std::string HangDetector::State::find_verdict() {
   if (store->check({"verdict"})) return store->get_to_str("verdict");
   store->set("alarm", std::string("raised"));
   const auto deadline = Clock::now() + kWindow;
@@ -107,7 +134,7 @@ std::string Watch::State::find_verdict() {
   for (bool all = false; !all;) {
     answers.clear();
     all = true;
-    for (int i = 0; i < size; ++i) {
+    for (int i = 0; i < options.size; ++i) {
       answers.push_back(read_answer(i));
       all = all && !answers.back().silent;
     }
@@ -119,41 +146,45 @@ std::string Watch::State::find_verdict() {
   return text;
 }
 
-void Watch::State::publish(std::string text) {
+void HangDetector::State::publish(std::string text) {
   const std::lock_guard lock(mutex);
   if (!verdict) verdict = std::move(text);
   changed.notify_all();
 }
 
-void Watch::State::run() {
+void HangDetector::State::run() {
   try {
     for (bool answered = false; sleep_until_needed();) {
+      const bool hung = is_hung();
       bool wanted;
       {
         const std::lock_guard lock(mutex);
-        wanted = asked && !verdict;
+        wanted = (asked || hung) && !verdict;
       }
       if (!answered && (wanted || store->check({"alarm"}))) {
         answer();
         answered = true;
       }
       if (wanted) publish(find_verdict());
+      if (hung) report_hang();
     }
   } catch (const std::exception&) {
-    // The store answers no more: that itself is the finding, kept for whoever asks.
-    publish("rank 0, which keeps the meeting place, has ended or does not answer");
+    // The store answers no more: that itself is the finding, kept for the next caller.
+    publish("rank 0, which hosts the store, has ended or does not answer");
+    while (sleep_until_needed())
+      if (is_hung()) report_hang();
   }
   const std::lock_guard lock(mutex);
   ended = true;
   changed.notify_all();
 }
 
-Watch::Watch(c10::intrusive_ptr<c10d::Store> store, int rank, int size, bool keeps_store)
-    : state_(std::make_shared<State>(std::move(store), rank, size, keeps_store)) {
+HangDetector::HangDetector(c10::intrusive_ptr<c10d::Store> store, Options options)
+    : state_(std::make_shared<State>(std::move(store), std::move(options))) {
   thread_ = std::thread([state = state_] { state->run(); });
 }
 
-Watch::~Watch() {
+HangDetector::~HangDetector() {
   std::unique_lock lock(state_->mutex);
   state_->stop = true;
   state_->changed.notify_all();
@@ -162,21 +193,26 @@ Watch::~Watch() {
   ended ? thread_.join() : thread_.detach();
 }
 
-std::string Watch::set_doing(std::string what) {
+void HangDetector::watch(std::string what, std::function<bool()> done) {
+  const std::lock_guard lock(state_->mutex);
+  state_->watched.push_back({std::move(what), Clock::now(), std::move(done)});
+}
+
+std::string HangDetector::set_active(std::string what) {
   const std::lock_guard lock(state_->mutex);
   state_->since = Clock::now();
   return std::exchange(state_->what, std::move(what));
 }
 
-std::string Watch::diagnose() {
+std::string HangDetector::diagnose() {
   std::unique_lock lock(state_->mutex);
   state_->asked = true;
   state_->changed.notify_all();
   const bool found = state_->changed.wait_for(lock, kWindow + 3s, [this] { return state_->verdict.has_value(); });
-  if (!found) return "rank 0, which keeps the meeting place, does not answer";
+  if (!found) return "rank 0, which hosts the store, does not answer";
   const std::string text = *state_->verdict;
   lock.unlock();
-  if (state_->keeps_store) std::this_thread::sleep_for(kLinger);
+  if (state_->options.hosts_store) std::this_thread::sleep_for(kLinger);
   return text;
 }
 

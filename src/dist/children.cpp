@@ -1,6 +1,7 @@
-#include "dist/child.h"
+#include "dist/children.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,7 +10,10 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <iterator>
 #include <utility>
 
 #include "gigacat/core/error.h"
@@ -19,7 +23,7 @@ extern char** environ;
 namespace gigacat::dist {
 namespace {
 
-constexpr size_t kLongestLine = 1 << 16;  // a child that prints no line ends must not fill the launcher's memory
+constexpr size_t kLongestLine = 1 << 16;  // a child that prints no line ends must not fill this process's memory
 
 struct Pipe {
   int read = -1, write = -1;
@@ -88,11 +92,18 @@ LineStream::LineStream(LineStream&& other) noexcept
       last_line_(std::move(other.last_line_)),
       last_error_(std::move(other.last_error_)) {}
 
-LineStream::~LineStream() { close_source(); }
+LineStream& LineStream::operator=(LineStream&& other) noexcept {
+  std::swap(source_, other.source_);
+  target_ = other.target_;
+  prefix_.swap(other.prefix_);
+  rest_.swap(other.rest_);
+  last_line_.swap(other.last_line_);
+  last_error_.swap(other.last_error_);
+  return *this;
+}
 
-void LineStream::close_source() {
-  if (source_ >= 0) ::close(source_);
-  source_ = -1;
+LineStream::~LineStream() {
+  if (open()) ::close(source_);
 }
 
 void LineStream::pump() {
@@ -104,7 +115,7 @@ void LineStream::pump() {
     } else if (bytes == 0 || (errno != EINTR && errno != EAGAIN)) {
       if (!rest_.empty()) write_line(rest_);
       rest_.clear();
-      close_source();
+      ::close(std::exchange(source_, -1));
     } else if (errno == EAGAIN) {
       return;
     }
@@ -128,25 +139,15 @@ void LineStream::write_line(std::string_view line) {
   const std::string text = cat(prefix_, line, "\n");
   for (size_t done = 0; done < text.size();) {
     const ssize_t bytes = ::write(target_, text.data() + done, text.size() - done);
-    if (bytes < 0 && errno != EINTR && errno != EAGAIN) return;  // nobody reads the launcher's output: the run goes on
+    if (bytes < 0 && errno != EINTR && errno != EAGAIN) return;  // nobody reads this process's output: the run goes on
     if (bytes > 0) done += static_cast<size_t>(bytes);
   }
 }
 
-void Child::signal(int number) const {
-  if (running) ::kill(-process, number);
-}
+namespace {
 
-bool Child::has_ended() {
-  int status = 0;
-  if (!running || ::waitpid(process, &status, WNOHANG) != process) return false;
-  running = false;
-  code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-  return true;
-}
-
-// This process' environment with some variables set anew.
-std::vector<std::string> with_variables(const std::vector<std::pair<std::string, std::string>>& variables) {
+// This process's environment with some variables set on top, as NAME=VALUE.
+std::vector<std::string> environment_with(const Variables& variables) {
   std::vector<std::string> out;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry, name = text.substr(0, text.find('='));
@@ -157,18 +158,67 @@ std::vector<std::string> with_variables(const std::vector<std::pair<std::string,
   return out;
 }
 
-Child start_child(const ChildStreams& streams, const std::vector<std::string>& arguments,
-                  const std::vector<std::string>& environment, int inherited) {
+// True when it has ended; sets its code.
+bool has_ended(Child& child) {
+  int status = 0;
+  if (::waitpid(child.process, &status, WNOHANG) != child.process) return false;
+  child.killed = WIFSIGNALED(status);
+  child.code = child.killed ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  return true;
+}
+
+void pump(Child& child) {
+  child.out.pump();
+  child.error.pump();
+}
+
+}  // namespace
+
+void Children::start(const ChildSetup& setup) {
+  Variables variables = setup.variables;
+  variables.emplace_back(kLauncherVariable, std::to_string(::getpid()));
+  if (setup.threads > 0 && std::getenv("OMP_NUM_THREADS") == nullptr)
+    variables.emplace_back("OMP_NUM_THREADS", std::to_string(setup.threads));
+  const std::vector<std::string> environment = environment_with(variables);
+  std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string()};
+  command.insert(command.end(), setup.arguments.begin(), setup.arguments.end());
+
   const Pipe out = make_pipe(), error = make_pipe();
-  Child child{streams.rank, 0, LineStream(out.read, streams.out, streams.out_prefix),
-              LineStream(error.read, streams.error, streams.error_prefix)};
-  const SpawnSetup setup(out, error, inherited);
-  const int code = ::posix_spawn(&child.process, "/proc/self/exe", &setup.actions_, &setup.attributes_,
-                                 pointers(arguments).data(), pointers(environment).data());
+  Child child{setup.number, 0, LineStream(out.read, setup.out, setup.out_prefix),
+              LineStream(error.read, setup.error, setup.error_prefix)};
+  const SpawnSetup spawn(out, error, setup.inherited);
+  const int code = ::posix_spawn(&child.process, "/proc/self/exe", &spawn.actions_, &spawn.attributes_,
+                                 pointers(command).data(), pointers(environment).data());
   ::close(out.write);
   ::close(error.write);
-  if (code != 0) fail("cannot start process ", streams.rank, ": ", std::strerror(code));
-  return child;
+  if (code != 0) fail("cannot start process ", setup.number, ": ", std::strerror(code));
+  running_.push_back(std::move(child));
+}
+
+Children::~Children() { signal(SIGKILL); }
+
+void Children::signal(int number) const {
+  for (const Child& child : running_) ::kill(-child.process, number);
+}
+
+std::vector<Child> Children::wait() {
+  std::vector<pollfd> watched{{signals_.descriptor(), POLLIN, 0}};
+  for (const Child& child : running_)
+    for (const LineStream* stream : {&child.out, &child.error})
+      if (stream->open()) watched.push_back({stream->source(), POLLIN, 0});
+  ::poll(watched.data(), watched.size(), 200);  // milliseconds
+  while (const std::optional<int> number = signals_.next()) {
+    if (*number == SIGCHLD) continue;
+    stop_signal_ = *number;
+    signal(*number);
+  }
+  for (Child& child : running_) pump(child);
+  const auto first =
+      std::stable_partition(running_.begin(), running_.end(), [](Child& child) { return !has_ended(child); });
+  std::vector<Child> ended(std::make_move_iterator(first), std::make_move_iterator(running_.end()));
+  running_.erase(first, running_.end());
+  for (Child& child : ended) pump(child);  // what it wrote last
+  return ended;
 }
 
 }  // namespace gigacat::dist
