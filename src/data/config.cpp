@@ -11,16 +11,16 @@ namespace {
 void bind_location(DataConfig& c, config::Binder& b) {
   b.field("kind", c.kind, "auto", "what lies at path; emoji: shards made by `gigacat data emoji`",
           {.choices = {"auto", "folder", "webdataset", "stylegan", "latents", "npz", "emoji"}});
-  // A resumed run's data set is known by its identity, wherever it is.
   b.field("path", c.path, "", "folder, .zip, .npz, or shards: \"data-{000000..000127}.tar\", globs, a folder of .tar",
-          {.free_on_resume = true});
+          {.unit = "path", .free_on_resume = true});
   b.field(
       "cache", c.cache, "",
       "folder for shard indexes; empty: $GIGACAT_CACHE, $XDG_CACHE_HOME/gigacat or ~/.cache/gigacat; none: no cache",
-      {.free_on_resume = true});
+      {.unit = "path", .free_on_resume = true});
   b.field("features", c.features, "none",
           "precomputed alignment features: a folder with NAME.features.npy for each sample, or shards with "
-          "KEY.features.npy");
+          "KEY.features.npy",
+          {.unit = "path"});
 }
 
 void bind_shape(DataConfig& c, config::Binder& b) {

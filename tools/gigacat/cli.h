@@ -41,7 +41,7 @@ void add_overrides(CLI::App& command, std::vector<std::string>& overrides);
 // A number in 1..most.
 void add_count(CLI::App& command, const std::string& flag, int& value, int most, const std::string& help,
                const std::string& group);
-// Errors: UsageError for a word without "=".
+// Errors: UsageError for a word without "=" and for a key that is given twice.
 void check_overrides(const std::vector<std::string>& overrides);
 
 // Runs `body`; prints its exception as "error: ..." on stderr. Returns the exit code.

@@ -98,6 +98,8 @@ void print_counts(const char* title, const Map& counts, size_t most, const std::
 void print(const data::Source& source, const data::Inspection& found) {
   std::printf("samples: %lld (%lld labelled, %lld with a caption)\n", static_cast<long long>(source.size()),
               static_cast<long long>(found.with_label), static_cast<long long>(found.with_caption));
+  std::printf("taken for: %s\n", found.format.c_str());
+  for (const data::LeftOut& item : found.left_out) std::printf("left out: %s\n", item.text().c_str());
   print_counts("classes", found.classes, 20, source.class_names());
   print_counts("sizes", found.sizes, 10);
   std::printf("read: %lld, bad: %lld, %.0f images/s\n", static_cast<long long>(found.samples),
