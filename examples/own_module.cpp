@@ -5,7 +5,7 @@
 
 #include "gigacat/dist/group.h"
 #include "gigacat/dist/launcher.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/train/optimizer.h"
 
 namespace dist = gigacat::dist;
@@ -37,8 +37,8 @@ int main() {
 
   torch::manual_seed(0);  // the same weights on both ranks; dist::broadcast_state serves where they differ
   Net net;
-  const auto config = gigacat::config::defaults<gigacat::train::OptimizerConfig>();
-  gigacat::train::Optimizer optimizer(*net, config, /*scale_loss=*/true);
+  const auto config = gigacat::config::defaults<gigacat::run::OptimizerConfig>();
+  gigacat::train::Optimizer optimizer(*net, config, {.scale_loss = true});
   dist::GradientReducer reducer(group, net->parameters());
 
   torch::manual_seed(1 + group->rank());  // each rank its own data

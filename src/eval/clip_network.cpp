@@ -7,7 +7,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/pretrained/clip.h"
-#include "gigacat/pretrained/tokenizer.h"
+#include "gigacat/text/tokenizer.h"
 
 namespace gigacat::eval {
 namespace {
@@ -17,8 +17,8 @@ class ClipNetwork : public FeatureNetwork {
   ClipNetwork(const WeightFiles& files, const std::string& name, at::Device device)
       : files_(files), is_cmmd_(name == "clip-l14"), device_(device) {
     const fs::path file = files.find(name);
-    clip_ = pretrained::load_clip(pretrained::read_weights(file), {.device = device});
-    hash_ = pretrained::short_hash({file});
+    clip_ = pretrained::load_clip(weights::read_weights(file), {.device = device});
+    hash_ = weights::short_hash({file});
     if (clip_->config().image.depth == 0) fail(file.string(), " holds no image tower of CLIP");
   }
 
@@ -53,7 +53,7 @@ class ClipNetwork : public FeatureNetwork {
   bool is_cmmd_;
   at::Device device_;
   pretrained::Clip clip_{nullptr};
-  std::optional<pretrained::Tokenizer> tokenizer_;
+  std::optional<text::Tokenizer> tokenizer_;
   std::string hash_;
 };
 

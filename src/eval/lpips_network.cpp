@@ -12,9 +12,8 @@ class LpipsNetwork : public PairNetwork {
  public:
   LpipsNetwork(const WeightFiles& files, at::Device device) : device_(device) {
     const fs::path backbone = files.find("lpips"), heads = files.find("lpips-heads");
-    lpips_ =
-        pretrained::load_lpips(pretrained::read_weights(backbone), pretrained::read_weights(heads), {.device = device});
-    hash_ = pretrained::short_hash({backbone, heads});
+    lpips_ = pretrained::load_lpips(weights::read_weights(backbone), weights::read_weights(heads), {.device = device});
+    hash_ = weights::short_hash({backbone, heads});
   }
 
   std::string weights() const override { return hash_; }

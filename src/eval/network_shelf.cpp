@@ -11,7 +11,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/eval/network.h"
 #include "gigacat/pretrained/inception.h"
-#include "gigacat/pretrained/known_weights.h"
+#include "gigacat/weights/known_weights.h"
 
 namespace gigacat::eval {
 namespace {
@@ -62,14 +62,14 @@ void WeightFiles::give(const std::string& text, const std::string& standard) {
 }
 
 fs::path WeightFiles::find(const std::string& network) const {
-  if (const auto given = given_.find(network); given != given_.end()) return pretrained::locate(given->second.string());
-  const fs::path own = pretrained::weight_folder() / (network + ".safetensors");
+  if (const auto given = given_.find(network); given != given_.end()) return weights::locate(given->second.string());
+  const fs::path own = weights::weight_folder() / (network + ".safetensors");
   if (fs::exists(own)) return own;
   const std::string released = kReleased.at(network);
-  if (!fs::exists(pretrained::weight_path(pretrained::find_weight_file(released))))
+  if (!fs::exists(weights::weight_path(weights::find_weight_file(released))))
     fail<UsageError>("no weights of ", network, ": gigacat weights get ", released, ", or put them at ", own.string(),
                      ", or give --weights ", network, "=FILE");
-  return pretrained::locate(released);
+  return weights::locate(released);
 }
 
 struct NetworkShelf::Loaded {
@@ -103,9 +103,9 @@ FeatureNetwork& NetworkShelf::get(const std::string& name) {
   GIGACAT_CHECK(name == "inception" || name == "patch", name);
   if (!loaded_->inception) {
     const fs::path file = files_.find("inception");
-    const pretrained::Weights weights = pretrained::read_weights(file);
+    const weights::Weights weights = weights::read_weights(file);
     loaded_->inception = std::make_shared<WithHash<pretrained::Inception>>(WithHash<pretrained::Inception>{
-        pretrained::load_inception(weights, {.device = device_}), pretrained::short_hash({file})});
+        pretrained::load_inception(weights, {.device = device_}), weights::short_hash({file})});
   }
   put(name, std::make_unique<InceptionNetwork>(loaded_->inception, name == "patch" ? "patch" : protocol_, device_));
   return *networks_.at(name);

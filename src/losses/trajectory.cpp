@@ -37,4 +37,13 @@ Trajectory trajectory(const std::vector<at::Tensor>& supervised, const at::Tenso
   return {at::stack(discrepancy), at::stack(rewrite), at::stack(direction)};
 }
 
+std::vector<std::pair<std::string, double>> trajectory_metrics(const std::vector<at::Tensor>& supervised,
+                                                               const at::Tensor& last, const std::string& back) {
+  if (supervised.size() < 2) return {};
+  const Trajectory t = trajectory(supervised, last, back);
+  return {{"discrepancy", t.discrepancy.mean().item<double>()},
+          {"rewrite", t.rewrite.mean().item<double>()},
+          {"direction", t.direction.mean().item<double>()}};
+}
+
 }  // namespace gigacat::losses

@@ -12,8 +12,8 @@
 #include "gigacat/nn/fused.h"
 #include "gigacat/nn/linear.h"
 #include "gigacat/nn/resample.h"
-#include "nn/fused_kernels.h"
-#include "nn/winograd.h"
+#include "nn/cpu/fused_kernels.h"
+#include "nn/cpu/winograd.h"
 
 namespace gigacat::nn {
 

@@ -8,8 +8,8 @@
 
 #include "dist/cuda_abi.h"
 #include "gigacat/dist/device.h"
+#include "nn/cpu/fused_kernels.h"
 #include "nn/fir_value.h"
-#include "nn/fused_kernels.h"
 
 // Letters: H x W a plane that is read, R x S one that is written, K taps.
 namespace gigacat::nn {

@@ -5,7 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "gigacat/core/error.h"
-#include "nn/rows.h"
+#include "nn/cpu/rows.h"
 
 namespace gigacat::nn {
 

@@ -5,8 +5,8 @@
 #include <optional>
 
 #include "gigacat/core/error.h"
-#include "nn/flash.h"
-#include "nn/rows.h"
+#include "nn/cpu/flash.h"
+#include "nn/cpu/rows.h"
 
 namespace gigacat::nn {
 namespace {

@@ -9,7 +9,7 @@
 #include "gigacat/nn/autocast.h"
 #include "gigacat/nn/resample.h"
 #include "nn/adaptive_conv.h"
-#include "nn/winograd.h"
+#include "nn/cpu/winograd.h"
 
 // Letters: B batch, I and O channels in and out, N kernels, k kernel size.
 namespace gigacat::nn {

@@ -27,7 +27,7 @@ class Identity : public Autoencoder {
 // What networks share: where and how they run, and in what parts.
 class Network : public Autoencoder {
  public:
-  Network(const AutoencoderConfig& config, std::string hash, const LoadOptions& options)
+  Network(const AutoencoderConfig& config, std::string hash, const weights::LoadOptions& options)
       : config_(config), hash_(std::move(hash)), options_(options) {}
   std::string name() const override { return cat(config_.kind, " ", hash_); }
 
@@ -63,12 +63,13 @@ class Network : public Autoencoder {
 
   AutoencoderConfig config_;
   std::string hash_;
-  LoadOptions options_;
+  weights::LoadOptions options_;
 };
 
 class TaesdAutoencoder : public Network {
  public:
-  TaesdAutoencoder(const AutoencoderConfig& config, std::string hash, const LoadOptions& options, Taesd network)
+  TaesdAutoencoder(const AutoencoderConfig& config, std::string hash, const weights::LoadOptions& options,
+                   Taesd network)
       : Network(config, std::move(hash), options), network_(std::move(network)) {}
   int64_t channels() const override { return network_->config().latent_channels; }
   int64_t factor() const override { return 8; }
@@ -83,7 +84,8 @@ class TaesdAutoencoder : public Network {
 
 class KlAutoencoder : public Network {
  public:
-  KlAutoencoder(const AutoencoderConfig& config, std::string hash, const LoadOptions& options, AutoencoderKl network)
+  KlAutoencoder(const AutoencoderConfig& config, std::string hash, const weights::LoadOptions& options,
+                AutoencoderKl network)
       : Network(config, std::move(hash), options), network_(std::move(network)) {}
   int64_t channels() const override { return network_->config().latent_channels; }
   int64_t factor() const override { return network_->config().factor(); }
@@ -98,7 +100,7 @@ class KlAutoencoder : public Network {
   AutoencoderKl network_;
 };
 
-LoadOptions load_options(const AutoencoderConfig& config, at::Device device) {
+weights::LoadOptions load_options(const AutoencoderConfig& config, at::Device device) {
   const at::ScalarType type = config.precision == "bf16"   ? at::kBFloat16
                               : config.precision == "fp16" ? at::kHalf
                                                            : at::kFloat;
@@ -108,11 +110,11 @@ LoadOptions load_options(const AutoencoderConfig& config, at::Device device) {
 using Files = std::vector<std::filesystem::path>;
 
 // An encoder's and a decoder's file, or one with both. Of a folder: those that hold them, the whole before its halves.
-std::pair<Weights, Files> read_taesd(const std::string& path) {
-  Weights all{{}, path};
+std::pair<weights::Weights, Files> read_taesd(const std::string& path) {
+  weights::Weights all{{}, path};
   Files used;
-  for (const auto& file : weight_files(path)) {
-    Weights part = taesd_names(read_weights(file));
+  for (const auto& file : weights::weight_files(path)) {
+    weights::Weights part = taesd_names(weights::read_weights(file));
     const bool encoder = part.has("encoder.0.weight"), decoder = part.has("decoder.1.weight");
     if (encoder && decoder) return {std::move(part), {file}};
     if (!encoder && !decoder && std::filesystem::is_directory(path)) continue;
@@ -149,18 +151,18 @@ at::Tensor Moments::sample(const at::Tensor& noise) const {
 std::unique_ptr<Autoencoder> make_autoencoder(const AutoencoderConfig& config, at::Device device) {
   if (config.kind == "identity") return std::make_unique<Identity>();
   if (config.weights.empty()) fail<UsageError>("autoencoder.weights: autoencoder ", config.kind, " needs its weights");
-  const LoadOptions options = load_options(config, device);
+  const weights::LoadOptions options = load_options(config, device);
   if (config.kind == "taesd") {
     auto [weights, files] = read_taesd(config.weights);
-    return std::make_unique<TaesdAutoencoder>(config, short_hash(files), options,
+    return std::make_unique<TaesdAutoencoder>(config, weights::short_hash(files), options,
                                               load_taesd(std::move(weights), options));
   }
   if (config.kind == "kl") {
-    const auto files = weight_files(config.weights);
+    const auto files = weights::weight_files(config.weights);
     if (files.size() != 1) fail(config.weights, " holds ", files.size(), " .safetensors files; give the path of one");
     return std::make_unique<KlAutoencoder>(
-        config, short_hash(files), options,
-        load_autoencoder_kl(read_weights(files.front()), options, stored_norm_groups(config.weights)));
+        config, weights::short_hash(files), options,
+        load_autoencoder_kl(weights::read_weights(files.front()), options, stored_norm_groups(config.weights)));
   }
   fail<UsageError>("autoencoder: unknown autoencoder \"", config.kind, "\"; known: identity, taesd, kl");
 }

@@ -174,7 +174,7 @@ class Decoder : public torch::nn::Module {
 
 }  // namespace autoencoder_kl_parts
 
-AutoencoderKlConfig AutoencoderKlConfig::deduce(const Weights& weights) {
+AutoencoderKlConfig AutoencoderKlConfig::deduce(const weights::Weights& weights) {
   AutoencoderKlConfig config;
   config.widths.clear();
   config.layers = 0;
@@ -183,10 +183,10 @@ AutoencoderKlConfig AutoencoderKlConfig::deduce(const Weights& weights) {
   };
   while (weights.has(down(config.widths.size(), 0)))
     config.widths.push_back(weights.at(down(config.widths.size(), 0), kWanted).size(0));
-  if (config.widths.empty()) refuse(weights, kWanted, "it has no encoder.down_blocks.0");
+  if (config.widths.empty()) weights::refuse(weights, kWanted, "it has no encoder.down_blocks.0");
   while (weights.has(down(0, config.layers))) ++config.layers;
   const at::Tensor& conv_in = weights.at("decoder.conv_in.weight", kWanted);
-  if (conv_in.dim() != 4) refuse(weights, kWanted, "decoder.conv_in.weight has no four dimensions");
+  if (conv_in.dim() != 4) weights::refuse(weights, kWanted, "decoder.conv_in.weight has no four dimensions");
   config.latent_channels = conv_in.size(1);
   config.quant_conv = weights.has("quant_conv.weight");
   config.post_quant_conv = weights.has("post_quant_conv.weight");
@@ -232,16 +232,18 @@ Moments split_moments(const at::Tensor& moments) {
   return {halves[0], halves[1].clamp(-30, 20)};
 }
 
-AutoencoderKl load_autoencoder_kl(const Weights& weights, const LoadOptions& options, int64_t norm_groups) {
-  Weights modern{{}, weights.origin};
+AutoencoderKl load_autoencoder_kl(const weights::Weights& weights, const weights::LoadOptions& options,
+                                  int64_t norm_groups) {
+  weights::Weights modern{{}, weights.origin};
   for (const auto& [name, tensor] : weights.tensors) modern.tensors[modern_name(name)] = tensor;
   AutoencoderKlConfig config = AutoencoderKlConfig::deduce(modern);
   if (norm_groups > 0) config.norm_groups = norm_groups;
   for (const int64_t width : config.widths)
     if (width % config.norm_groups != 0)
-      refuse(modern, kWanted, cat(width, " channels are not divisible by ", config.norm_groups, " norm groups"));
+      weights::refuse(modern, kWanted,
+                      cat(width, " channels are not divisible by ", config.norm_groups, " norm groups"));
   AutoencoderKl network(config);
-  assign(*network, modern, kWanted, options);
+  weights::assign(*network, modern, kWanted, options);
   return network;
 }
 

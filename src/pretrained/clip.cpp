@@ -79,10 +79,11 @@ class Tower : public torch::nn::Module {
 
 }  // namespace clip_parts
 
-ClipConfig ClipConfig::deduce(const Weights& weights) {
+ClipConfig ClipConfig::deduce(const weights::Weights& weights) {
   const auto sized = [&](const std::string& name, int64_t dim) -> const at::Tensor& {
     const at::Tensor& tensor = weights.at(name, kWanted);
-    if (tensor.dim() != dim) refuse(weights, kWanted, cat(name, " has ", tensor.dim(), " dimensions for ", dim));
+    if (tensor.dim() != dim)
+      weights::refuse(weights, kWanted, cat(name, " has ", tensor.dim(), " dimensions for ", dim));
     return tensor;
   };
   const auto tower = [&](const std::string& prefix) {
@@ -109,7 +110,8 @@ ClipConfig ClipConfig::deduce(const Weights& weights) {
     config.size = config.patch * std::lround(std::sqrt(static_cast<double>(places)));
     if (weights.has("visual_projection.weight")) config.embedding = sized("visual_projection.weight", 2).size(0);
   }
-  if (config.text.depth + config.image.depth == 0) refuse(weights, kWanted, "it has neither a text nor an image tower");
+  if (config.text.depth + config.image.depth == 0)
+    weights::refuse(weights, kWanted, "it has neither a text nor an image tower");
   config.quick_gelu = config.image.width <= 1024;
   return config;
 }
@@ -174,17 +176,18 @@ ClipOutput ClipImpl::image(const at::Tensor& images, const std::vector<int64_t>&
   return out;
 }
 
-Clip load_clip(const Weights& weights, const LoadOptions& options, const ClipOverrides& overrides) {
-  const Weights used = clip_names(weights);
+Clip load_clip(const weights::Weights& weights, const weights::LoadOptions& options, const ClipOverrides& overrides) {
+  const weights::Weights used = clip_names(weights);
   ClipConfig config = ClipConfig::deduce(used);
   config.text.heads = overrides.text_heads.value_or(config.text.heads);
   config.image.heads = overrides.image_heads.value_or(config.image.heads);
   config.quick_gelu = overrides.quick_gelu.value_or(config.quick_gelu);
   for (const ClipTower& tower : {config.text, config.image})
     if (tower.depth > 0 && (tower.heads == 0 || tower.width % tower.heads != 0))
-      refuse(used, kWanted, cat("a tower's width ", tower.width, " is not divisible by ", tower.heads, " heads"));
+      weights::refuse(used, kWanted,
+                      cat("a tower's width ", tower.width, " is not divisible by ", tower.heads, " heads"));
   Clip clip(config);
-  assign(*clip, used, kWanted, options);
+  weights::assign(*clip, used, kWanted, options);
   return clip;
 }
 

@@ -78,8 +78,8 @@ void add(nn::TensorMap& out, const std::string& name, const at::Tensor& tensor) 
 
 }  // namespace
 
-Weights clip_names(const Weights& weights) {
-  Weights renamed{{}, weights.origin};
+weights::Weights clip_names(const weights::Weights& weights) {
+  weights::Weights renamed{{}, weights.origin};
   for (const auto& [name, tensor] : weights.tensors) {
     bool ignored = false;
     for (const char* other : kIgnored) ignored = ignored || name == other;

@@ -4,7 +4,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/pretrained/clip.h"
-#include "gigacat/pretrained/tokenizer.h"
+#include "gigacat/text/tokenizer.h"
 
 namespace gigacat::pretrained {
 namespace {
@@ -21,7 +21,8 @@ std::vector<int64_t> judged(int64_t depth) {
 class ClipTextImage : public TextImageEncoder {
  public:
   ClipTextImage(const TextImageSpec& spec, at::Device device)
-      : clip_(load_clip(read_weights(spec.weights), LoadOptions{.device = device})), tokenizer_(spec.vocabulary) {
+      : clip_(load_clip(weights::read_weights(spec.weights), weights::LoadOptions{.device = device})),
+        tokenizer_(spec.vocabulary) {
     clip_->eval();
     for (at::Tensor& parameter : clip_->parameters()) parameter.set_requires_grad(false);
     scale_ = clip_->scale().item<double>();
@@ -54,7 +55,7 @@ class ClipTextImage : public TextImageEncoder {
 
  private:
   Clip clip_;
-  Tokenizer tokenizer_;
+  text::Tokenizer tokenizer_;
   double scale_ = 1;
 };
 
@@ -71,7 +72,7 @@ std::unique_ptr<TextImageEncoder> make_clip_text_image(const TextImageSpec& spec
 
 TextImageSizes clip_text_image_sizes(const TextImageSpec& spec) {
   if (spec.weights.empty()) return {768, 77, std::vector<int64_t>(kLayers, 1024)};
-  const ClipConfig config = ClipConfig::deduce(clip_names(read_weights(spec.weights)));
+  const ClipConfig config = ClipConfig::deduce(clip_names(weights::read_weights(spec.weights)));
   return {config.text.width, config.context, std::vector<int64_t>(kLayers, config.image.width)};
 }
 

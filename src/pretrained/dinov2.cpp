@@ -57,11 +57,11 @@ class Block : public torch::nn::Module {
 
 }  // namespace dinov2_blocks
 
-Dinov2Config Dinov2Config::deduce(const Weights& weights) {
+Dinov2Config Dinov2Config::deduce(const weights::Weights& weights) {
   const at::Tensor &proj = weights.at("patch_embed.proj.weight", kWanted), &table = weights.at("pos_embed", kWanted),
                    &fc1 = weights.at("blocks.0.mlp.fc1.weight", kWanted);
   if (proj.dim() != 4 || table.dim() != 3 || fc1.dim() != 2)
-    refuse(weights, kWanted, "patch_embed.proj, pos_embed or blocks.0.mlp.fc1 has not its dimensions");
+    weights::refuse(weights, kWanted, "patch_embed.proj, pos_embed or blocks.0.mlp.fc1 has not its dimensions");
   Dinov2Config config;
   config.width = proj.size(0);
   config.patch = proj.size(2);
@@ -69,7 +69,7 @@ Dinov2Config Dinov2Config::deduce(const Weights& weights) {
   config.heads = config.width / kHeadWidth;
   config.grid = square_root(table.size(1) - 1);
   if (config.grid == 0 || config.heads == 0)
-    refuse(weights, kWanted, cat("pos_embed of ", table.sizes(), " is no class position and square grid"));
+    weights::refuse(weights, kWanted, cat("pos_embed of ", table.sizes(), " is no class position and square grid"));
   config.registers = weights.has("register_tokens") ? weights.at("register_tokens", kWanted).size(1) : 0;
   config.depth = 0;
   while (weights.has(cat("blocks.", config.depth, ".norm1.weight"))) ++config.depth;
@@ -138,8 +138,8 @@ Dinov2Output Dinov2Impl::forward(const at::Tensor& images, const StageObserver& 
   return {x.select(1, 0), x.narrow(1, 1, r), x.narrow(1, 1 + r, patches.size(1))};
 }
 
-Dinov2 load_dinov2(const Weights& weights, const LoadOptions& options, GridResampling resampling) {
-  Weights used = weights;
+Dinov2 load_dinov2(const weights::Weights& weights, const weights::LoadOptions& options, GridResampling resampling) {
+  weights::Weights used = weights;
   used.tensors.erase("mask_token");  // of the training alone
   if (auto found = used.tensors.extract("reg_token"); !found.empty()) {
     found.key() = "register_tokens";
@@ -149,7 +149,7 @@ Dinov2 load_dinov2(const Weights& weights, const LoadOptions& options, GridResam
     if (square_root(table->second.size(1)) != 0)  // timm with registers: no class position
       table->second = at::constant_pad_nd(table->second, {0, 0, 1, 0});
   Dinov2 dinov2(Dinov2Config::deduce(used), resampling);
-  assign(*dinov2, used, kWanted, options);
+  weights::assign(*dinov2, used, kWanted, options);
   return dinov2;
 }
 

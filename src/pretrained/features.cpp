@@ -9,7 +9,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/random.h"
 #include "gigacat/pretrained/dinov2.h"
-#include "gigacat/pretrained/known_weights.h"
+#include "gigacat/weights/known_weights.h"
 
 namespace gigacat::pretrained {
 namespace {
@@ -81,7 +81,8 @@ std::unique_ptr<FeatureEncoder> make_feature_encoder(const std::string& name, co
   const int64_t width = feature_width(name);
   if (name == "fake") return std::make_unique<FakeEncoder>(device);
   if (weights.empty()) fail<UsageError>("loss.align_weights: encoder ", name, " needs its safetensors file");
-  Dinov2 network = load_dinov2(read_weights(locate(weights)), {.device = device}, GridResampling::gat);
+  Dinov2 network =
+      load_dinov2(weights::read_weights(weights::locate(weights)), {.device = device}, GridResampling::gat);
   if (network->config().name() != name || network->config().width != width)
     fail<UsageError>("loss.align is ", name, ", but ", weights, " holds ", network->config().name());
   return std::make_unique<Dinov2Encoder>(std::move(network));

@@ -212,9 +212,9 @@ InceptionOutput InceptionImpl::forward(const at::Tensor& images, const StageObse
   return {pool.to(at::kFloat), spatial.to(at::kFloat), at::linear(pool, fc_->weight).to(at::kFloat)};
 }
 
-Weights fold_batch_norm(const Weights& weights) {
+weights::Weights fold_batch_norm(const weights::Weights& weights) {
   const std::string end = ".conv.weight";
-  Weights folded{{}, weights.origin};
+  weights::Weights folded{{}, weights.origin};
   for (const auto& [name, tensor] : weights.tensors) {
     if (name.starts_with("AuxLogits.") || name.ends_with("num_batches_tracked")) continue;
     // A copy: what stays in the mapped file would keep all of it in memory.
@@ -229,10 +229,10 @@ Weights fold_batch_norm(const Weights& weights) {
   return folded;
 }
 
-Inception load_inception(const Weights& weights, const LoadOptions& options) {
+Inception load_inception(const weights::Weights& weights, const weights::LoadOptions& options) {
   weights.at("Conv2d_1a_3x3.conv.weight", kWanted);
   Inception inception;
-  assign(*inception, fold_batch_norm(weights), kWanted, options);
+  weights::assign(*inception, fold_batch_norm(weights), kWanted, options);
   return inception;
 }
 

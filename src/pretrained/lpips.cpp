@@ -103,11 +103,11 @@ at::Tensor LpipsImpl::map(const at::Tensor& first, const at::Tensor& second) {
   return sum;
 }
 
-Lpips load_lpips(const Weights& backbone, const Weights& heads, const LoadOptions& options) {
+Lpips load_lpips(const weights::Weights& backbone, const weights::Weights& heads, const weights::LoadOptions& options) {
   const bool vgg = backbone.has("features.28.weight");
   if (!vgg && !backbone.has("features.10.weight"))
-    refuse(backbone, kWanted, "it has neither features.28 nor features.10");
-  Weights both{{}, backbone.origin};
+    weights::refuse(backbone, kWanted, "it has neither features.28 nor features.10");
+  weights::Weights both{{}, backbone.origin};
   for (const auto& [name, tensor] : backbone.tensors)
     if (name.starts_with("features.")) both.tensors[name] = tensor;
   for (int k = 0; k < 5; ++k) {
@@ -115,7 +115,8 @@ Lpips load_lpips(const Weights& backbone, const Weights& heads, const LoadOption
     both.tensors[name] = heads.at(name, "the heads of LPIPS");
   }
   Lpips lpips(vgg ? LpipsNet::vgg : LpipsNet::alex);
-  assign(*lpips, both, cat("the LPIPS backbone ", vgg ? "VGG16" : "AlexNet", " with heads of ", heads.origin), options);
+  weights::assign(*lpips, both, cat("the LPIPS backbone ", vgg ? "VGG16" : "AlexNet", " with heads of ", heads.origin),
+                  options);
   return lpips;
 }
 

@@ -64,22 +64,22 @@ std::string official_name(const std::string& name, bool bare_encoder) {
 
 }  // namespace
 
-TaesdConfig TaesdConfig::deduce(const Weights& weights) {
+TaesdConfig TaesdConfig::deduce(const weights::Weights& weights) {
   TaesdConfig config;
   config.encoder = weights.has("encoder.0.weight");
   config.decoder = weights.has("decoder.1.weight");
   if (!config.encoder && !config.decoder)
-    refuse(weights, kWanted, "it has neither encoder.0.weight nor decoder.1.weight");
+    weights::refuse(weights, kWanted, "it has neither encoder.0.weight nor decoder.1.weight");
   const at::Tensor& edge =
       config.encoder ? weights.at("encoder.14.weight", kWanted) : weights.at("decoder.1.weight", kWanted);
-  if (edge.dim() != 4) refuse(weights, kWanted, "its convolution to or from latents has no four dimensions");
+  if (edge.dim() != 4) weights::refuse(weights, kWanted, "its convolution to or from latents has no four dimensions");
   config.latent_channels = edge.size(config.encoder ? 0 : 1);
   config.pooled = weights.has("encoder.11.pool.0.weight") || weights.has("decoder.3.pool.0.weight");
   return config;
 }
 
-Weights taesd_names(Weights weights) {
-  Weights renamed{{}, std::move(weights.origin)};
+weights::Weights taesd_names(weights::Weights weights) {
+  weights::Weights renamed{{}, std::move(weights.origin)};
   const bool bare_encoder = weights.tensors.contains("0.weight");  // a decoder begins with a clamp
   for (auto& [name, tensor] : weights.tensors) renamed.tensors[official_name(name, bare_encoder)] = std::move(tensor);
   return renamed;
@@ -152,10 +152,10 @@ at::Tensor TaesdImpl::decode(const at::Tensor& latents) {
   return decoder_->forward(latents);
 }
 
-Taesd load_taesd(Weights weights, const LoadOptions& options) {
-  const Weights official = taesd_names(std::move(weights));
+Taesd load_taesd(weights::Weights weights, const weights::LoadOptions& options) {
+  const weights::Weights official = taesd_names(std::move(weights));
   Taesd taesd(TaesdConfig::deduce(official));
-  assign(*taesd, official, kWanted, options);
+  weights::assign(*taesd, official, kWanted, options);
   return taesd;
 }
 

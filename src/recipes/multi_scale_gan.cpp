@@ -44,31 +44,30 @@ void add(Loss& loss, const std::string& name, const at::Tensor& value, double we
   loss.total = loss.total.defined() ? loss.total + part : part;
 }
 
-void MultiScaleGan::build_discriminator(const ImageShape& shape, uint64_t seed) {
-  levels_ = std::ssize(gigagan::resolutions_of(shape));
-  reader_.prepare();
-  weights_ = loss_.prediction_weights(levels_, discriminator_config_.multi_scale);
+MultiScaleGan::MultiScaleGan(const GigaGanLoss& config, gigagan::PyramidModel& model, const nn::Init& init)
+    : loss_(config), model_(model), weights_(config.prediction_weights(model.levels(), model.is_multi_scale())) {
   std::vector<int64_t> vision;
-  if (loss_.vision > 0) vision = pretrained::text_image_sizes(captions_.spec(loss_.encoder)).layer_widths;
-  discriminator_ = gigagan::Discriminator(discriminator_config_, captions_.layers, shape, vision, nn::Init(seed, "D"));
+  if (loss_.vision > 0) vision = pretrained::text_image_sizes(model_.caption_config().spec(loss_.encoder)).layer_widths;
+  model_.build_discriminator(vision, init);
 }
 
 Loss MultiScaleGan::discriminator_loss(const Batch& batch, const at::Tensor& fakes) {
-  const Told told = read(batch);
-  const std::vector<at::Tensor> real = gigagan::image_pyramid(batch.images, levels()), fake = pyramid(fakes);
-  const at::Tensor t = discriminator_->read(told.captions);  // [B, D]
+  const Conditioning conditioning = read(batch);
+  const std::vector<at::Tensor> real = gigagan::image_pyramid(batch.images, model_.levels()),
+                                fake = model_.pyramid(fakes);
+  const at::Tensor t = d().read(conditioning.captions);  // [B, D]
   std::vector<at::Tensor> both;
   for (size_t i = 0; i < real.size(); ++i) both.push_back(at::cat({real[i], fake[i]}));  // [2 B, C, r, r]
-  const gigagan::TrunkFeatures seen = discriminator_->features(both, /*parts=*/2);
+  const gigagan::TrunkFeatures seen = d().features(both, /*parts=*/2);
   Loss loss;
   const auto halves = [&](const at::Tensor& texts) {
-    return split(discriminator_->judge(seen, texts.repeat({2, 1})), batch.images.size(0));
+    return split(d().discriminate(seen, texts.repeat({2, 1})), batch.images.size(0));
   };
   const auto [on_real, on_fake] = halves(t);
   add(loss, "d_gan", weighed(weights_.gan, on_real, on_fake, losses::logistic_discriminator), 1);
   if (matches()) {
-    const auto [wrong_real, wrong_fake] = halves(t.index_select(0, told.mismatch));
-    add(loss, "d_match", mismatched(wrong_real, told) + mismatched(wrong_fake, told), loss_.matching);
+    const auto [wrong_real, wrong_fake] = halves(t.index_select(0, conditioning.mismatch));
+    add(loss, "d_match", mismatched(wrong_real, conditioning) + mismatched(wrong_fake, conditioning), loss_.matching);
   }
   if (loss_.vision > 0) add(loss, "d_vision", vision_discriminator(batch.images, fake[0], t), loss_.vision);
   if (loss_.r1_gamma > 0 && batch.step % loss_.r1_interval == 0) add_r1(batch, t.detach(), loss);
@@ -79,19 +78,19 @@ Loss MultiScaleGan::discriminator_loss(const Batch& batch, const at::Tensor& fak
 }
 
 Loss MultiScaleGan::generator_loss(const Batch& batch, const at::Tensor& fakes) {
-  const Told told = read(batch);
-  const std::vector<at::Tensor> fake = pyramid(fakes);
-  const at::Tensor t = discriminator_->read(told.captions);
-  const gigagan::TrunkFeatures seen = discriminator_->features(fake, /*parts=*/1);
+  const Conditioning conditioning = read(batch);
+  const std::vector<at::Tensor> fake = model_.pyramid(fakes);
+  const at::Tensor t = d().read(conditioning.captions);
+  const gigagan::TrunkFeatures seen = d().features(fake, /*parts=*/1);
   Loss loss;
   add(loss, "g_gan",
-      weighed(weights_.gan, discriminator_->judge(seen, t), {},
+      weighed(weights_.gan, d().discriminate(seen, t), {},
               [](const auto& on_fake, const auto&) { return losses::logistic_generator(on_fake); }),
       1);
   if (matches() && loss_.matching_generator != "none") {
-    const auto wrong = discriminator_->judge(seen, t.index_select(0, told.mismatch));
+    const auto wrong = d().discriminate(seen, t.index_select(0, conditioning.mismatch));
     const double sign = loss_.matching_generator == "minimised" ? 1 : -1;
-    add(loss, "g_match", mismatched(wrong, told, sign), loss_.matching);
+    add(loss, "g_match", mismatched(wrong, conditioning, sign), loss_.matching);
   }
   if (loss_.clip > 0) add(loss, "g_clip", contrastive(batch, fake[0]), loss_.clip);
   if (loss_.vision > 0) add(loss, "g_vision", vision_generator(fake[0], t), loss_.vision);
@@ -100,16 +99,16 @@ Loss MultiScaleGan::generator_loss(const Batch& batch, const at::Tensor& fakes) 
   return loss;
 }
 
-MultiScaleGan::Told MultiScaleGan::read(const Batch& batch) {
+MultiScaleGan::Conditioning MultiScaleGan::read(const Batch& batch) {
   const at::Device device = batch.images.device();
   std::vector<std::string> texts(static_cast<size_t>(batch.images.size(0)));
-  if (!has_text_) {
+  if (!model_.has_text()) {
     const at::Tensor none = at::zeros({std::ssize(texts)}, at::TensorOptions(device).dtype(at::kLong));
-    return {reader_.read(texts, device), none, none.to(at::kFloat)};
+    return {model_.captions().read(texts, device), none, none.to(at::kFloat)};
   }
   if (batch.captions.empty())
-    fail<UsageError>("data.captions: recipe ", name(), " learns from captions: set it to true");
-  texts = reader_.dropped(batch.captions, *batch.draws);
+    fail<UsageError>("data.captions: recipe ", model_.name(), " learns from captions: set it to true");
+  texts = model_.captions().dropped(batch.captions, *batch.draws);
   const at::Tensor keys = batch.draws->uniform("mismatch", {}).to(at::kCPU);
   const std::vector<int64_t> order =
       losses::derange(texts, std::vector<float>(keys.data_ptr<float>(), keys.data_ptr<float>() + keys.numel()));
@@ -118,12 +117,13 @@ MultiScaleGan::Told MultiScaleGan::read(const Batch& batch) {
     const std::string& other = texts[static_cast<size_t>(order[i])];
     if (other.empty() || other == texts[i]) counts[static_cast<int64_t>(i)] = 0;
   }
-  return {reader_.read(texts, device), dist::send(at::tensor(order, at::kLong), device), dist::send(counts, device)};
+  return {model_.captions().read(texts, device), dist::send(at::tensor(order, at::kLong), device),
+          dist::send(counts, device)};
 }
 
-at::Tensor MultiScaleGan::mismatched(const Predictions& wrong, const Told& told, double sign) const {
+at::Tensor MultiScaleGan::mismatched(const Predictions& wrong, const Conditioning& conditioning, double sign) const {
   return weighed(weights_.matching, wrong, {}, [&](const at::Tensor& logits, const at::Tensor&) {
-    return losses::logistic_mismatch(sign * logits, told.counts);
+    return losses::logistic_mismatch(sign * logits, conditioning.counts);
   });
 }
 
@@ -131,8 +131,8 @@ void MultiScaleGan::add_r1(const Batch& batch, const at::Tensor& t, Loss& loss) 
   const nn::FloatIsland island(batch.images);
   const nn::TwiceDifferentiable twice;
   const at::Tensor x = batch.images.detach().requires_grad_(true);
-  const auto seen = discriminator_->features(gigagan::image_pyramid(x, levels()), 1);
-  const at::Tensor score = weighed(weights_.gan, discriminator_->judge(seen, t.to(at::kFloat)), {},
+  const auto seen = d().features(gigagan::image_pyramid(x, model_.levels()), 1);
+  const at::Tensor score = weighed(weights_.gan, d().discriminate(seen, t.to(at::kFloat)), {},
                                    [](const at::Tensor& logits, const at::Tensor&) {
                                      return logits.flatten(1).mean(1);  // [B]
                                    });
@@ -147,7 +147,7 @@ at::Tensor MultiScaleGan::vision_discriminator(const at::Tensor& real, const at:
     layers = encoder(real.device()).look(at::cat({real, fake})).layers;
   }
   at::Tensor sum;
-  for (const at::Tensor& logits : discriminator_->judge_vision(layers, t.repeat({2, 1}))) {
+  for (const at::Tensor& logits : d().discriminate_vision(layers, t.repeat({2, 1}))) {
     const auto halves = logits.chunk(2);
     const at::Tensor part = losses::logistic_discriminator(halves[0], halves[1]);
     sum = sum.defined() ? sum + part : part;
@@ -157,7 +157,7 @@ at::Tensor MultiScaleGan::vision_discriminator(const at::Tensor& real, const at:
 
 at::Tensor MultiScaleGan::vision_generator(const at::Tensor& fake, const at::Tensor& t) {
   at::Tensor sum;
-  const auto layers = discriminator_->judge_vision(encoder(fake.device()).look(fake).layers, t);
+  const auto layers = d().discriminate_vision(encoder(fake.device()).look(fake).layers, t);
   for (const at::Tensor& logits : layers)
     sum = sum.defined() ? sum + losses::logistic_generator(logits) : losses::logistic_generator(logits);
   return sum / static_cast<double>(layers.size());
@@ -172,16 +172,17 @@ at::Tensor MultiScaleGan::contrastive(const Batch& batch, const at::Tensor& fake
   return losses::clip_contrastive(frozen.look(fake).embedding, text, first, frozen.scale());
 }
 
-Cost MultiScaleGan::cost_with(double g, double bytes) const {
-  const double d = discriminator_->flops();
+StepCost MultiScaleGan::cost() const {
+  const models::NetworkCost generator = model_.generator_cost(), discriminator = model_.discriminator_cost();
+  const double g = generator.flops, d = discriminator.flops;
   // The discriminator's half sees two images, three passes each; lazily R1 adds one image, nine passes. The
   // generator's half goes once through it and back to the image.
   const double r1 = loss_.r1_gamma > 0 ? 9 * d / static_cast<double>(loss_.r1_interval) : 0;
-  return {g, d, 3 * g + 6 * d + 2 * d + r1, bytes + 2 * discriminator_->activation_bytes()};
+  return {3 * g + 6 * d + 2 * d + r1, generator.activation_bytes + 2 * discriminator.activation_bytes};
 }
 
 pretrained::TextImageEncoder& MultiScaleGan::encoder(at::Device device) {
-  if (!encoder_) encoder_ = pretrained::make_text_image_encoder(captions_.spec(loss_.encoder), device);
+  if (!encoder_) encoder_ = pretrained::make_text_image_encoder(model_.caption_config().spec(loss_.encoder), device);
   return *encoder_;
 }
 

@@ -1,3 +1,5 @@
+#include "gigacat/core/error.h"
+#include "gigacat/core/text.h"
 #include "recipes/table.h"
 
 namespace gigacat::recipes {
@@ -5,7 +7,7 @@ namespace {
 
 struct Entry {
   std::string name;
-  std::unique_ptr<Recipe> (*make)();
+  GanConfig (*make)();
 };
 
 // A new GAN is a line here.
@@ -27,7 +29,7 @@ std::vector<std::string> recipe_names() {
   return names;
 }
 
-std::unique_ptr<Recipe> make_recipe(const std::string& name) {
+GanConfig make_gan_config(const std::string& name) {
   for (const Entry& entry : table())
     if (entry.name == name) return entry.make();
   const std::string near = nearest(name, recipe_names());
@@ -35,6 +37,6 @@ std::unique_ptr<Recipe> make_recipe(const std::string& name) {
                    " Known: ", join(recipe_names()));
 }
 
-void register_recipe(const std::string& name, std::unique_ptr<Recipe> (*make)()) { table().push_back({name, make}); }
+void register_recipe(const std::string& name, GanConfig (*make)()) { table().push_back({name, make}); }
 
 }  // namespace gigacat::recipes

@@ -1,13 +1,13 @@
 // The recipes that the program brings: one line each.
 #pragma once
 
-#include "gigacat/recipes/transformer_gan.h"
+#include "gigacat/recipes/recipe.h"
 
 namespace gigacat::recipes {
 
-std::unique_ptr<Recipe> make_gat();
-std::unique_ptr<Recipe> make_cat();
-std::unique_ptr<Recipe> make_gigagan();
-std::unique_ptr<Recipe> make_upsampler();
+GanConfig make_gat();
+GanConfig make_cat();
+GanConfig make_gigagan();
+GanConfig make_upsampler();
 
 }  // namespace gigacat::recipes

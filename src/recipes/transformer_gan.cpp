@@ -57,33 +57,28 @@ void TransformerGanLoss::bind(config::Binder& b) {
   });
 }
 
-void TransformerGan::build(const ImageShape& shape, uint64_t seed) {
-  shape_ = shape;
-  generator_ = models::gat::Generator(generator_config_, shape, nn::Init(seed, "G"));
+TransformerGan::TransformerGan(const TransformerGanLoss& config, models::Model& model, const nn::Init& init)
+    : loss_(config), model_(dynamic_cast<models::gat::TransformerModel&>(model)) {
   int64_t width = 0;
   if (loss_.align == "precomputed")
     width = loss_.align_dim;
   else if (loss_.align != "none")
     width = pretrained::feature_width(loss_.align);
-  build_discriminator(shape, generator_config_.stages, width, nn::Init(seed, "D"));
-}
-
-std::shared_ptr<torch::nn::Module> TransformerGan::make_generator() {
-  return models::gat::Generator(generator_config_, shape_, nn::Init::zeros()).ptr();
+  model_.build_discriminator(width, init);
 }
 
 at::Tensor TransformerGan::generate(const Batch& batch, bool with_graph) {
   at::AutoGradMode grad(with_graph);
-  const at::Tensor z = batch.draws->normal("z", {}, {generator_config_.z_dim});
-  const at::Tensor w = generator_->style(z, batch.labels);
+  const at::Tensor z = batch.draws->normal("z", {}, {model_.z_dim()});
+  const at::Tensor w = model_.transformer().style(z, batch.labels);
   if (with_graph) {
     styles_.push_back(w.detach());
     style_labels_.push_back(batch.labels);
   }
-  return generator_->synthesize(w);
+  return model_.transformer().synthesize(w);
 }
 
-losses::AugmentDraw TransformerGan::draw_augmentation(const Draws& draws, const std::string& purpose) const {
+losses::AugmentDraw TransformerGan::draw_augmentation(const nn::RandomDraws& draws, const std::string& purpose) const {
   if (!loss_.augment) return {};
   const auto uniform = [&](const char* name) { return draws.uniform(purpose + name, {}); };
   const auto places = [&](const char* name, int64_t y_low, int64_t y_high, int64_t x_low, int64_t x_high) {
@@ -91,7 +86,7 @@ losses::AugmentDraw TransformerGan::draw_augmentation(const Draws& draws, const 
         {draws.integers(purpose + name + ".y", y_low, y_high), draws.integers(purpose + name + ".x", x_low, x_high)},
         1);
   };
-  const int64_t h = shape_.height, w = shape_.width;
+  const int64_t h = model_.shape().height, w = model_.shape().width;
   const int64_t ty = losses::translation_range(h), tx = losses::translation_range(w);
   return {uniform(".brightness"),
           uniform(".saturation"),
@@ -110,10 +105,12 @@ at::Tensor TransformerGan::augmented(const at::Tensor& images, const losses::Aug
   return losses::augment(images, draw, losses::colour_means(original[original.size(0) - 1]));
 }
 
-at::Tensor TransformerGan::noised(const at::Tensor& images, const Draws&, const std::string&) { return images; }
+at::Tensor TransformerGan::noised(const at::Tensor& images, const nn::RandomDraws&, const std::string&) {
+  return images;
+}
 
 Loss TransformerGan::discriminator_loss(const Batch& batch, const at::Tensor& fakes) {
-  const Draws& draws = *batch.draws;
+  const nn::RandomDraws& draws = *batch.draws;
   const bool approximate = loss_.penalty == "approximate", exact = loss_.penalty == "exact";
   std::optional<nn::TwiceDifferentiable> twice;
   std::optional<nn::AutocastScope> full;
@@ -142,7 +139,7 @@ Loss TransformerGan::discriminator_loss(const Batch& batch, const at::Tensor& fa
   const at::Tensor real_views = noised(at::cat(reals, 1).expand({stages, -1, -1, -1, -1}), draws, "d.mng.real");
   const at::Tensor fake_views = noised(at::cat(all_fakes, 1), draws, "d.mng.fake");
   const models::gat::DiscriminatorOutput output =
-      judge(at::cat({real_views, fake_views}, 1), batch.labels, loss_.align == "none" ? 0 : b);
+      discriminate(at::cat({real_views, fake_views}, 1), batch.labels, loss_.align == "none" ? 0 : b);
 
   const std::vector<at::Tensor> logits = output.logits.split(b);  // real, (its copy,) fake, (its copy)
   const at::Tensor on_real = logits[0], on_fake = logits[approximate ? 2 : 1];
@@ -166,18 +163,18 @@ Loss TransformerGan::discriminator_loss(const Batch& batch, const at::Tensor& fa
 }
 
 Loss TransformerGan::generator_loss(const Batch& batch, const at::Tensor& fakes) {
-  const Draws& draws = *batch.draws;
+  const nn::RandomDraws& draws = *batch.draws;
   const int64_t stages = fakes.size(0);
   const at::Tensor real = batch.images.unsqueeze(0);
   const at::Tensor fake_views =
       noised(augmented(fakes, draw_augmentation(draws, "g.aug.fake"), fakes), draws, "g.mng.fake");
-  const at::Tensor on_fake = judge(fake_views, batch.labels, 0).logits;
+  const at::Tensor on_fake = discriminate(fake_views, batch.labels, 0).logits;
   at::Tensor on_real;
   {
     at::NoGradGuard no_grad;
     const at::Tensor views =
         augmented(real, draw_augmentation(draws, "g.aug.real"), real).expand({stages, -1, -1, -1, -1});
-    on_real = judge(noised(views, draws, "g.mng.real"), batch.labels, 0).logits;
+    on_real = discriminate(noised(views, draws, "g.mng.real"), batch.labels, 0).logits;
   }
   const at::Tensor adversarial = losses::relativistic_generator(on_real, on_fake);
   Loss loss{adversarial.mean(), {}};
@@ -202,8 +199,8 @@ at::Tensor TransformerGan::features(const Batch& batch, const losses::AugmentDra
   const at::Tensor rgb = batch.raw.defined() ? batch.raw : (batch.images + 1) * 127.5;
   const at::Tensor input = losses::encoder_input(rgb, encoder_->input_size());
   if (!loss_.augment) return encoder_->encode(input);
-  return encoder_->encode(
-      losses::augment_encoder_input(input, draw.translation, draw.flip, shape_.height, loss_.align_translation));
+  return encoder_->encode(losses::augment_encoder_input(input, draw.translation, draw.flip, model_.shape().height,
+                                                        loss_.align_translation));
 }
 
 void TransformerGan::add_alignment(const Batch& batch, const losses::AugmentDraw& draw,
@@ -232,53 +229,27 @@ void TransformerGan::update_buffers(dist::Group& group) {
   if (styles_.empty()) return;
   const at::Tensor w = group.all_gather(at::cat(styles_).to(at::kFloat), "style means");
   const at::Tensor labels = group.all_gather(at::cat(style_labels_), "style labels");
-  generator_->update_style_mean(w, labels);
+  model_.transformer().update_style_mean(w, labels);
   styles_.clear();
   style_labels_.clear();
 }
 
 std::vector<std::pair<std::string, double>> TransformerGan::diagnostics(const at::Tensor& fakes) {
-  at::NoGradGuard no_grad;
-  const at::Tensor last = fakes[fakes.size(0) - 1];
-  std::vector<std::pair<std::string, double>> out;
-  if (fakes.size(0) > 1) {
-    const losses::Trajectory t = losses::trajectory(supervised(fakes), last, diagnostics_back());
-    out.emplace_back("discrepancy", t.discrepancy.mean().item<double>());
-    out.emplace_back("rewrite", t.rewrite.mean().item<double>());
-    out.emplace_back("direction", t.direction.mean().item<double>());
-  }
-  return out;
+  const at::NoGradGuard no_grad;
+  return losses::trajectory_metrics(model_.supervised(fakes), fakes[fakes.size(0) - 1], loss_.trajectory_back());
 }
 
-at::Tensor TransformerGan::latent(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) {
-  const StreamDraws draws(seed, 0, indices, device);
-  return draws.normal("sample.z", {}, {generator_config_.z_dim});
-}
-
-Style TransformerGan::style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
-                            const SampleOptions& options) {
-  at::NoGradGuard no_grad;
-  auto& g = *generator.as<models::gat::Generator>();
-  at::Tensor w = g.truncate(g.style(z, labels), labels, options.truncation);
-  if (options.guidance != 1) w = g.guide(w, z, at::full({1}, options.guidance, w.options()));
-  return Style::of(w);
-}
-
-at::Tensor TransformerGan::draw(torch::nn::Module& generator, const Style& style, bool all_stages) {
-  const at::Tensor images = generator.as<models::gat::Generator>()->synthesize(style.w_of(0));
-  return all_stages ? images : images.narrow(0, images.size(0) - 1, 1);
-}
-
-Cost TransformerGan::cost() const {
-  const auto [d, kept] = discriminator_cost();
-  const double g = generator_->flops();
+StepCost TransformerGan::cost() const {
+  const models::NetworkCost generator = model_.generator_cost(), discriminator = model_.discriminator_cost();
+  const double g = generator.flops, d = discriminator.flops;
   const double inputs =
       loss_.penalty == "approximate" ? 4 : 2;  // images of a sample that the discriminator's half sees
   // A backward pass is two forwards; through frozen weights, one. The exact penalty adds a gradient and its own
   // backward.
   const double discriminator_half = loss_.penalty == "exact" ? inputs * d * 9 : inputs * d * 3;
   const double generator_half = 2 * d + d;
-  return {g, d, 3 * g + discriminator_half + generator_half, generator_->activation_bytes() + inputs * kept};
+  return {3 * g + discriminator_half + generator_half,
+          generator.activation_bytes + inputs * discriminator.activation_bytes};
 }
 
 }  // namespace gigacat::recipes

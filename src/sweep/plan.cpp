@@ -7,7 +7,7 @@
 #include "gigacat/core/config.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 
 namespace gigacat::sweep {
 namespace {
@@ -178,7 +178,7 @@ void resolve(Run& run, const fs::path& base) {
   std::vector<std::string> overrides;
   for (const auto& [path, value] : run.settings) overrides.push_back(path + "=" + value);
   try {
-    const auto config = train::load_config(base, overrides);
+    const auto config = run::load_config(base, overrides);
     // What a run is does not depend on what it is called and where it goes.
     config->name = run.label;
     config->out = "";

@@ -6,7 +6,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/sweep/report.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/run_folder.h"
 
 namespace gigacat::sweep {
 namespace {
@@ -43,7 +43,7 @@ RunResult read_result(const Plan& plan, const Run& run) {
   RunResult result;
   result.state = state_of(plan, run);
   if (result.state.run.empty()) return result;
-  const auto folder = train::RunFolder::open(result.state.run);
+  const auto folder = run::RunFolder::open(result.state.run);
   result.curves = read_curves(folder.metrics());
   result.picture = last_picture(folder.samples());
   for (const auto& [name, curve] : result.curves) {

@@ -8,8 +8,8 @@
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
 #include "gigacat/dist/jobs.h"
-#include "gigacat/train/config.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/config.h"
+#include "gigacat/run/run_folder.h"
 #include "gigacat/train/trainer.h"
 #include "sweep/losers.h"
 
@@ -43,12 +43,12 @@ int64_t last_step(const fs::path& metrics) {
 }
 
 // Steps of the whole run.
-int64_t length_of(const Run& run) { return train::parse_config(run.config, run.label)->train.steps; }
+int64_t length_of(const Run& run) { return run::parse_config(run.config, run.label)->train.steps; }
 
 bool is_locked(const fs::path& folder) {
   if (!fs::exists(folder / ".lock")) return false;
   try {
-    const train::RunLock lock(folder);
+    const run::RunLock lock(folder);
     return false;
   } catch (const UsageError&) {
     return true;
@@ -99,10 +99,10 @@ RunState state_of(const Plan& plan, const Run& run) {
   state.error = stored.value("error", "");
   state.seconds = stored.value("seconds", 0.0);
   state.steps = length_of(run);
-  const auto runs = train::list_runs(folder);
+  const auto runs = run::list_runs(folder);
   if (!runs.empty()) {
     state.run = runs.front();
-    state.step = last_step(train::RunFolder::open(state.run).metrics());
+    state.step = last_step(run::RunFolder::open(state.run).metrics());
   }
   if (state.status == "running" && !is_locked(plan.folder)) state.status = "stopped";  // its runner was killed
   return state;
@@ -197,7 +197,7 @@ std::vector<int64_t> rungs_of(const Plan& plan) {
   if (plan.halving.metric.empty()) return rungs;
   int64_t longest = 0;
   for (const Run& run : plan.runs) {
-    const auto config = train::parse_config(run.config, run.label);
+    const auto config = run::parse_config(run.config, run.label);
     longest = std::max(longest, config->train.steps);
     if (config->optimizer.schedule == "cosine" && config->optimizer.decay_steps == 0)
       fail<UsageError>("halving: the learning rate of run '", run.label,
@@ -216,7 +216,7 @@ int run_sweep(const Plan& plan, const RunnerOptions& options) {
   gpu_slots(options);  // says what is wrong before anything is made
   const fs::path place = options.only.empty() ? plan.folder : plan.folder / "runs" / options.only;
   fs::create_directories(place);
-  const train::RunLock lock(place);
+  const run::RunLock lock(place);
   auto rungs = options.all || !options.only.empty() ? std::vector<int64_t>() : rungs_of(plan);
   rungs.push_back(0);
   for (const int64_t steps : rungs) {

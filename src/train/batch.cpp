@@ -46,7 +46,7 @@ void check_labels(const data::HostBatch& host, int64_t num_classes) {
            num_classes);
 }
 
-at::Tensor to_images(const at::Tensor& values, data::Content content, const recipes::Draws& draws,
+at::Tensor to_images(const at::Tensor& values, data::Content content, const nn::RandomDraws& draws,
                      const BatchOptions& options) {
   if (is_bytes(content)) return values.to(at::kFloat).div_(127.5).sub_(1);
   if (content == data::Content::latent) return (values - options.latent_shift).mul_(options.latent_scale);
@@ -69,7 +69,7 @@ std::vector<MicroBatch> to_device(data::HostBatch host, const BatchOptions& opti
   std::vector<MicroBatch> parts(static_cast<size_t>(options.parts));
   for (int64_t m = 0; m < options.parts; ++m) {
     MicroBatch& micro = parts[static_cast<size_t>(m)];
-    micro.draws = std::make_unique<recipes::StreamDraws>(options.seed, host.step,
+    micro.draws = std::make_unique<nn::StreamDraws>(options.seed, host.step,
                                                          every(host.positions, m, options.parts), options.device);
     recipes::Batch& batch = micro.batch;
     batch.draws = micro.draws.get();

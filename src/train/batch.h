@@ -15,7 +15,7 @@ namespace gigacat::train {
 
 // A batch with the random numbers of its samples.
 struct MicroBatch {
-  std::unique_ptr<recipes::StreamDraws> draws;
+  std::unique_ptr<nn::StreamDraws> draws;
   recipes::Batch batch;  // batch.draws is `draws`
 };
 

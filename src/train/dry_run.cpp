@@ -5,7 +5,6 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/data/loader.h"
-#include "gigacat/nn/checkpoint.h"
 #include "gigacat/nn/state.h"
 #include "gigacat/train/memory.h"
 #include "gigacat/train/trainer.h"
@@ -16,7 +15,7 @@ namespace {
 
 // Decodes the first sample that can be read, as the loader would. Errors: Error with the first fault when none of the
 // first can.
-std::string first_sample(const std::shared_ptr<const data::Source>& source, const RunConfig& config) {
+std::string first_sample(const std::shared_ptr<const data::Source>& source, const run::RunConfig& config) {
   data::DataConfig data = config.data;
   data.workers = 1;
   data.prefetch = 1;
@@ -29,7 +28,7 @@ std::string first_sample(const std::shared_ptr<const data::Source>& source, cons
              batch.labels.empty() ? 0 : batch.labels[0]);
 }
 
-void describe_batch(std::ostream& out, const RunConfig& config, int world, int64_t samples) {
+void describe_batch(std::ostream& out, const run::RunConfig& config, int world, int64_t samples) {
   const int64_t micro = config.micro_batch(world);
   const double epochs = static_cast<double>(config.train.steps * config.train.batch) / static_cast<double>(samples);
   out << "batch       " << config.train.batch << " = " << world << " ranks x " << config.train.accumulate << " parts x "
@@ -38,19 +37,17 @@ void describe_batch(std::ostream& out, const RunConfig& config, int world, int64
       << human(static_cast<double>(config.train.steps * config.train.batch)) << " images, " << epochs << " epochs\n";
 }
 
-void describe_networks(std::ostream& out, RunConfig& config, int world) {
-  recipes::Recipe& recipe = *config.recipe;
-  recipe.build(config.image_shape(), static_cast<uint64_t>(config.seed));
+void describe_networks(std::ostream& out, const run::RunConfig& config, int world) {
+  const run::Gan gan = run::build_gan(config);
   const auto parameters = [](const torch::nn::Module& network) {
     return human(static_cast<double>(nn::count_elements(network.parameters())));
   };
-  const recipes::Cost cost = recipe.cost();
-  const MemoryEstimate memory = estimate_memory(config, config.micro_batch(world), world);
-  out << "generator   " << parameters(recipe.generator()) << " parameters, " << human(cost.generator_forward)
+  const MemoryEstimate memory = estimate_memory(config, sizes_of(gan), config.micro_batch(world), world);
+  out << "generator   " << parameters(gan.model->generator()) << " parameters, " << human(gan.model->generator_cost().flops)
       << "FLOP a forward pass of one sample\n"
-      << "discriminator " << parameters(recipe.discriminator()) << " parameters, " << human(cost.discriminator_forward)
+      << "discriminator " << parameters(gan.model->discriminator()) << " parameters, " << human(gan.model->discriminator_cost().flops)
       << "FLOP\n"
-      << "step        " << human(cost.step * static_cast<double>(config.train.batch)) << "FLOP over all ranks\n"
+      << "step        " << human(gan.recipe->cost().flops * static_cast<double>(config.train.batch)) << "FLOP over all ranks\n"
       << "memory      " << human_bytes(memory.total()) << " a rank: weights and average "
       << human_bytes(memory.weights + memory.ema) << ", gradients " << human_bytes(memory.gradients) << ", AdamW "
       << human_bytes(memory.optimizer) << ", activations " << human_bytes(memory.activations)
@@ -59,12 +56,11 @@ void describe_networks(std::ostream& out, RunConfig& config, int world) {
 
 }  // namespace
 
-std::string dry_run(RunConfig& config, int world) {
+std::string dry_run(run::RunConfig& config, int world) {
   if (world < 1) fail<UsageError>("--world ", world, ": at least 1");
-  nn::set_activation_checkpoint(config.train.activation_checkpoint);
   config.micro_batch(world);
   const auto source = open_data(config);
-  const recipes::ImageShape shape = config.image_shape();
+  const models::ImageShape shape = config.image_shape();
   std::ostringstream out;
   out << "recipe      " << config.recipe_name << ", " << config.train.precision << "\n"
       << "data        " << config.data.path << ": " << source->size() << " samples, " << shape.num_classes

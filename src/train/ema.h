@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 
 namespace gigacat::train {
 
@@ -15,7 +15,7 @@ class Ema {
  public:
   // `average` has the parameters and buffers of `source` by name, and its values from now on.
   // Errors: InternalError when the two differ in names or shapes.
-  Ema(const torch::nn::Module& source, std::shared_ptr<torch::nn::Module> average, const OptimizerConfig& config);
+  Ema(const torch::nn::Module& source, std::shared_ptr<torch::nn::Module> average, const run::OptimizerConfig& config);
   // Takes the source's values.
   void reset();
   // Moves every parameter toward the source's; buffers are copied. `step`: steps done before this one.

@@ -11,27 +11,25 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
-#include "train/snapshot.h"
+#include "gigacat/sample/generated_images.h"
 
 namespace gigacat::train {
 namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kRows = 16;  // samples drawn at once
-
-eval::NetworkShelf make_shelf(const EvalSection& section, at::Device device) {
+eval::NetworkShelf make_shelf(const run::EvalSection& section, at::Device device) {
   eval::WeightFiles files;
   for (const std::string& text : section.weights) files.give(text, "inception");
   return eval::NetworkShelf(std::move(files), section.protocol, device);
 }
 
 // The config's reference, or the run's own data as the networks see it.
-eval::Side reference(const RunConfig& config, const Foundation& made) {
+eval::Side reference(const run::RunConfig& config, const RunContext& context) {
   if (!config.evaluation.real.empty()) return eval::open_side(config.evaluation.real);
-  if (data::is_latent(made.source->content()))
+  if (data::is_latent(context.source->content()))
     fail<UsageError>("eval.real: the run's data are latents; name the images, or statistics of them, to compare with");
-  return {eval::loader_images(config.data.path, made.source, config.data), {}, config.data.path, {}};
+  return {eval::loader_images(config.data.path, context.source, config.data), {}, config.data.path, {}};
 }
 
 // The metric that gives a figure: "is" of "is_std"; precision is of pr.
@@ -77,14 +75,14 @@ double figure_of(const std::vector<eval::Result>& results, const std::string& na
   fail<UsageError>("eval.best: none of eval.metrics gives a figure ", name);
 }
 
-Evaluation::Evaluation(const RunConfig& config, const Foundation& made, std::optional<double> best)
+Evaluation::Evaluation(const run::RunConfig& config, const RunContext& context, std::optional<double> best)
     : config_(config),
-      recipe_(*config.recipe),
-      group_(*made.group),
-      space_(*made.space),
-      shelf_(make_shelf(config.evaluation, made.device)),
-      real_(reference(config, made)) {
-  const recipes::ImageShape shape = config.image_shape();
+      model_(*context.gan.model),
+      group_(*context.group),
+      space_(*context.space),
+      shelf_(make_shelf(config.evaluation, context.device)),
+      real_(reference(config, context)) {
+  const models::ImageShape shape = config.image_shape();
   if (space_.is_pixels() && shape.channels != 1 && shape.channels != 3)
     fail<UsageError>("eval.every: the networks make latents of ", shape.channels,
                      " channels, and metrics need images: give autoencoder.kind and autoencoder.weights");
@@ -98,30 +96,20 @@ bool Evaluation::is_due(int64_t step) const {
 }
 
 std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, double truncation) {
-  const EvalSection& section = config_.evaluation;
-  const auto prompts = std::ssize(recipe_.prompts());
-  const int64_t classes = prompts > 0 ? prompts : config_.image_shape().num_classes;
-  const auto draw = [&](int64_t first, int64_t last) {
-    std::vector<io::Image> images;
-    for (int64_t begin = first; begin < last; begin += kRows) {
-      std::vector<int64_t> labels;
-      for (int64_t i = begin; i < std::min(begin + kRows, last); ++i) labels.push_back(i % classes);
-      const at::Tensor drawn = draw_samples(recipe_, generator, static_cast<uint64_t>(config_.seed), begin, labels,
-                                            group_.device(), truncation);
-      for (io::Image& image : to_images(space_.decode(drawn))) images.push_back(std::move(image));
-    }
-    return images;
-  };
-  const eval::Side fake{eval::drawn_images("the averaged generator", section.samples, draw, {}), {}, "samples", {}};
+  const run::EvalSection& section = config_.evaluation;
+  const auto sampler = std::make_shared<sample::Sampler>(model_, generator, space_, group_.device(),
+                                                         sample::SamplerOptions{.truncation = truncation});
+  std::vector<sample::SampleSpec> specs;
+  for (int64_t i = 0; i < section.samples; ++i) specs.push_back({config_.seed, i, i % sampler->num_conditions()});
+  eval::Side fake = sample::generated_side(sampler, std::move(specs), "the averaged generator");
+  fake.name = "samples";
   return eval::evaluate(
       {.metrics = section.metrics, .batch = section.batch, .cache = cache_folder().string(), .quiet = true}, real_,
       fake, shelf_, group_);
 }
 
 Evaluated Evaluation::run(torch::nn::Module& generator) {
-  const EvalSection& section = config_.evaluation;
-  const bool training = generator.is_training();
-  generator.eval();
+  const run::EvalSection& section = config_.evaluation;
   Evaluated done;
   for (const double psi : section.truncation) {
     std::vector<eval::Result> results = measure(generator, psi);
@@ -130,7 +118,6 @@ Evaluated Evaluation::run(torch::nn::Module& generator) {
         for (auto& [figure, value] : result.values) figure = cat(figure, "@", psi);
     std::move(results.begin(), results.end(), std::back_inserter(done.results));
   }
-  generator.train(training);
   if (section.best.empty()) return done;
   const double value = figure_of(done.results, section.best);
   const bool larger = eval::is_larger_better(metric_of(section.best.substr(0, section.best.find('@'))));

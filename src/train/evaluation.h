@@ -12,7 +12,7 @@
 #include "gigacat/dist/group.h"
 #include "gigacat/eval/evaluate.h"
 #include "gigacat/recipes/recipe.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 #include "train/setup.h"
 
 namespace gigacat::train {
@@ -40,7 +40,7 @@ class Evaluation {
  public:
   // All ranks share the work: every rank makes one. `best`: the value to beat, on rank 0. Errors: UsageError when a
   // metric, the reference or the weights are not there, or the generator makes latents and no autoencoder is given.
-  Evaluation(const RunConfig& config, const Foundation& made, std::optional<double> best);
+  Evaluation(const run::RunConfig& config, const RunContext& context, std::optional<double> best);
   // Whether this step ends with an evaluation.
   bool is_due(int64_t step) const;
   // Samples of `generator` against the reference; the same on all ranks. A collective. Errors: as eval::evaluate.
@@ -49,8 +49,8 @@ class Evaluation {
  private:
   // The metrics of one psi.
   std::vector<eval::Result> measure(torch::nn::Module& generator, double truncation);
-  const RunConfig& config_;
-  recipes::Recipe& recipe_;
+  const run::RunConfig& config_;
+  models::Model& model_;
   dist::Group& group_;
   const pretrained::LatentSpace& space_;
   eval::NetworkShelf shelf_;

@@ -26,21 +26,23 @@ class Frozen {
 
 }  // namespace
 
-bool is_logged(const RunConfig& config, int64_t step) {
+bool is_logged(const run::RunConfig& config, int64_t step) {
   return step % config.log.every == 0 || step == 1 || step == config.train.steps;
 }
 
-GanStep::GanStep(const RunConfig& config, TrainState& state, dist::Group& group)
+GanStep::GanStep(const run::RunConfig& config, TrainState& state, dist::Group& group)
     : config_(config),
       state_(state),
       group_(group),
       recipe_(state.recipe),
       precision_(config.train.precision, group.device()),
+      checkpointing_(config.train.activation_checkpoint),
       reuse_fakes_(config.train.reuse_fakes && config.train.accumulate == 1) {}
 
 std::vector<at::Tensor> GanStep::discriminator(const std::vector<MicroBatch>& batches) {
   const Range range("D");
-  Half& half = state_.discriminator;
+  const nn::CheckpointScope scope(checkpointing_);
+  NetworkState& half = state_.discriminator;
   half.losses.clear();
   std::vector<at::Tensor> fakes;
   for (const MicroBatch& micro : batches) {
@@ -58,7 +60,8 @@ std::vector<at::Tensor> GanStep::discriminator(const std::vector<MicroBatch>& ba
 
 std::vector<at::Tensor> GanStep::generator(const std::vector<MicroBatch>& batches, std::vector<at::Tensor> fakes) {
   const Range range("G");
-  Half& half = state_.generator;
+  const nn::CheckpointScope scope(checkpointing_);
+  NetworkState& half = state_.generator;
   half.losses.clear();
   const Frozen frozen(state_.discriminator.optimizer.parameters());
   for (size_t i = 0; i < batches.size(); ++i) {
@@ -83,7 +86,7 @@ at::Tensor GanStep::generate(const recipes::Batch& batch, bool with_graph) {
 }
 
 // Gradients of the micro-batches add up; with the last they are averaged over the ranks.
-void GanStep::differentiate(Half& half, recipes::Loss loss, bool last) {
+void GanStep::differentiate(NetworkState& half, recipes::Loss loss, bool last) {
   const at::Tensor total = half.optimizer.scaled(loss.total) / static_cast<double>(config_.train.accumulate);
   if (last) {
     half.reducer.backward(total);
@@ -95,7 +98,7 @@ void GanStep::differentiate(Half& half, recipes::Loss loss, bool last) {
   half.losses.push_back(std::move(loss));
 }
 
-void GanStep::update(Half& half, const recipes::Batch& batch, const at::Tensor& fakes) {
+void GanStep::update(NetworkState& half, const recipes::Batch& batch, const at::Tensor& fakes) {
   half.lr = config_.optimizer.lr * half.lr_scale * schedule_factor(config_.optimizer, state_.step, config_.train.steps);
   const Range range("optimizer");
   half.optimizer.step(half.lr);

@@ -13,7 +13,7 @@
 namespace gigacat::train {
 namespace {
 
-BatchOptions batch_options(const RunConfig& config, dist::Group& group) {
+BatchOptions batch_options(const run::RunConfig& config, dist::Group& group) {
   return {.seed = static_cast<uint64_t>(config.seed),
           .parts = config.train.accumulate,
           .num_classes = config.image_shape().num_classes,
@@ -25,46 +25,51 @@ BatchOptions batch_options(const RunConfig& config, dist::Group& group) {
 
 }  // namespace
 
-Loop::Loop(RunConfig& config, const dist::Environment& environment, const TrainOptions& options)
+Loop::Loop(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options)
     : config_(config),
       environment_(environment),
       options_(options),
-      made_(set_up(config, environment, options, phases_)),
-      state_(*made_.state),
-      group_(*made_.group),
+      context_(set_up(config, environment, options, phases_)),
+      state_(*context_.state),
+      group_(*context_.group),
       recipe_(state_.recipe),
       gan_step_(config, state_, group_),
       batch_options_(batch_options(config, group_)),
       first_step_(state_.step),
-      watch_(made_.device) {
-  show_examples();
-  if (group_.is_first()) best_ = std::make_unique<BestCheckpoint>(made_.place->folder.path());
+      stopwatch_(context_.device) {
+  set_examples();
+  if (group_.is_first()) best_ = std::make_unique<BestCheckpoint>(context_.place->folder.path());
+  const auto sampler_of = [this](torch::nn::Module& generator) {
+    return std::make_unique<sample::Sampler>(state_.model, generator, *context_.space, context_.device,
+                                             sample::SamplerOptions{});
+  };
+  average_ = sampler_of(state_.ema.module());
+  live_ = sampler_of(state_.model.generator());
   if (config.evaluation.every > 0)
-    evaluation_ = std::make_unique<Evaluation>(config, made_, best_ ? best_->value() : std::nullopt);
+    evaluation_ = std::make_unique<Evaluation>(config, context_, best_ ? best_->value() : std::nullopt);
   if (!group_.is_first()) return;
-  const RunFolder& folder = made_.place->folder;
-  write_run_info(made_, config_, environment_, options_, "");
-  profile_ = std::make_unique<Profile>(config.train.profile, folder.path() / "profile", made_.device);
-  writer_ = std::make_unique<CheckpointWriter>(folder.checkpoints(), config.checkpoint.keep_last,
+  const run::RunFolder& folder = context_.place->folder;
+  write_run_info(context_, config_, environment_, options_, "");
+  profile_ = std::make_unique<Profile>(config.train.profile, folder.path() / "profile", context_.device);
+  writer_ = std::make_unique<run::CheckpointWriter>(folder.checkpoints(), config.checkpoint.keep_last,
                                                config.checkpoint.keep_every);
-  monitor_ = std::make_unique<Monitor>(config, folder, group_.size(), recipe_.cost().step, state_.step, state_.images);
-  snapshot_ = std::make_unique<Snapshot>(recipe_, *made_.space, batch_options_.num_classes, config.log.sample_count,
-                                         static_cast<uint64_t>(config.seed), made_.device);
+  monitor_ = std::make_unique<Monitor>(config, folder, group_.size(), recipe_.cost().flops, state_.step, state_.images);
+  grid_ = std::make_unique<sample::SampleGrid>(*average_, config.log.sample_count, config.seed);
 }
 
 int Loop::run() {
   int stop = 0;
   while (state_.step < config_.train.steps && stop == 0) {
     if (profile_) profile_->begin_step(state_.step + 1);
-    watch_.begin(/*exact=*/is_logged(config_, state_.step + 1));
+    stopwatch_.begin(/*exact=*/is_logged(config_, state_.step + 1));
 
     const auto batches = next_batch();
-    watch_.mark(Part::data);
+    stopwatch_.mark(Part::data);
     auto fakes = gan_step_.discriminator(batches);
-    watch_.mark(Part::discriminator);
+    stopwatch_.mark(Part::discriminator);
     fakes = gan_step_.generator(batches, std::move(fakes));
     gan_step_.average();
-    watch_.mark(Part::generator);
+    stopwatch_.mark(Part::generator);
 
     ++state_.step;
     state_.images += config_.train.batch;
@@ -75,25 +80,26 @@ int Loop::run() {
     evaluate();
     stop = signals_.agreed(group_);
     if (state_.step % config_.checkpoint.every == 0) save();
-    watch_.mark(Part::other);
+    stopwatch_.mark(Part::other);
   }
   return finish(stop);
 }
 
 // The first samples of the run's order, whatever the batch and the number of ranks.
-void Loop::show_examples() {
-  const int64_t count = recipe_.wanted_examples();
+void Loop::set_examples() {
+  const int64_t count = state_.model.examples_needed();
   if (count == 0) return;
-  data::Loader loader(made_.source, config_.data,
+  data::Loader loader(context_.source, config_.data,
                       {.seed = static_cast<uint64_t>(config_.seed), .global_batch = count, .last_step = 0});
   BatchOptions options = batch_options_;
   options.parts = 1;
-  recipe_.show(to_device(loader.next(), options).front().batch);
+  const recipes::Batch examples = to_device(loader.next(), options).front().batch;
+  state_.model.set_examples(examples.images, examples.captions);
 }
 
 std::vector<MicroBatch> Loop::next_batch() {
   const Range range("data");
-  return to_device(made_.loader->next(), batch_options_);
+  return to_device(context_.loader->next(), batch_options_);
 }
 
 void Loop::report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes) {
@@ -112,24 +118,24 @@ void Loop::report(const std::vector<MicroBatch>& batches, const at::Tensor& fake
     shown->skipped = half->guard.skipped();
   }
   // Of latents that stay the same, so that only the generator moves it.
-  figures.diagnostics.emplace_back("diversity", snapshot_->diversity(recipe_.generator()));
-  monitor_->record(figures, watch_.take(), memory_used(made_.device));
+  figures.diagnostics.emplace_back("diversity", grid_->diversity(*live_));
+  monitor_->record(figures, stopwatch_.take(), memory_used(context_.device));
   if (state_.step == 1) {
     const at::Tensor& reals = batches.front().batch.images;
     const at::Tensor shown = reals.narrow(0, 0, std::min(reals.size(0), config_.log.sample_count));
-    monitor_->picture("reals", picture(made_.space->decode(shown)), 0);
+    monitor_->image("reals", sample::image_grid(context_.space->decode(shown)), 0);
   }
 }
 
 void Loop::first_step_done() {
-  synchronize(made_.device);
+  synchronize(context_.device);
   log::info("first step: ", human_time(process_seconds()), " after the start of the process");
 }
 
 void Loop::draw_samples() {
   const int64_t every = config_.log.samples_every;
   const bool due = every > 0 && (state_.step % every == 0 || state_.step == config_.train.steps);
-  if (due && monitor_) monitor_->picture("fakes", snapshot_->grid(state_.ema.module()), state_.step);
+  if (due && monitor_) monitor_->image("fakes", grid_->draw(*average_), state_.step);
 }
 
 void Loop::evaluate() {
@@ -141,7 +147,7 @@ void Loop::evaluate() {
   if (!writer_) return;
   writer_->wait();
   const std::string& figure = config_.evaluation.best;
-  best_->keep(checkpoint_path(made_.place->folder.checkpoints(), state_.step), state_.step, figure,
+  best_->keep(run::checkpoint_path(context_.place->folder.checkpoints(), state_.step), state_.step, figure,
               figure_of(done.results, figure));
 }
 
@@ -149,12 +155,12 @@ void Loop::save() {
   if (saved_step_ == state_.step || state_.step == first_step_) return;
   group_.barrier("checkpoint");  // it counts only when every rank is done with the step
   saved_step_ = state_.step;
-  for (Half* half : {&state_.discriminator, &state_.generator}) half->optimizer.gather();
+  for (NetworkState* half : {&state_.discriminator, &state_.generator}) half->optimizer.gather();
   if (!writer_) return;
-  const std::string identity = made_.data_identity.get();
-  write_run_info(made_, config_, environment_, options_, identity);
+  const std::string identity = context_.data_identity.get();
+  write_run_info(context_, config_, environment_, options_, identity);
   writer_->write(capture(state_, config_, group_.size(), identity));
-  for (Half* half : {&state_.discriminator, &state_.generator}) half->optimizer.release();
+  for (NetworkState* half : {&state_.discriminator, &state_.generator}) half->optimizer.release();
 }
 
 // Meets the other ranks again and again, so that a slow disk is no time-out of theirs.
@@ -173,7 +179,7 @@ int Loop::finish(int stop) {
   if (monitor_) monitor_->finish();
   // A launcher ends the other ranks when one has left: none leaves before the checkpoint is on disk.
   group_.barrier("end of the run");
-  const std::string where = made_.place ? made_.place->folder.path().string() : "";
+  const std::string where = context_.place ? context_.place->folder.path().string() : "";
   if (state_.step >= config_.train.steps) {
     log::info("done: ", state_.step, " steps, ", static_cast<double>(state_.images) / 1000, " kimg in ", where);
     return 0;

@@ -1,12 +1,12 @@
-// The training loop over what set_up() made.
+// The training loop.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "gigacat/train/checkpoint.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/checkpoint.h"
+#include "gigacat/run/config.h"
 #include "gigacat/train/trainer.h"
 #include "train/batch.h"
 #include "train/evaluation.h"
@@ -15,20 +15,21 @@
 #include "train/profile.h"
 #include "train/setup.h"
 #include "train/signals.h"
-#include "train/snapshot.h"
+#include "gigacat/sample/sample_grid.h"
+#include "gigacat/sample/sampler.h"
 #include "train/stopwatch.h"
 
 namespace gigacat::train {
 
 class Loop {
  public:
-  Loop(RunConfig& config, const dist::Environment& environment, const TrainOptions& options);
+  Loop(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options);
   // Trains. Returns an exit code, see train().
   int run();
   int64_t step() const { return state_.step; }
 
  private:
-  void show_examples();
+  void set_examples();
   std::vector<MicroBatch> next_batch();
   void report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes);
   void first_step_done();
@@ -38,11 +39,11 @@ class Loop {
   void wait_for_writer();
   int finish(int stop);
 
-  RunConfig& config_;
+  run::RunConfig& config_;
   dist::Environment environment_;
   TrainOptions options_;
   Phases phases_;
-  Foundation made_;
+  RunContext context_;
   TrainState& state_;
   dist::Group& group_;
   recipes::Recipe& recipe_;
@@ -50,12 +51,13 @@ class Loop {
   BatchOptions batch_options_;
   int64_t first_step_, saved_step_ = -1;
   StopSignals signals_;
-  Stopwatch watch_;
+  Stopwatch stopwatch_;
+  std::unique_ptr<sample::Sampler> average_, live_;  // of the averaged generator, and of the one in training
   std::unique_ptr<Evaluation> evaluation_;  // none when eval.every is 0
   // Rank 0's.
   std::unique_ptr<Monitor> monitor_;
-  std::unique_ptr<Snapshot> snapshot_;
-  std::unique_ptr<CheckpointWriter> writer_;
+  std::unique_ptr<sample::SampleGrid> grid_;
+  std::unique_ptr<run::CheckpointWriter> writer_;
   std::unique_ptr<BestCheckpoint> best_;
   std::unique_ptr<Profile> profile_;
 };

@@ -100,7 +100,7 @@ Figures mean_over_ranks(Figures figures, dist::Group& group) {
   return figures;
 }
 
-Monitor::Monitor(const RunConfig& config, const RunFolder& folder, int world, double step_cost, int64_t step,
+Monitor::Monitor(const run::RunConfig& config, const run::RunFolder& folder, int world, double step_cost, int64_t step,
                  int64_t images)
     : config_(config),
       folder_(folder),
@@ -186,7 +186,7 @@ void Monitor::scores(const std::vector<eval::Result>& results, int64_t step) {
   if (events_) events_->flush();
 }
 
-void Monitor::picture(const std::string& name, const io::Image& image, int64_t step) {
+void Monitor::image(const std::string& name, const io::Image& image, int64_t step) {
   std::ostringstream file;
   file << name << '-' << std::setw(7) << std::setfill('0') << step << ".png";
   const std::string png = io::encode_png(image);

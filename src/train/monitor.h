@@ -15,8 +15,8 @@
 #include "gigacat/io/events.h"
 #include "gigacat/io/image.h"
 #include "gigacat/recipes/recipe.h"
-#include "gigacat/train/config.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/config.h"
+#include "gigacat/run/run_folder.h"
 #include "train/stopwatch.h"
 
 namespace gigacat::train {
@@ -48,23 +48,23 @@ class Monitor {
  public:
   // Appends to the run's files. `step_cost`: FLOPs of one sample's step; `step`, `images`: done already. Errors: Error
   // when a file cannot be opened.
-  Monitor(const RunConfig& config, const RunFolder& folder, int world, double step_cost, int64_t step, int64_t images);
+  Monitor(const run::RunConfig& config, const run::RunFolder& folder, int world, double step_cost, int64_t step, int64_t images);
   // After each step.
   void progress(int64_t step);
   // At a log interval: everything is written. `split`: see Stopwatch::take.
   void record(const StepFigures& figures, const std::array<double, 4>& split, const Memory& memory);
   // The results of an evaluation: a line of metrics.jsonl and a log line for each, scalars eval/NAME.
   void scores(const std::vector<eval::Result>& results, int64_t step);
-  // A picture into samples/NAME-STEP.png and the event file.
-  void picture(const std::string& name, const io::Image& image, int64_t step);
+  // An image into samples/NAME-STEP.png and the event file.
+  void image(const std::string& name, const io::Image& image, int64_t step);
   // Removes the progress bar.
   void finish();
 
  private:
   Figures flatten(const StepFigures& figures, const std::array<double, 4>& split, const Memory& memory);
   void warn_of_collapse(const Figures& figures);
-  const RunConfig& config_;
-  RunFolder folder_;
+  const run::RunConfig& config_;
+  run::RunFolder folder_;
   int world_;
   double step_cost_, highest_diversity_ = 0;
   bool collapsed_ = false;

@@ -22,18 +22,9 @@ constexpr int64_t kScaleGrowthInterval = 2000;
 // Endings of the moments' names. Source: the keys of torch.optim.AdamW.
 constexpr const char *kMean = ".exp_avg", *kSquare = ".exp_avg_sq";
 
-// Whether a part of the name, up to digits, is that of an attention module: "b16.self0.up.weight".
-bool is_attention(const std::string& name) {
-  for (std::string part : split(name, '.')) {
-    while (!part.empty() && part.back() >= '0' && part.back() <= '9') part.pop_back();
-    if (part == "self" || part == "cross" || part == "attn" || part == "attention" || part == "text") return true;
-  }
-  return false;
-}
-
 }  // namespace
 
-double schedule_factor(const OptimizerConfig& config, int64_t step, int64_t steps) {
+double schedule_factor(const run::OptimizerConfig& config, int64_t step, int64_t steps) {
   if (step < config.warmup) return static_cast<double>(step + 1) / static_cast<double>(config.warmup);
   if (config.schedule != "cosine") return 1;
   const int64_t end = config.decay_steps > 0 ? config.decay_steps : steps;
@@ -42,16 +33,16 @@ double schedule_factor(const OptimizerConfig& config, int64_t step, int64_t step
   return config.final_lr + (1 - config.final_lr) * 0.5 * (1 + std::cos(std::numbers::pi * done));
 }
 
-Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerConfig& config, bool scale_loss,
-                     std::shared_ptr<dist::Group> shared_among)
-    : config_(config), scale_loss_(scale_loss) {
+Optimizer::Optimizer(const torch::nn::Module& module, const run::OptimizerConfig& config,
+                     const OptimizerOptions& options)
+    : config_(config), scale_loss_(options.scale_loss) {
   for (const auto& item : module.named_parameters()) {
     if (!item.value().requires_grad()) continue;
     names_.push_back(item.key());
     parameters_.push_back(item.value());
   }
   GIGACAT_CHECK(!parameters_.empty(), "a network without parameters");
-  if (shared_among && shared_among->size() > 1) shards_.emplace(std::move(shared_among), parameters_);
+  if (options.shared_among && options.shared_among->size() > 1) shards_.emplace(options.shared_among, parameters_);
   if (config.beta1 > 0) moments_.push_back({kMean, {}});
   moments_.push_back({kSquare, {}});
   for (Moment& moment : moments_)
@@ -60,12 +51,12 @@ Optimizer::Optimizer(const torch::nn::Module& module, const OptimizerConfig& con
   groups_.resize(2);
   for (size_t i = 0; i < names_.size(); ++i)
     if (is_mine(i))
-      groups_[config.weight_decay > 0 && (config.decay == "all" || is_attention(names_[i])) ? 0 : 1].push_back(i);
+      groups_[config.weight_decay > 0 && (config.decay == "all" || options.attention.contains(names_[i])) ? 0 : 1].push_back(i);
   const auto scalar = at::TensorOptions().device(parameters_.front().device()).dtype(at::kFloat);
   step_ = at::zeros({}, scalar);
   grad_norm_ = at::zeros({}, scalar);
   skipped_ = at::zeros({}, scalar);
-  loss_scale_ = at::full({}, scale_loss ? kFirstLossScale : 1.0, scalar);
+  loss_scale_ = at::full({}, scale_loss_ ? kFirstLossScale : 1.0, scalar);
   growth_ = at::zeros({}, scalar.dtype(at::kInt));
 }
 

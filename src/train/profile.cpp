@@ -23,7 +23,7 @@ torch::profiler::impl::ProfilerConfig what_to_record() {
 
 }  // namespace
 
-Profile::Profile(const ProfileSection& section, std::filesystem::path folder, at::Device device)
+Profile::Profile(const run::ProfileSection& section, std::filesystem::path folder, at::Device device)
     : section_(section), folder_(std::move(folder)), device_(device) {}
 
 // A run that fails in a traced step leaves no trace; the profiler must be off before LibTorch ends.

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 
 namespace gigacat::train {
 
@@ -25,7 +25,7 @@ class Profile {
  public:
   // Traces section.steps steps after section.from of them, with shapes and every allocation, into
   // FOLDER/trace-step-N.json.
-  Profile(const ProfileSection& section, std::filesystem::path folder, at::Device device);
+  Profile(const run::ProfileSection& section, std::filesystem::path folder, at::Device device);
   ~Profile();
   // Before each step; the loop's last step is followed by end().
   void begin_step(int64_t step);
@@ -33,7 +33,7 @@ class Profile {
   void end();
 
  private:
-  ProfileSection section_;
+  run::ProfileSection section_;
   std::filesystem::path folder_;
   at::Device device_;
   int64_t begun_ = 0, first_ = -1;  // steps begun; the first that is traced, -1 outside a trace

@@ -10,8 +10,8 @@
 namespace gigacat::train {
 namespace {
 
-std::unique_ptr<RunConfig> config_of(const RunFolder& folder) {
-  return parse_config(read_file(folder.config()), folder.config().string());
+std::unique_ptr<run::RunConfig> config_of(const run::RunFolder& folder) {
+  return run::parse_config(read_file(folder.config()), folder.config().string());
 }
 
 // `key` names a field or a section around it.
@@ -32,10 +32,10 @@ void check_allowed_keys(const config::Binder& binder, const std::vector<std::str
 }
 
 // The newest run of just this config. One without a checkpoint counts: it was ended before its first.
-std::optional<RunFolder> interrupted_run(const RunConfig& config) {
-  for (const fs::path& path : list_runs(config.out)) {
+std::optional<run::RunFolder> interrupted_run(const run::RunConfig& config) {
+  for (const fs::path& path : run::list_runs(config.out)) {
     try {
-      const RunFolder folder = RunFolder::open(path);
+      const run::RunFolder folder = run::RunFolder::open(path);
       if (config::differences(config_of(folder)->binder, config.binder, /*skip_free=*/false).empty()) return folder;
     } catch (const UsageError& error) {  // of another version, or another program's
       log::debug("restart: ", path.string(), " is passed over: ", error.what());
@@ -44,7 +44,7 @@ std::optional<RunFolder> interrupted_run(const RunConfig& config) {
   return std::nullopt;
 }
 
-void check_data(const Checkpoint& checkpoint, const std::string& identity, const std::vector<std::string>& allow) {
+void check_data(const run::Checkpoint& checkpoint, const std::string& identity, const std::vector<std::string>& allow) {
   const std::string before = checkpoint.state.at("data").at("identity").get<std::string>();
   if (before == identity) return;
   if (before.empty()) {  // imported from another program, which does not tell
@@ -59,13 +59,13 @@ void check_data(const Checkpoint& checkpoint, const std::string& identity, const
   log::warn("the data set is not the one that the run began with");
 }
 
-RunPlace go_on(const RunFolder& folder, const RunConfig& config, const TrainOptions& options,
+RunPlace go_on(const run::RunFolder& folder, const run::RunConfig& config, const TrainOptions& options,
                const std::function<std::string()>& data_identity) {
-  RunPlace place{folder, std::make_unique<RunLock>(folder), std::nullopt, true};
+  RunPlace place{folder, std::make_unique<run::RunLock>(folder), std::nullopt, true};
   check_resumable(config, *config_of(folder), options.allow);
   log::open_file(folder.log());  // what is said of broken checkpoints belongs there
-  if (const auto newest = newest_good_checkpoint(folder.checkpoints())) {
-    place.checkpoint = read_checkpoint(
+  if (const auto newest = run::newest_good_checkpoint(folder.checkpoints())) {
+    place.checkpoint = run::read_checkpoint(
         *newest, {"generator", "discriminator", "ema", "optimizer_generator", "optimizer_discriminator"},
         /*verified=*/true);
     check_data(*place.checkpoint, data_identity(), options.allow);
@@ -75,7 +75,7 @@ RunPlace go_on(const RunFolder& folder, const RunConfig& config, const TrainOpti
 
 }  // namespace
 
-void check_resumable(const RunConfig& now, const RunConfig& before, const std::vector<std::string>& allow) {
+void check_resumable(const run::RunConfig& now, const run::RunConfig& before, const std::vector<std::string>& allow) {
   check_allowed_keys(now.binder, allow);
   std::vector<std::string> refused;
   for (const std::string& line : config::differences(before.binder, now.binder, /*skip_free=*/true)) {
@@ -89,15 +89,15 @@ void check_resumable(const RunConfig& now, const RunConfig& before, const std::v
                      join(refused, "\n"));
 }
 
-RunPlace open_run(const RunConfig& config, const dist::Environment& environment, const TrainOptions& options,
+RunPlace open_run(const run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options,
                   const std::function<std::string()>& data_identity) {
-  std::optional<RunFolder> old;
-  if (!options.resume.empty()) old = RunFolder::open(options.resume);
+  std::optional<run::RunFolder> old;
+  if (!options.resume.empty()) old = run::RunFolder::open(options.resume);
   if (!old && environment.restart > 0) old = interrupted_run(config);
   RunPlace place = old ? go_on(*old, config, options, data_identity)
-                       : RunPlace{RunFolder::create(config.out, config.name.empty() ? config.recipe_name : config.name),
+                       : RunPlace{run::RunFolder::create(config.out, config.name.empty() ? config.recipe_name : config.name),
                                   nullptr, std::nullopt, false};
-  if (!place.lock) place.lock = std::make_unique<RunLock>(place.folder);
+  if (!place.lock) place.lock = std::make_unique<run::RunLock>(place.folder);
   if (!place.resumed) write_atomically(place.folder.config(), config.to_yaml());
   return place;
 }

@@ -17,7 +17,6 @@
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
 #include "gigacat/dist/device.h"
-#include "gigacat/nn/checkpoint.h"
 #include "train/batch.h"
 #include "train/precision.h"
 
@@ -25,10 +24,9 @@ namespace gigacat::train {
 namespace {
 
 // Switches that hold for the whole process.
-void configure_process(const RunConfig& config) {
+void configure_process(const run::RunConfig& config) {
   keep_freed_memory();
   if (config.train.threads > 0) at::set_num_threads(static_cast<int>(config.train.threads));
-  nn::set_activation_checkpoint(config.train.activation_checkpoint);
   at::globalContext().setBenchmarkCuDNN(!config.train.deterministic);
   at::globalContext().setDeterministicCuDNN(config.train.deterministic);
   at::globalContext().setDeterministicAlgorithms(config.train.deterministic, /*warn_only=*/false);
@@ -36,7 +34,7 @@ void configure_process(const RunConfig& config) {
   if (config.train.deterministic) setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
 }
 
-dist::GroupOptions group_options(const RunConfig& config) {
+dist::GroupOptions group_options(const run::RunConfig& config) {
   const std::chrono::seconds timeout(static_cast<int64_t>(std::ceil(config.train.timeout)));
   return {.backend = config.train.backend, .timeout = timeout, .rendezvous = timeout};
 }
@@ -56,56 +54,56 @@ std::string host_name() {
   return name;
 }
 
-void build_networks(RunConfig& config, at::Device device) {
-  recipes::Recipe& recipe = *config.recipe;
-  recipe.build(config.image_shape(), static_cast<uint64_t>(config.seed));
-  for (torch::nn::Module* network : {&recipe.generator(), &recipe.discriminator()}) {
+run::Gan build_networks(const run::RunConfig& config, at::Device device) {
+  run::Gan gan = run::build_gan(config);
+  for (torch::nn::Module* network : {&gan.model->generator(), &gan.model->discriminator()}) {
     network->to(device);
     network->train();
   }
+  return gan;
 }
 
 // Rank 0 chooses the folder and reads the checkpoint; whether there is one is all that the others need to know.
-void find_place(Foundation& made, const RunConfig& config, const dist::Environment& environment,
+void find_place(RunContext& context, const run::RunConfig& config, const dist::Environment& environment,
                 const TrainOptions& options, const Phases& phases) {
-  if (!made.group->is_first()) return;
-  made.place = open_run(config, environment, options, [&made] { return made.data_identity.get(); });
-  log::open_file(made.place->folder.log());
+  if (!context.group->is_first()) return;
+  context.place = open_run(config, environment, options, [&context] { return context.data_identity.get(); });
+  log::open_file(context.place->folder.log());
   phases.replay();
-  log::info(made.place->resumed ? "going on with run " : "run folder ", made.place->folder.path().string());
+  log::info(context.place->resumed ? "going on with run " : "run folder ", context.place->folder.path().string());
 }
 
-void load_weights(Foundation& made, const RunConfig& config) {
-  bool resumed = made.place && made.place->checkpoint;
-  resumed = made.group->broadcast_text(resumed ? "resumed" : "", "resume").size() > 0;
-  if (made.place && made.place->checkpoint) restore(*made.state, *made.place->checkpoint);
-  if (made.place) made.place->checkpoint.reset();
-  broadcast(*made.state, *made.group, resumed);
-  if (made.place && made.place->resumed) {  // only now is it sure that the run can go on like this
-    write_atomically(made.place->folder.config(), config.to_yaml());
-    made.place->folder.trim_metrics(made.state->step);
+void load_weights(RunContext& context, const run::RunConfig& config) {
+  bool resumed = context.place && context.place->checkpoint;
+  resumed = context.group->broadcast_text(resumed ? "resumed" : "", "resume").size() > 0;
+  if (context.place && context.place->checkpoint) restore(*context.state, *context.place->checkpoint);
+  if (context.place) context.place->checkpoint.reset();
+  broadcast(*context.state, *context.group, resumed);
+  if (context.place && context.place->resumed) {  // only now is it sure that the run can go on like this
+    write_atomically(context.place->folder.config(), config.to_yaml());
+    context.place->folder.trim_metrics(context.state->step);
   }
   if (resumed)
-    log::info("going on after step ", made.state->step, " (", static_cast<double>(made.state->images) / 1000, " kimg)");
-  else if (made.place && made.place->resumed)
+    log::info("going on after step ", context.state->step, " (", static_cast<double>(context.state->images) / 1000, " kimg)");
+  else if (context.place && context.place->resumed)
     log::info("the run has no checkpoint yet: it begins again");
 }
 
-std::unique_ptr<data::Loader> make_loader(const Foundation& made, const RunConfig& config) {
+std::unique_ptr<data::Loader> make_loader(const RunContext& context, const run::RunConfig& config) {
   data::LoaderOptions options;
   options.seed = static_cast<uint64_t>(config.seed);
   options.global_batch = config.train.batch;
-  options.rank = made.group->rank();
-  options.world = made.group->size();
-  options.first_step = made.state->step;
+  options.rank = context.group->rank();
+  options.world = context.group->size();
+  options.first_step = context.state->step;
   options.last_step = config.train.steps - 1;
-  options.allocate = batch_memory(made.device);
-  return std::make_unique<data::Loader>(made.source, config.data, options);
+  options.allocate = batch_memory(context.device);
+  return std::make_unique<data::Loader>(context.source, config.data, options);
 }
 
 }  // namespace
 
-std::shared_ptr<const data::Source> open_data(RunConfig& config) {
+std::shared_ptr<const data::Source> open_data(run::RunConfig& config) {
   std::shared_ptr<const data::Source> source = data::open_source(config.data);
   if (!data::is_latent(source->content()) && config.autoencoder.kind != "identity")
     fail<UsageError>("autoencoder.kind is ", config.autoencoder.kind, ", but ", config.data.path,
@@ -119,59 +117,59 @@ std::shared_ptr<const data::Source> open_data(RunConfig& config) {
   return source;
 }
 
-Foundation set_up(RunConfig& config, const dist::Environment& environment, const TrainOptions& options,
+RunContext set_up(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options,
                   Phases& phases) {
-  Foundation made;
-  made.started = utc_now();
+  RunContext context;
+  context.started = utc_now();
   log::set_rank(environment.rank, environment.world);
   config.micro_batch(environment.world);
   configure_process(config);
-  phases.run("device", [&] { made.device = dist::choose_device(config.train.device, environment.local_rank); });
-  phases.run("rendezvous", [&] { made.group = dist::Group::create(environment, made.device, group_options(config)); });
+  phases.run("device", [&] { context.device = dist::choose_device(config.train.device, environment.local_rank); });
+  phases.run("rendezvous", [&] { context.group = dist::Group::create(environment, context.device, group_options(config)); });
   phases.run(
-      "data index", [&] { made.source = open_data(config); }, made.group.get());
-  if (made.group->is_first())  // reads the size of every file: beside the first steps, not before them
-    made.data_identity = std::async(std::launch::async, [source = made.source] { return source->identity(); });
+      "data index", [&] { context.source = open_data(config); }, context.group.get());
+  if (context.group->is_first())  // reads the size of every file: beside the first steps, not before them
+    context.data_identity = std::async(std::launch::async, [source = context.source] { return source->identity(); });
   phases.run(
-      "run folder", [&] { find_place(made, config, environment, options, phases); }, made.group.get());
+      "run folder", [&] { find_place(context, config, environment, options, phases); }, context.group.get());
   phases.run(
       "networks",
       [&] {
-        made.space = std::make_unique<pretrained::LatentSpace>(config.open_space(made.device));
-        build_networks(config, made.device);
-        made.state = std::make_unique<TrainState>(config, made.group);
+        context.space = std::make_unique<pretrained::LatentSpace>(config.open_space(context.device));
+        context.gan = build_networks(config, context.device);
+        context.state = std::make_unique<TrainState>(config, context.gan, context.group);
       },
-      made.group.get());
+      context.group.get());
   phases.run(
-      "weights broadcast", [&] { load_weights(made, config); }, made.group.get());
-  made.first_step = made.state->step;
-  if (made.state->step < config.train.steps) made.loader = make_loader(made, config);
-  return made;
+      "weights broadcast", [&] { load_weights(context, config); }, context.group.get());
+  context.first_step = context.state->step;
+  if (context.state->step < config.train.steps) context.loader = make_loader(context, config);
+  return context;
 }
 
-void write_run_info(const Foundation& made, const RunConfig& config, const dist::Environment& environment,
+void write_run_info(const RunContext& context, const run::RunConfig& config, const dist::Environment& environment,
                     const TrainOptions& options, const std::string& data_identity) {
   nlohmann::ordered_json info;
   info["version"] = GIGACAT_VERSION;
   info["torch"] = TORCH_VERSION;
   info["command"] = options.command;
   info["recipe"] = config.recipe_name;
-  info["started"] = made.started;
+  info["started"] = context.started;
   info["host"] = host_name();
   info["process"] = getpid();
-  info["device"] = made.device.str();
+  info["device"] = context.device.str();
   info["ranks"] = environment.world;
   info["launcher"] = environment.launcher;
   info["restart"] = environment.restart;
   info["threads"] = at::get_num_threads();
-  info["first_step"] = made.first_step;
+  info["first_step"] = context.first_step;
   info["data"] = {{"path", config.data.path},
-                  {"samples", made.source->size()},
+                  {"samples", context.source->size()},
                   {"classes", config.data.num_classes},
                   {"identity", data_identity}};
-  if (const auto made_by = nlohmann::json::parse(made.source->provenance(), nullptr, false); !made_by.is_discarded())
-    info["data"]["provenance"] = made_by;
-  made.place->folder.write_info(info);
+  const auto provenance = nlohmann::json::parse(context.source->provenance(), nullptr, false);
+  if (!provenance.is_discarded()) info["data"]["provenance"] = provenance;
+  context.place->folder.write_info(info);
 }
 
 }  // namespace gigacat::train

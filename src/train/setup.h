@@ -1,4 +1,4 @@
-// What a run stands on, made in phases.
+// Everything that a training loop works with, made in phases.
 #pragma once
 
 #include <future>
@@ -8,7 +8,7 @@
 
 #include "gigacat/data/loader.h"
 #include "gigacat/dist/group.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 #include "gigacat/train/trainer.h"
 #include "train/phases.h"
 #include "train/resume.h"
@@ -16,12 +16,13 @@
 
 namespace gigacat::train {
 
-struct Foundation {
+struct RunContext {
   at::Device device = at::kCPU;
   std::shared_ptr<dist::Group> group;
   std::shared_ptr<const data::Source> source;
-  std::shared_future<std::string> data_identity;  // rank 0 alone
-  std::optional<RunPlace> place;                  // rank 0 alone
+  std::shared_future<std::string> data_identity;  // rank 0 only
+  std::optional<RunPlace> place;                  // rank 0 only
+  run::Gan gan;
   std::unique_ptr<TrainState> state;
   std::unique_ptr<pretrained::LatentSpace> space;
   std::unique_ptr<data::Loader> loader;  // begins at first_step
@@ -32,13 +33,13 @@ struct Foundation {
 // Opens what config.data names, checks it, and fills in data.num_classes where the config leaves it open.
 // Errors: as data::open_source and data::check_source; UsageError for images with an autoencoder, which trains on their
 // latents.
-std::shared_ptr<const data::Source> open_data(RunConfig& config);
+std::shared_ptr<const data::Source> open_data(run::RunConfig& config);
 
 // Everything up to the first step. Errors: UsageError, Error; see train().
-Foundation set_up(RunConfig& config, const dist::Environment& environment, const TrainOptions& options, Phases& phases);
+RunContext set_up(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options, Phases& phases);
 
 // run.json. `data_identity`: empty while it is not known yet.
-void write_run_info(const Foundation& foundation, const RunConfig& config, const dist::Environment& environment,
+void write_run_info(const RunContext& foundation, const run::RunConfig& config, const dist::Environment& environment,
                     const TrainOptions& options, const std::string& data_identity);
 
 }  // namespace gigacat::train

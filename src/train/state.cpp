@@ -31,43 +31,46 @@ nlohmann::json counters(const TrainState& state) {
 void set_counters(TrainState& state, const nlohmann::json& counters) {
   state.step = counters.at("step").get<int64_t>();
   state.images = counters.at("images").get<int64_t>();
-  for (Half* half : {&state.generator, &state.discriminator})
+  for (NetworkState* half : {&state.generator, &state.discriminator})
     half->guard.load_state(counters.at("skipped").at(half->name));
 }
 
 }  // namespace
 
-Half::Half(std::string title, torch::nn::Module& module, double scale, const RunConfig& config,
-           const std::shared_ptr<dist::Group>& group)
-    : name(std::move(title)),
-      network(module),
-      lr_scale(scale),
-      optimizer(module, config.optimizer, config.train.precision == "fp16",
-                config.train.shard_optimizer ? group : nullptr),
+NetworkState::NetworkState(models::Network which, models::Model& model, const run::RunConfig& config,
+                           const std::shared_ptr<dist::Group>& group)
+    : name(which == models::Network::generator ? "generator" : "discriminator"),
+      network(which == models::Network::generator ? model.generator() : model.discriminator()),
+      lr_scale(model.lr_scale(which)),
+      optimizer(network, config.optimizer,
+                {.scale_loss = config.train.precision == "fp16",
+                 .shared_among = config.train.shard_optimizer ? group : nullptr,
+                 .attention = models::attention_parameters(model, network)}),
       reducer(group, optimizer.parameters(), config.train.bucket_mb, config.train.gradient_compression == "bf16",
               /*find_unused=*/false, optimizer.names()),
       guard(name, config.train.nonfinite_limit, group->device()) {}
 
-TrainState::TrainState(const RunConfig& config, const std::shared_ptr<dist::Group>& group)
-    : recipe(*config.recipe),
-      generator("generator", recipe.generator(), recipe.generator_lr_scale(), config, group),
-      discriminator("discriminator", recipe.discriminator(), recipe.discriminator_lr_scale(), config, group),
+TrainState::TrainState(const run::RunConfig& config, const run::Gan& gan, const std::shared_ptr<dist::Group>& group)
+    : model(*gan.model),
+      recipe(*gan.recipe),
+      generator(models::Network::generator, model, config, group),
+      discriminator(models::Network::discriminator, model, config, group),
       ema(
-          recipe.generator(),
+          model.generator(),
           [&] {
-            auto average = recipe.make_generator();
+            auto average = model.make_generator(nn::Init::zeros());
             average->to(group->device());
             average->eval();
             return average;
           }(),
           config.optimizer) {}
 
-Checkpoint capture(const TrainState& state, const RunConfig& config, int world, const std::string& data_identity) {
-  Checkpoint checkpoint;
+run::Checkpoint capture(const TrainState& state, const run::RunConfig& config, int world, const std::string& data_identity) {
+  run::Checkpoint checkpoint;
   checkpoint.step = state.step;
   checkpoint.config_yaml = config.to_yaml();
   checkpoint.tensors["ema"] = on_host(nn::state_of(state.ema.module()));
-  for (const Half* half : {&state.generator, &state.discriminator}) {
+  for (const NetworkState* half : {&state.generator, &state.discriminator}) {
     checkpoint.tensors[half->name] = on_host(nn::state_of(half->network));
     checkpoint.tensors["optimizer_" + half->name] = on_host(half->optimizer.state());
   }
@@ -81,11 +84,11 @@ Checkpoint capture(const TrainState& state, const RunConfig& config, int world, 
   return checkpoint;
 }
 
-void restore(TrainState& state, const Checkpoint& checkpoint) {
+void restore(TrainState& state, const run::Checkpoint& checkpoint) {
   const std::string what = cat("checkpoint of step ", checkpoint.step, ", ");
   const auto& tensors = checkpoint.tensors;
   nn::load_state(state.ema.module(), tensors.at("ema"), what + "ema");
-  for (Half* half : {&state.generator, &state.discriminator}) {
+  for (NetworkState* half : {&state.generator, &state.discriminator}) {
     nn::load_state(half->network, tensors.at(half->name), what + half->name);
     half->optimizer.load_state(tensors.at("optimizer_" + half->name), what + "optimizer_" + half->name);
   }
@@ -95,7 +98,7 @@ void restore(TrainState& state, const Checkpoint& checkpoint) {
 void broadcast(TrainState& state, dist::Group& group, bool resumed) {
   if (group.size() == 1) return;
   std::vector<at::Tensor> tensors;
-  for (Half* half : {&state.generator, &state.discriminator}) {
+  for (NetworkState* half : {&state.generator, &state.discriminator}) {
     append(tensors, nn::state_of(half->network));
     if (!resumed) continue;
     half->optimizer.distribute();

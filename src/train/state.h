@@ -7,9 +7,10 @@
 #include <vector>
 
 #include "gigacat/dist/group.h"
+#include "gigacat/models/model.h"
 #include "gigacat/recipes/recipe.h"
-#include "gigacat/train/checkpoint.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/checkpoint.h"
+#include "gigacat/run/config.h"
 #include "gigacat/train/optimizer.h"
 #include "train/ema.h"
 #include "train/guard.h"
@@ -17,8 +18,8 @@
 namespace gigacat::train {
 
 // One network's side of a step.
-struct Half {
-  Half(std::string title, torch::nn::Module& module, double scale, const RunConfig& config,
+struct NetworkState {
+  NetworkState(models::Network which, models::Model& model, const run::RunConfig& config,
        const std::shared_ptr<dist::Group>& group);
 
   std::string name;  // "generator", "discriminator"
@@ -32,20 +33,21 @@ struct Half {
 };
 
 struct TrainState {
-  // The recipe's networks must be built and on the group's device.
-  TrainState(const RunConfig& config, const std::shared_ptr<dist::Group>& group);
+  // The networks must be on the group's device; `gan` must outlive the state.
+  TrainState(const run::RunConfig& config, const run::Gan& gan, const std::shared_ptr<dist::Group>& group);
 
+  models::Model& model;
   recipes::Recipe& recipe;
-  Half generator, discriminator;
+  NetworkState generator, discriminator;
   Ema ema;
   int64_t step = 0, images = 0;  // done
 };
 
 // A copy on the host; training may go on at once. Where ranks share the optimisers, each has called gather() on them.
-Checkpoint capture(const TrainState& state, const RunConfig& config, int world, const std::string& data_identity);
+run::Checkpoint capture(const TrainState& state, const run::RunConfig& config, int world, const std::string& data_identity);
 
 // Takes over a checkpoint. Errors: Error when it does not fit the networks.
-void restore(TrainState& state, const Checkpoint& checkpoint);
+void restore(TrainState& state, const run::Checkpoint& checkpoint);
 
 // Makes all ranks equal to rank 0. `resumed`: optimisers and averages too. A collective. Errors: as Group.
 void broadcast(TrainState& state, dist::Group& group, bool resumed);

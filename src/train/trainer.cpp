@@ -12,7 +12,7 @@ namespace gigacat::train {
 
 namespace {
 
-int run(RunConfig& config, const dist::Environment& environment, const TrainOptions& options) {
+int run(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options) {
   std::unique_ptr<Loop> loop;
   const auto place = [&loop] {
     return loop ? cat("after step ", loop->step()) : std::string("at the start of the run");
@@ -31,7 +31,7 @@ int run(RunConfig& config, const dist::Environment& environment, const TrainOpti
 
 }  // namespace
 
-int train(RunConfig& config, const dist::Environment& environment, const TrainOptions& options) {
+int train(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options) {
   try {
     return run(config, environment, options);
   } catch (const std::exception& error) {

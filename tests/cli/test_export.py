@@ -39,7 +39,7 @@ generator, script = Generator(), torch.jit.load(sys.argv[2]).eval()
 conditions, psi = sys.argv[4].split(";"), float(sys.argv[5])
 drawn = numpy.load(sys.argv[3])["arr_0"].astype(int)
 count = len(drawn)
-told = generator.told([conditions[i % len(conditions)] for i in range(count)])
+told = generator.inputs_of([conditions[i % len(conditions)] for i in range(count)])
 with torch.no_grad():
     z = generator.latents(7, range(count))
     images = generator(z, *told, truncation=psi)
@@ -58,7 +58,7 @@ from gigacat_generator import Generator
 generator, session = Generator(), onnxruntime.InferenceSession(sys.argv[2])
 worst = 0
 for count in (1, 5):
-    z, told = generator.latents(3, range(count)), generator.told([str(i % 2) for i in range(count)])
+    z, told = generator.latents(3, range(count)), generator.inputs_of([str(i % 2) for i in range(count)])
     with torch.no_grad():
         wanted = generator(z, *told).numpy()
     got = session.run(None, {"z": z.numpy(), "labels": told[0].numpy()})[0]

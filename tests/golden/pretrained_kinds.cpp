@@ -11,7 +11,7 @@
 #include "gigacat/pretrained/inception.h"
 #include "gigacat/pretrained/lpips.h"
 #include "gigacat/pretrained/taesd.h"
-#include "gigacat/pretrained/tokenizer.h"
+#include "gigacat/text/tokenizer.h"
 #include "golden/kinds.h"
 
 namespace gigacat::golden {
@@ -42,9 +42,9 @@ void check_taesd(Case& c) {
 
 void check_real_taesd(Case& c) {
   const at::NoGradGuard no_grad;
-  pretrained::Weights all{{}, c.name()};
+  weights::Weights all{{}, c.name()};
   for (const std::string file : c.config().at("weight_files"))
-    all.tensors.merge(pretrained::taesd_names(pretrained::read_weights(c.find_file(file))).tensors);
+    all.tensors.merge(pretrained::taesd_names(weights::read_weights(c.find_file(file))).tensors);
   pretrained::Taesd taesd = pretrained::load_taesd(std::move(all));
   taesd->to(c.device());
   compare_taesd(c, taesd, planes(c.stored("input.photo")) / 255);
@@ -89,7 +89,7 @@ void check_inception(Case& c) {
 
 void check_lpips(Case& c) {
   const at::NoGradGuard no_grad;
-  const pretrained::Weights heads = pretrained::read_weights(c.find_file(c.config().at("head_file")));
+  const weights::Weights heads = weights::read_weights(c.find_file(c.config().at("head_file")));
   pretrained::Lpips lpips = pretrained::load_lpips({c.weights(), c.name()}, heads);
   lpips->to(c.device());
   const at::Tensor first = planes(c.stored("input.first")), second = planes(c.stored("input.second"));
@@ -204,7 +204,7 @@ std::filesystem::path vocabulary_of(const Case& c) {
 }
 
 void check_tokenizer(Case& c) {
-  const pretrained::Tokenizer tokenizer(vocabulary_of(c));
+  const text::Tokenizer tokenizer(vocabulary_of(c));
   std::vector<std::string> texts, faults;
   for (const auto& one : c.description().at("cases")) {
     texts.push_back(one.at("text"));

@@ -14,7 +14,7 @@ namespace {
 
 // Draws of one step as the case stores them: "z" is input.stepN.z, "d.aug.real.translation.y" a column of a [B, 2]
 // tensor.
-class StoredDraws : public recipes::Draws {
+class StoredDraws : public nn::RandomDraws {
  public:
   StoredDraws(const Case& c, int64_t step) : case_(c), prefix_(cat("input.step", step, ".")) {}
   at::Tensor normal(std::string_view purpose, at::IntArrayRef, at::IntArrayRef) const override { return find(purpose); }
@@ -59,14 +59,15 @@ std::vector<std::string> assignments(const nlohmann::json& json, bool cat_recipe
   set("model.scales.scales", d.at("scales"));
   set("model.scales.resize", d.at("resize"));
   set("loss.consistency", json.at("lambda"));
+  set("loss.consistency_reduction", "sum");
   set("loss.consistency_weights", json.at("consistency_weights"));
   set("loss.anchor", json.at("anchor"));
   set("loss.align_scales", json.value("align_scales", std::string("all")));
   return out;
 }
 
-train::OptimizerConfig optimizer_config(const nlohmann::json& json) {
-  auto config = config::defaults<train::OptimizerConfig>();
+run::OptimizerConfig optimizer_config(const nlohmann::json& json) {
+  auto config = config::defaults<run::OptimizerConfig>();
   config.lr = json.at("learning_rate");
   config.beta1 = json.at("beta1");
   config.beta2 = json.at("beta2");
@@ -77,7 +78,7 @@ train::OptimizerConfig optimizer_config(const nlohmann::json& json) {
   return config;
 }
 
-recipes::Batch stored_batch(const Case& c, int64_t step, const recipes::Draws& draws) {
+recipes::Batch stored_batch(const Case& c, int64_t step, const nn::RandomDraws& draws) {
   const std::string prefix = cat("input.step", step, ".");
   recipes::Batch batch;
   batch.images = c.stored(prefix + "real");
@@ -91,9 +92,9 @@ recipes::Batch stored_batch(const Case& c, int64_t step, const recipes::Draws& d
 
 // One network with its optimiser and the values it started from.
 struct Side {
-  Side(Case& c, torch::nn::Module& module, const std::string& network, const train::OptimizerConfig& config,
+  Side(Case& c, torch::nn::Module& module, const std::string& network, const run::OptimizerConfig& config,
        double lr_scale)
-      : network_(network), module_(module), optimizer(module, config, false), lr(config.lr * lr_scale) {
+      : network_(network), module_(module), optimizer(module, config), lr(config.lr * lr_scale) {
     const auto named = module.named_parameters();
     for (const std::string& name : c.order(network)) {
       parameters.push_back(named[name]);
@@ -134,22 +135,25 @@ void compare_end(Case& c, const std::string& network, const std::vector<at::Tens
 
 void check_step(Case& c, const std::string& name) {
   const nlohmann::json& json = c.config();
-  auto recipe = recipes::make_recipe(name);
+  const recipes::GanConfig gan = recipes::make_gan_config(name);
   config::Binder binder;
-  recipe->bind(binder);
+  binder.section("model", *gan.model, "");
+  binder.section("loss", *gan.loss, "");
   config::Document::parse("{}", c.name(), assignments(json, name == "cat")).apply(binder);
   const at::Tensor& real = c.stored("input.step0.real");
-  recipe->build({real.size(1), real.size(2), real.size(3), json.at("generator").at("num_classes")}, 0);
-  c.fill(recipe->generator(), "G.");
-  c.fill(recipe->discriminator(), "D.");
+  const auto model = gan.model->build(
+      {real.size(1), real.size(2), real.size(3), json.at("generator").at("num_classes")}, nn::Init(0, "G"));
+  const auto recipe = gan.loss->build(*model, nn::Init(0, "D"));
+  c.fill(model->generator(), "G.");
+  c.fill(model->discriminator(), "D.");
   c.check_all_used();
 
-  const train::OptimizerConfig config = optimizer_config(json);
-  Side d(c, recipe->discriminator(), "D", config, recipe->discriminator_lr_scale());
-  Side g(c, recipe->generator(), "G", config, recipe->generator_lr_scale());
-  auto average = recipe->make_generator();
+  const run::OptimizerConfig config = optimizer_config(json);
+  Side d(c, model->discriminator(), "D", config, model->lr_scale(models::Network::discriminator));
+  Side g(c, model->generator(), "G", config, model->lr_scale(models::Network::generator));
+  auto average = model->make_generator(nn::Init::zeros());
   average->to(c.device());
-  train::Ema ema(recipe->generator(), average, config);
+  train::Ema ema(model->generator(), average, config);
   const auto group = dist::Group::create({}, c.device());
 
   const int64_t steps = json.at("steps");
@@ -173,7 +177,7 @@ void check_step(Case& c, const std::string& name) {
   compare_end(c, "D", d.parameters, d.start);
   compare_end(c, "G", g.parameters, g.start);
   compare_end(c, "EMA", averaged, g.start);
-  c.compare("output.w_avg", recipe->generator().named_buffers()["w_avg"]);
+  c.compare("output.w_avg", model->generator().named_buffers()["w_avg"]);
   c.compare("output.ema_w_avg", average->named_buffers()["w_avg"]);
 }
 

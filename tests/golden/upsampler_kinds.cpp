@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "apply/tiling.h"
-#include "gigacat/pretrained/aura_sr.h"
+#include "upsample/tiling.h"
+#include "gigacat/models/aura_sr/network.h"
 #include "golden/kinds.h"
 
 namespace gigacat::golden {
@@ -38,7 +38,7 @@ void compare_rgb(Case& c, const at::Tensor& rgb) {
 
 void check_aura_sr(Case& c) {
   const at::NoGradGuard no_grad;
-  pretrained::AuraSr network(pretrained::AuraSrConfig::parse(c.config().at("constructor").dump(), c.name()));
+  models::aura_sr::AuraSr network(models::aura_sr::AuraSrConfig::parse(c.config().at("constructor").dump(), c.name()));
   c.fill(*network);
   c.check_all_used();
   network->probe = [&](const std::string& part, const at::Tensor& output) { compare_part(c, part, output); };
@@ -72,14 +72,14 @@ at::Tensor repeated(const at::Tensor& weights, int64_t rows, int64_t columns, in
 
 void check_tiling(Case& c) {
   const int64_t tile = c.config().at("tile"), scale = c.config().at("scale");
-  const at::Tensor weights = apply::checkerboard_weights(tile * scale);
+  const at::Tensor weights = upsample::checkerboard_weights(tile * scale);
   c.compare("output.weight_tile", weights);
   for (const auto& [name, size] : c.config().at("images").items()) {
     const at::Tensor image = c.stored("input." + name);
     const auto upscaled = [&](const std::string& blend) {
       std::vector<at::Tensor> rows;
       const int64_t batch = c.config().at("max_batch_size");
-      apply::upscale(
+      upsample::upscale(
           image, {.tile = tile, .scale = scale, .blend = blend, .overlap = 0, .batch = batch},
           [&](const at::Tensor& tiles) { return stub(tiles, scale); },
           [&](const at::Tensor& part) { rows.push_back(part.clone()); });

@@ -11,9 +11,9 @@
 #include "gigacat/nn/l2_attention.h"
 #include "gigacat/nn/modulated_conv.h"
 #include "gigacat/nn/resample.h"
+#include "nn/cpu/winograd.h"
 #include "nn/fir_value.h"
 #include "nn/gradients.h"
-#include "nn/winograd.h"
 
 namespace gigacat::nn {
 namespace {

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "gigacat/core/error.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/nn/state.h"
 #include "gigacat/nn/transformer.h"
 #include "nn/gradients.h"
@@ -62,7 +62,7 @@ TEST(Checkpoint, GivesTheSameGradients) {
   SwiGlu mlp(32, Init(0, "m"));
   const Rotary table = rotary_table(3, 3, 16);
   const auto run = [&](const std::string& policy) {
-    set_activation_checkpoint(policy);
+    const CheckpointScope scope{CheckpointPolicy(policy)};
     attention->zero_grad();
     mlp->zero_grad();
     at::Tensor x = values("x", {2, 9, 32}).requires_grad_(true), y = x;
@@ -74,7 +74,6 @@ TEST(Checkpoint, GivesTheSameGradients) {
     std::vector<at::Tensor> grads{x.grad().clone()};
     for (const torch::nn::Module* module : std::initializer_list<const torch::nn::Module*>{attention.get(), mlp.get()})
       for (const at::Tensor& p : module->parameters()) grads.push_back(p.grad().clone());
-    set_activation_checkpoint("off");
     return grads;
   };
   const auto plain = run("off");
@@ -88,18 +87,17 @@ TEST(Checkpoint, GivesTheSameGradients) {
 
 TEST(Checkpoint, ReachesParametersWhenNoInputNeedsAGradient) {
   SwiGlu mlp(16, Init(0, "m"));
-  set_activation_checkpoint("blocks");
+  const CheckpointScope scope{CheckpointPolicy("blocks")};
   const at::Tensor y =
       run_block(0, [&](const std::vector<at::Tensor>& in) { return mlp(in[0]); }, {values("x", {2, 3, 16})});
-  set_activation_checkpoint("off");
   y.sum().backward();
   for (const at::Tensor& p : mlp->parameters()) EXPECT_TRUE(p.grad().defined());
 }
 
 TEST(Checkpoint, RefusesUnknownPolicies) {
-  EXPECT_THROW(set_activation_checkpoint("some"), UsageError);
-  EXPECT_THROW(set_activation_checkpoint("every:0"), UsageError);
-  EXPECT_THROW(set_activation_checkpoint("every:x"), Error);
+  EXPECT_THROW(CheckpointPolicy("some"), UsageError);
+  EXPECT_THROW(CheckpointPolicy("every:0"), UsageError);
+  EXPECT_THROW(CheckpointPolicy("every:x"), UsageError);
 }
 
 TEST(State, LoadNamesWhatDoesNotFit) {

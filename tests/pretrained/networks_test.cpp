@@ -9,7 +9,7 @@
 #include "gigacat/pretrained/features.h"
 #include "gigacat/pretrained/inception.h"
 #include "gigacat/pretrained/lpips.h"
-#include "gigacat/pretrained/torch_file.h"
+#include "gigacat/weights/torch_file.h"
 #include "pretrained/helpers.h"
 
 namespace gigacat::pretrained {
@@ -144,7 +144,7 @@ TEST(Dinov2, TimmNamesOfRegisters) {
 TEST(Dinov2, WeightsStayInTheFile) {
   const TemporaryFolder folder;
   nn::write_tensors(folder / "d.safetensors", random_state(*Dinov2(kSmallDino)));
-  const Weights weights = read_weights(folder / "d.safetensors");
+  const weights::Weights weights = weights::read_weights(folder / "d.safetensors");
   const Dinov2 network = load_dinov2(weights);
   EXPECT_EQ(network->named_parameters()["blocks.1.attn.qkv.weight"].const_data_ptr(),
             weights.tensors.at("blocks.1.attn.qkv.weight").const_data_ptr());
@@ -159,12 +159,12 @@ TEST(Dinov2, FilesOfTorchAreRead) {
   TorchWriter writer;
   writer.write(folder / "d.pth", *writer.tensors(state, names));
   const at::Tensor images = at::rand({1, 3, 28, 28});
-  EXPECT_TRUE(at::equal(load_dinov2(read_weights(folder / "d.pth"))->forward(images).cls,
+  EXPECT_TRUE(at::equal(load_dinov2(weights::read_weights(folder / "d.pth"))->forward(images).cls,
                         load_dinov2({state, "state"})->forward(images).cls));
 }
 
 TEST(Dinov2, HalfPrecision) {
-  const Weights weights{random_state(*Dinov2(kSmallDino)), "state"};
+  const weights::Weights weights{random_state(*Dinov2(kSmallDino)), "state"};
   const at::Tensor images = at::rand({1, 3, 28, 28});
   const at::Tensor exact = load_dinov2(weights)->forward(images).cls,
                    rough = load_dinov2(weights, {.dtype = at::kBFloat16})->forward(images).cls;
@@ -210,17 +210,17 @@ TEST(Clip, OneTowerAlone) {
 }
 
 TEST(WrongFiles, AreNamed) {
-  const Weights dino{random_state(*Dinov2(kSmallDino)), "d.safetensors"};
+  const weights::Weights dino{random_state(*Dinov2(kSmallDino)), "d.safetensors"};
   EXPECT_THAT(error_of([&] { load_clip(dino); }), HasSubstr("d.safetensors holds a DINOv2"));
   EXPECT_THAT(error_of([&] { load_inception(dino); }), HasSubstr("where the FID Inception-v3 is wanted"));
   EXPECT_THAT(error_of([&] { load_autoencoder_kl(dino); }), HasSubstr("where an AutoencoderKL is wanted"));
-  Weights cut = dino;
+  weights::Weights cut = dino;
   cut.tensors.erase("blocks.1.ls2.gamma");
   cut.tensors["norm.bias"] = at::zeros({3});
   const std::string fault = error_of([&] { load_dinov2(cut); });
   EXPECT_THAT(fault, HasSubstr("missing: blocks.1.ls2.gamma"));
   EXPECT_THAT(fault, HasSubstr("norm.bias [3] for [64]"));
-  EXPECT_THAT(error_of([&] { read_weights("absent.pth"); }), HasSubstr("absent.pth"));
+  EXPECT_THAT(error_of([&] { weights::read_weights("absent.pth"); }), HasSubstr("absent.pth"));
 }
 
 TEST(Inception, FoldsBatchNorm) {
@@ -231,7 +231,7 @@ TEST(Inception, FoldsBatchNorm) {
                         {"u.bn.running_var", at::full({2}, 4 - 1e-3)},
                         {"AuxLogits.fc.weight", at::zeros({1})},
                         {"u.bn.num_batches_tracked", at::zeros({})}};
-  const Weights folded = fold_batch_norm({tensors, "x"});
+  const weights::Weights folded = fold_batch_norm({tensors, "x"});
   ASSERT_EQ(folded.tensors.size(), 2u);
   EXPECT_FLOAT_EQ(folded.tensors.at("u.weight")[1].item<float>(), 3);  // 3 * 2 / 2
   EXPECT_FLOAT_EQ(folded.tensors.at("u.bias")[0].item<float>(), -0.5);

@@ -13,12 +13,13 @@
 #include "gigacat/core/files.h"
 #include "gigacat/recipes/recipe.h"
 #include "paths.h"
+#include "recipes/step.h"
 
 namespace gigacat::recipes {
 
 // Four plain gradient steps. `losses(s)` leaves the gradients of both halves of step s and gives d_total and g_total.
 // GIGACAT_UPDATE_FINGERPRINTS=1 writes the record anew.
-inline void check_fingerprint(const std::string& name, Recipe& recipe,
+inline void check_fingerprint(const std::string& name, SmallGan& gan,
                               const std::function<std::pair<double, double>(int64_t)>& losses) {
   const fs::path file = fs::path(test::source_dir()) / "tests/golden/fingerprints" / (name + ".json");
   nlohmann::json found = nlohmann::json::array();
@@ -26,7 +27,7 @@ inline void check_fingerprint(const std::string& name, Recipe& recipe,
     const auto [d, g] = losses(s);
     found.push_back({{"d_total", d}, {"g_total", g}});
     at::NoGradGuard no_grad;
-    for (torch::nn::Module* network : {&recipe.generator(), &recipe.discriminator()})
+    for (torch::nn::Module* network : {&gan.generator(), &gan.discriminator()})
       for (at::Tensor& p : network->parameters()) {
         p.sub_(p.grad().sign() * 1e-3);
         p.mutable_grad() = at::Tensor();

@@ -5,9 +5,9 @@
 #include "gigacat/core/error.h"
 #include "gigacat/nn/autocast.h"
 #include "gigacat/recipes/recipe.h"
-#include "pretrained/vocabulary.h"
 #include "recipes/fingerprint.h"
 #include "recipes/step.h"
+#include "text/vocabulary.h"
 
 namespace gigacat::recipes {
 namespace {
@@ -33,8 +33,8 @@ const std::vector<std::string> kTiny{"model.text.width=16",
                                      "model.discriminator.blocks=[1, 1, 2]",
                                      "model.discriminator.attention=[8]"};
 
-std::unique_ptr<Recipe> tiny(const std::vector<std::string>& more = {}, const ImageShape& shape = kShape) {
-  return small_recipe("gigagan", kTiny, more, shape);
+std::unique_ptr<SmallGan> tiny(const std::vector<std::string>& more = {}, const ImageShape& shape = kShape) {
+  return small_gan("gigagan", kTiny, more, shape);
 }
 
 struct Step : CaptionedStep {
@@ -50,8 +50,8 @@ bool reports(const Loss& loss, const std::string& term) {
   return false;
 }
 
-void expect_gradients(Recipe& recipe) {
-  for (torch::nn::Module* network : {&recipe.generator(), &recipe.discriminator()})
+void expect_gradients(SmallGan& gan) {
+  for (torch::nn::Module* network : {&gan.generator(), &gan.discriminator()})
     for (const auto& item : network->named_parameters()) {
       ASSERT_TRUE(item.value().grad().defined()) << item.key();
       EXPECT_TRUE(at::isfinite(item.value().grad()).all().item<bool>()) << item.key();
@@ -63,9 +63,9 @@ void expect_gradients(Recipe& recipe) {
 class Switches : public ::testing::TestWithParam<std::vector<std::string>> {};
 
 TEST_P(Switches, GiveEveryParameterAFiniteGradient) {
-  const auto recipe = tiny(GetParam());
-  run(*recipe, Step().batch);
-  expect_gradients(*recipe);
+  const auto gan = tiny(GetParam());
+  run(*gan, Step().batch);
+  expect_gradients(*gan);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -78,34 +78,34 @@ INSTANTIATE_TEST_SUITE_P(
                                                "model.generator.cross_logits=l2", "model.generator.null_as=kv"}));
 
 TEST(GigaGan, HasFiniteGradientsInShortTypes) {
-  const auto recipe = tiny();
+  const auto gan = tiny();
   const nn::AutocastScope autocast(at::kCPU, {true, at::kBFloat16});
-  const Losses losses = run(*recipe, Step().batch);
+  const Losses losses = run(*gan, Step().batch);
   EXPECT_EQ(losses.discriminator.total.scalar_type(), at::kFloat);
-  expect_gradients(*recipe);
+  expect_gradients(*gan);
 }
 
 TEST(GigaGan, PenalisesEverySixteenthStep) {
-  const auto recipe = tiny();
-  EXPECT_TRUE(reports(run(*recipe, Step(0).batch).discriminator, "r1"));
-  EXPECT_FALSE(reports(run(*recipe, Step(1).batch).discriminator, "r1"));
-  EXPECT_TRUE(reports(run(*recipe, Step(16).batch).discriminator, "r1"));
+  const auto gan = tiny();
+  EXPECT_TRUE(reports(run(*gan, Step(0).batch).discriminator, "r1"));
+  EXPECT_FALSE(reports(run(*gan, Step(1).batch).discriminator, "r1"));
+  EXPECT_TRUE(reports(run(*gan, Step(16).batch).discriminator, "r1"));
 }
 
 TEST(GigaGan, AsksForCaptions) {
-  const auto recipe = tiny();
+  const auto gan = tiny();
   Step step;
   step.batch.captions.clear();
-  EXPECT_THROW(recipe->generate(step.batch, false), UsageError);
+  EXPECT_THROW(gan->generate(step.batch, false), UsageError);
 }
 
 TEST(GigaGan, SamplesFollowTheirCaptionsAndNotTheirBatch) {
-  const auto recipe = tiny();
-  run(*recipe, Step().batch);  // moves the mean style
-  const at::Tensor z = recipe->latent(1, {0, 1, 2}, at::kCPU), y = at::zeros({3}, at::kLong);
+  const auto gan = tiny();
+  run(*gan, Step().batch);  // moves the mean style
+  const at::Tensor z = gan->model->latents(1, {0, 1, 2}, at::kCPU), y = at::zeros({3}, at::kLong);
   const auto draw = [&](const at::Tensor& latents, std::vector<std::string> captions, double psi) {
     const at::Tensor labels = at::zeros({latents.size(0)}, at::kLong);
-    return recipe->sample(recipe->generator(), latents, labels,
+    return gan->model->sample(gan->generator(), latents, labels,
                           {.truncation = psi, .captions = std::move(captions)})[0];
   };
   const at::Tensor three = draw(z, {"red heart", "blue heart", "cat"}, 1);
@@ -114,20 +114,20 @@ TEST(GigaGan, SamplesFollowTheirCaptionsAndNotTheirBatch) {
   EXPECT_FALSE(at::allclose(three[1], draw(z.narrow(0, 1, 1), {"red heart"}, 1)[0], 1e-3, 1e-3));
   const at::Tensor mean = draw(z, {"cat", "cat", "cat"}, 0);  // all the prompt's mean
   EXPECT_TRUE(at::allclose(mean[0], mean[2], 1e-4, 1e-5));
-  EXPECT_EQ(recipe->sample(recipe->generator(), z, y, {.all_stages = true}).sizes(),
+  EXPECT_EQ(gan->model->sample(gan->generator(), z, y, {.all_stages = true}).sizes(),
             at::IntArrayRef({3, 3, 3, 16, 16}));
 }
 
 TEST(GigaGan, MixesStylesLayerByLayer) {
-  const auto recipe = tiny();
-  const at::Tensor z = recipe->latent(1, {0, 1}, at::kCPU), y = at::zeros({1}, at::kLong);
+  const auto gan = tiny();
+  const at::Tensor z = gan->model->latents(1, {0, 1}, at::kCPU), y = at::zeros({1}, at::kLong);
   const auto told = [&](int64_t i, const char* caption) {
-    return recipe->style(recipe->generator(), z.narrow(0, i, 1), y, {.captions = {caption}});
+    return gan->model->style(gan->generator(), z.narrow(0, i, 1), y, {.captions = {caption}});
   };
   const Style a = told(0, "red heart"), b = told(1, "blue circle");
-  const int64_t layers = recipe->style_layers();
+  const int64_t layers = gan->model->style_layers();
   EXPECT_EQ(layers, 4);
-  const auto image = [&](const Style& style) { return recipe->draw(recipe->generator(), style, false); };
+  const auto image = [&](const Style& style) { return gan->model->synthesize(gan->generator(), style, false); };
   EXPECT_TRUE(at::allclose(image(models::mix(a, b, layers, layers)), image(a)));
   EXPECT_TRUE(at::allclose(image(models::mix(a, b, layers, 0)), image(b)));
   EXPECT_FALSE(at::allclose(image(models::mix(a, b, layers, 2)), image(a)));
@@ -141,20 +141,20 @@ TEST(GigaGan, NamesListsThatDoNotFitTheImage) {
 }
 
 TEST(GigaGan, ReportsActivationScales) {
-  const auto recipe = tiny();
-  const at::Tensor fakes = recipe->generate(Step().batch, true);
+  const auto gan = tiny();
+  const at::Tensor fakes = gan->generate(Step().batch, true);
   int64_t layers = 0;
-  for (const auto& [name, value] : recipe->diagnostics(fakes)) {
+  for (const auto& [name, value] : gan->recipe->diagnostics(fakes)) {
     EXPECT_TRUE(std::isfinite(value)) << name;
     layers += name.starts_with("activation/");
   }
-  EXPECT_EQ(layers, recipe->style_layers());
+  EXPECT_EQ(layers, gan->model->style_layers());
 }
 
 TEST(GigaGan, HasTheFingerprintThatIsOnRecord) {
-  const auto recipe = tiny();
-  check_fingerprint("gigagan", *recipe, [&](int64_t s) {
-    const Losses losses = run(*recipe, Step(s).batch);
+  const auto gan = tiny();
+  check_fingerprint("gigagan", *gan, [&](int64_t s) {
+    const Losses losses = run(*gan, Step(s).batch);
     return std::pair{losses.discriminator.total.item<double>(), losses.generator.total.item<double>()};
   });
 }
@@ -164,9 +164,9 @@ TEST(GigaGan, ReadsCaptionsByClipsTokensWhereAVocabularyIsThere) {
   write_atomically(file, pretrained::vocabulary());
   EXPECT_THROW(tiny({"model.text.tokenizer=bpe"}), UsageError);
   const auto rows = [&](const std::string& tokenizer) {
-    const auto recipe = tiny({"model.text.tokenizer=" + tokenizer, "model.text.clip_vocabulary=" + file.string()});
-    run(*recipe, Step().batch);
-    return recipe->generator().named_parameters()["text.embedding"].size(0);
+    const auto gan = tiny({"model.text.tokenizer=" + tokenizer, "model.text.clip_vocabulary=" + file.string()});
+    run(*gan, Step().batch);
+    return gan->generator().named_parameters()["text.embedding"].size(0);
   };
   EXPECT_EQ(rows("words"), 64);
   EXPECT_EQ(rows("auto"), 49408);

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "gigacat/core/error.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/recipes/recipe.h"
 #include "nn/gradients.h"
 #include "recipes/fingerprint.h"
@@ -17,9 +17,9 @@ const std::vector<std::string> kTiny{"model.generator.depth=4",         "model.g
                                      "model.discriminator.hidden=32",   "model.discriminator.heads=2",
                                      "model.discriminator.cmap_dim=32", "model.discriminator.projector_dim=32"};
 
-std::unique_ptr<Recipe> tiny(const std::string& name, const std::vector<std::string>& more = {},
+std::unique_ptr<SmallGan> tiny(const std::string& name, const std::vector<std::string>& more = {},
                              const ImageShape& shape = {4, 16, 16, 10}) {
-  return small_recipe(name, kTiny, more, shape);
+  return small_gan(name, kTiny, more, shape);
 }
 
 struct Step {
@@ -45,7 +45,7 @@ TEST(Draws, OfASampleDoNotDependOnItsBatch) {
 
 TEST(Registry, NamesTheNearestRecipe) {
   try {
-    make_recipe("gta");
+    make_gan_config("gta");
     FAIL();
   } catch (const UsageError& error) {
     EXPECT_NE(std::string(error.what()).find("gat"), std::string::npos);
@@ -55,10 +55,10 @@ TEST(Registry, NamesTheNearestRecipe) {
 class EveryRecipe : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(EveryRecipe, GivesEveryParameterAFiniteGradient) {
-  const auto recipe = tiny(GetParam(), {"loss.align=fake"}, {3, 16, 16, 10});
+  const auto gan = tiny(GetParam(), {"loss.align=fake"}, {3, 16, 16, 10});
   const Step step({3, 16, 16, 10}, 0, {0, 1, 2, 3, 4, 5});
-  run(*recipe, step.batch);
-  for (torch::nn::Module* network : {&recipe->generator(), &recipe->discriminator()})
+  run(*gan, step.batch);
+  for (torch::nn::Module* network : {&gan->generator(), &gan->discriminator()})
     for (const auto& item : network->named_parameters()) {
       ASSERT_TRUE(item.value().grad().defined()) << item.key();
       EXPECT_TRUE(at::isfinite(item.value().grad()).all().item<bool>()) << item.key();
@@ -68,21 +68,21 @@ TEST_P(EveryRecipe, GivesEveryParameterAFiniteGradient) {
 
 TEST_P(EveryRecipe, WorksOnLatentsThatAreNotSquare) {
   const ImageShape shape{4, 16, 32, 10};
-  const auto recipe = tiny(GetParam(), {}, shape);
+  const auto gan = tiny(GetParam(), {}, shape);
   const Step step(shape, 0, {0, 1});
-  const Losses losses = run(*recipe, step.batch);
+  const Losses losses = run(*gan, step.batch);
   EXPECT_TRUE(std::isfinite(losses.discriminator.total.item<double>()));
   EXPECT_TRUE(std::isfinite(losses.generator.total.item<double>()));
-  const at::Tensor z = recipe->latent(1, {0, 1, 2}, at::kCPU);
-  const at::Tensor images = recipe->sample(recipe->generator(), z, at::zeros({3}, at::kLong), {.all_stages = true});
+  const at::Tensor z = gan->model->latents(1, {0, 1, 2}, at::kCPU);
+  const at::Tensor images = gan->model->sample(gan->generator(), z, at::zeros({3}, at::kLong), {.all_stages = true});
   EXPECT_EQ(images.sizes(), at::IntArrayRef({4, 3, 4, 16, 32}));
 }
 
 TEST_P(EveryRecipe, ExactPenaltyDiffersFromTheApproximateOneByItsNoiseAlone) {
-  const auto recipe = tiny(GetParam(), {"loss.penalty=exact"});
+  const auto gan = tiny(GetParam(), {"loss.penalty=exact"});
   const Step step({4, 16, 16, 10}, 0, {0, 1, 2});
-  const Losses losses = run(*recipe, step.batch);
-  for (const auto& item : recipe->discriminator().named_parameters())
+  const Losses losses = run(*gan, step.batch);
+  for (const auto& item : gan->discriminator().named_parameters())
     EXPECT_TRUE(at::isfinite(item.value().grad()).all().item<bool>()) << item.key();
   for (const auto& [name, value] : losses.discriminator.terms) {
     if (name == "r1" || name == "r2") {
@@ -94,12 +94,11 @@ TEST_P(EveryRecipe, ExactPenaltyDiffersFromTheApproximateOneByItsNoiseAlone) {
 TEST_P(EveryRecipe, CheckpointingChangesNoGradient) {
   const Step step({4, 16, 16, 10}, 0, {0, 1});
   const auto gradients = [&](const std::string& policy) {
-    nn::set_activation_checkpoint(policy);
-    const auto recipe = tiny(GetParam());
-    run(*recipe, step.batch);
-    nn::set_activation_checkpoint("off");
+    const nn::CheckpointScope scope{nn::CheckpointPolicy(policy)};
+    const auto gan = tiny(GetParam());
+    run(*gan, step.batch);
     std::vector<at::Tensor> all;
-    for (torch::nn::Module* network : {&recipe->generator(), &recipe->discriminator()})
+    for (torch::nn::Module* network : {&gan->generator(), &gan->discriminator()})
       for (const at::Tensor& p : network->parameters()) all.push_back(p.grad().clone());
     return all;
   };
@@ -113,10 +112,10 @@ TEST_P(EveryRecipe, RefusesAnImageThatThePatchDoesNotDivide) {
 }
 
 TEST_P(EveryRecipe, DiagnosticsHaveTheirNames) {
-  const auto recipe = tiny(GetParam());
+  const auto gan = tiny(GetParam());
   const Step step({4, 16, 16, 10}, 0, {0, 1, 2});
   std::map<std::string, double> figures;
-  for (const auto& [name, value] : recipe->diagnostics(recipe->generate(step.batch, false))) figures[name] = value;
+  for (const auto& [name, value] : gan->recipe->diagnostics(gan->generate(step.batch, false))) figures[name] = value;
   for (const char* name : {"discrepancy", "rewrite", "direction"}) {
     ASSERT_TRUE(figures.contains(name)) << name;
     EXPECT_TRUE(std::isfinite(figures[name])) << name;
@@ -124,10 +123,10 @@ TEST_P(EveryRecipe, DiagnosticsHaveTheirNames) {
 }
 
 TEST_P(EveryRecipe, HasTheFingerprintThatIsOnRecord) {
-  const auto recipe = tiny(GetParam());
-  check_fingerprint(GetParam(), *recipe, [&](int64_t s) {
+  const auto gan = tiny(GetParam());
+  check_fingerprint(GetParam(), *gan, [&](int64_t s) {
     const Step step({4, 16, 16, 10}, s, {4 * s, 4 * s + 1, 4 * s + 2, 4 * s + 3});
-    const Losses losses = run(*recipe, step.batch);
+    const Losses losses = run(*gan, step.batch);
     return std::pair{losses.discriminator.total.item<double>(), losses.generator.total.item<double>()};
   });
 }
@@ -137,8 +136,8 @@ INSTANTIATE_TEST_SUITE_P(Recipes, EveryRecipe, ::testing::Values("gat", "cat"));
 TEST(Cat, ReportsConsistencyUnlessItIsOff) {
   const Step step({4, 16, 16, 10}, 0, {0, 1});
   const auto reports = [&](const std::string& lambda) {
-    const auto recipe = tiny("cat", {"loss.consistency=" + lambda});
-    for (const auto& [name, value] : run(*recipe, step.batch).generator.terms)
+    const auto gan = tiny("cat", {"loss.consistency=" + lambda});
+    for (const auto& [name, value] : run(*gan, step.batch).generator.terms)
       if (name == "consistency") return true;
     return false;
   };

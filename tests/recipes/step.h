@@ -9,16 +9,33 @@
 
 namespace gigacat::recipes {
 
-// The recipe `name` with `keys` and `more` on top, its networks built for `shape`.
-inline std::unique_ptr<Recipe> small_recipe(const std::string& name, std::vector<std::string> keys,
-                                            const std::vector<std::string>& more, const ImageShape& shape) {
-  auto recipe = make_recipe(name);
+using models::ImageShape;
+using models::Style;
+using nn::StreamDraws;
+
+// A GAN of a few keys with its networks, as the trainer holds them.
+struct SmallGan {
+  GanConfig config;
+  std::unique_ptr<models::Model> model;
+  std::unique_ptr<Recipe> recipe;
+
+  torch::nn::Module& generator() { return model->generator(); }
+  torch::nn::Module& discriminator() { return model->discriminator(); }
+  at::Tensor generate(const Batch& batch, bool with_graph) { return recipe->generate(batch, with_graph); }
+};
+
+// The GAN of recipe `name` with `keys` and `more` on top, its networks built for `shape`.
+inline std::unique_ptr<SmallGan> small_gan(const std::string& name, std::vector<std::string> keys,
+                                           const std::vector<std::string>& more, const ImageShape& shape) {
+  auto gan = std::make_unique<SmallGan>(SmallGan{make_gan_config(name), nullptr, nullptr});
   config::Binder binder;
-  recipe->bind(binder);
+  binder.section("model", *gan->config.model, "");
+  binder.section("loss", *gan->config.loss, "");
   keys.insert(keys.end(), more.begin(), more.end());
   config::Document::parse("{}", "test", keys).apply(binder);
-  recipe->build(shape, 7);
-  return recipe;
+  gan->model = gan->config.model->build(shape, nn::Init(7, "G"));
+  gan->recipe = gan->config.loss->build(*gan->model, nn::Init(7, "D"));
+  return gan;
 }
 
 // A batch of four images with captions; images(draws) draws them.
@@ -40,15 +57,15 @@ struct Losses {
 };
 
 // Leaves the gradients of both networks, as the trainer's loop does.
-inline Losses run(Recipe& recipe, const Batch& batch) {
-  const at::Tensor fakes = recipe.generate(batch, true);
-  Losses losses{recipe.discriminator_loss(batch, fakes.detach()), {}};
+inline Losses run(SmallGan& gan, const Batch& batch) {
+  const at::Tensor fakes = gan.generate(batch, true);
+  Losses losses{gan.recipe->discriminator_loss(batch, fakes.detach()), {}};
   losses.discriminator.total.backward();
-  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(false);
-  losses.generator = recipe.generator_loss(batch, fakes);
+  for (at::Tensor& p : gan.discriminator().parameters()) p.set_requires_grad(false);
+  losses.generator = gan.recipe->generator_loss(batch, fakes);
   losses.generator.total.backward();
-  for (at::Tensor& p : recipe.discriminator().parameters()) p.set_requires_grad(true);
-  recipe.update_buffers(*dist::Group::create({}, at::kCPU));
+  for (at::Tensor& p : gan.discriminator().parameters()) p.set_requires_grad(true);
+  gan.recipe->update_buffers(*dist::Group::create({}, at::kCPU));
   return losses;
 }
 

@@ -9,10 +9,10 @@
 #include "core/temporary_folder.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/models/aura_sr/network.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/nn/autocast.h"
-#include "gigacat/nn/checkpoint.h"
 #include "gigacat/nn/state.h"
-#include "gigacat/pretrained/aura_sr.h"
 #include "gigacat/pretrained/lpips.h"
 #include "gigacat/recipes/recipe.h"
 #include "pretrained/helpers.h"
@@ -44,10 +44,10 @@ const Keys kTiny{"model.text.width=16",
                  "model.discriminator.attention=[8]",
                  "loss.lpips=0",
                  "loss.pixel=1"};
-const Keys kTold{"model.conditioned=true", "loss.encoder=fake", "loss.clip=0.5"};
+const Keys kConditioned{"model.conditioned=true", "loss.encoder=fake", "loss.clip=0.5"};
 
-std::unique_ptr<Recipe> tiny(const Keys& more = {}, const ImageShape& shape = {3, 32, 32, 1}) {
-  return small_recipe("upsampler", kTiny, more, shape);
+std::unique_ptr<SmallGan> tiny(const Keys& more = {}, const ImageShape& shape = {3, 32, 32, 1}) {
+  return small_gan("upsampler", kTiny, more, shape);
 }
 
 struct Step : CaptionedStep {
@@ -77,30 +77,29 @@ void expect_gradients(const std::string& which, torch::nn::Module& network, bool
 }
 
 TEST(Upsampler, GivesEveryParameterAFiniteGradient) {
-  for (const bool told : {false, true}) {
-    const auto recipe = tiny(told ? kTold : Keys{});
-    run(*recipe, Step().batch);
-    expect_gradients("generator ", recipe->generator(), told);
-    expect_gradients("discriminator ", recipe->discriminator(), told);
+  for (const bool conditioned : {false, true}) {
+    const auto gan = tiny(conditioned ? kConditioned : Keys{});
+    run(*gan, Step().batch);
+    expect_gradients("generator ", gan->generator(), conditioned);
+    expect_gradients("discriminator ", gan->discriminator(), conditioned);
   }
 }
 
 TEST(Upsampler, HasFiniteGradientsInShortTypes) {
-  const auto recipe = tiny(kTold);
+  const auto gan = tiny(kConditioned);
   const nn::AutocastScope autocast(at::kCPU, {true, at::kBFloat16});
-  const Losses losses = run(*recipe, Step().batch);
+  const Losses losses = run(*gan, Step().batch);
   EXPECT_EQ(losses.generator.total.scalar_type(), at::kFloat);
-  expect_gradients("generator ", recipe->generator(), true);
+  expect_gradients("generator ", gan->generator(), true);
 }
 
 TEST(Upsampler, CheckpointingChangesNoGradient) {
   const auto gradients = [](const std::string& policy) {
-    nn::set_activation_checkpoint(policy);
-    const auto recipe = tiny(kTold);
-    run(*recipe, Step().batch);
-    nn::set_activation_checkpoint("off");
+    const nn::CheckpointScope scope{nn::CheckpointPolicy(policy)};
+    const auto gan = tiny(kConditioned);
+    run(*gan, Step().batch);
     std::vector<at::Tensor> all;
-    for (const at::Tensor& p : recipe->generator().parameters()) all.push_back(p.grad().clone());
+    for (const at::Tensor& p : gan->generator().parameters()) all.push_back(p.grad().clone());
     return all;
   };
   const auto plain = gradients("off"), again = gradients("blocks");
@@ -111,24 +110,24 @@ TEST(Upsampler, CheckpointingChangesNoGradient) {
 }
 
 TEST(Upsampler, BeginsNearTheEnlargedInput) {
-  const auto recipe = tiny({"model.noise=0"});
+  const auto gan = tiny({"model.noise=0"});
   Step step;
   step.batch.images = at::upsample_bilinear2d(step.batch.images.narrow(2, 0, 4).narrow(3, 0, 4), {32, 32}, false);
-  const Losses losses = run(*recipe, step.batch);
+  const Losses losses = run(*gan, step.batch);
   EXPECT_GT(term(losses.generator, "psnr"), 25);
   EXPECT_GT(term(losses.generator, "psnr_bicubic"), 30);
   const at::Tensor x = at::full({1, 3, 32, 32}, 0.25);
   Batch plain = step.batch;
   plain.images = x.expand({4, -1, -1, -1});
-  EXPECT_GT(term(run(*recipe, plain).generator, "psnr_bicubic"), 40);  // what is even stays so when it is made small
+  EXPECT_GT(term(run(*gan, plain).generator, "psnr_bicubic"), 40);  // what is even stays so when it is made small
 }
 
 TEST(Upsampler, NoiseOnTheInputIsDrawnForEachImage) {
   const auto fakes = [](const std::string& noise, int64_t step) {
-    const auto recipe = tiny({"model.noise=" + noise});
+    const auto gan = tiny({"model.noise=" + noise});
     Step of(step);
     of.batch.images = at::zeros({4, 3, 32, 32});
-    return recipe->generate(of.batch, false)[0];
+    return gan->generate(of.batch, false)[0];
   };
   EXPECT_FALSE(at::allclose(fakes("0", 0), fakes("0.5", 0), 1e-2, 1e-2));
   EXPECT_TRUE(at::equal(fakes("0.5", 0), fakes("0.5", 0)));
@@ -143,22 +142,22 @@ TEST(Upsampler, LpipsIsATermOfItsOwn) {
     (name.starts_with("features.") ? backbone : heads)[name] = tensor.abs();
   nn::write_tensors(folder.path() / "vgg.safetensors", backbone);
   nn::write_tensors(folder.path() / "heads.safetensors", heads);
-  const auto recipe = tiny({"loss.lpips=10", "loss.lpips_backbone=" + (folder.path() / "vgg.safetensors").string(),
+  const auto gan = tiny({"loss.lpips=10", "loss.lpips_backbone=" + (folder.path() / "vgg.safetensors").string(),
                             "loss.lpips_heads=" + (folder.path() / "heads.safetensors").string()});
-  const Losses losses = run(*recipe, Step().batch);
+  const Losses losses = run(*gan, Step().batch);
   EXPECT_GT(term(losses.generator, "g_lpips"), 0);
-  expect_gradients("generator ", recipe->generator(), false);
+  expect_gradients("generator ", gan->generator(), false);
   const auto missing = tiny({"loss.lpips=10"});
-  EXPECT_THROW(missing->generator_loss(Step().batch, missing->generate(Step().batch, false)), UsageError);
+  EXPECT_THROW(missing->recipe->generator_loss(Step().batch, missing->generate(Step().batch, false)), UsageError);
 }
 
 TEST(Upsampler, SamplesAreMadeOfTheExamplesShown) {
-  const auto recipe = tiny();
-  EXPECT_THROW(recipe->latent(0, {0}, at::kCPU), UsageError);
+  const auto gan = tiny();
+  EXPECT_THROW(gan->model->latents(0, {0}, at::kCPU), UsageError);
   const Step step;
-  recipe->show(step.batch);
+  gan->model->set_examples(step.batch.images, step.batch.captions);
   const auto draw = [&](const std::vector<int64_t>& indices) {
-    return recipe->sample(recipe->generator(), recipe->latent(0, indices, at::kCPU),
+    return gan->model->sample(gan->generator(), gan->model->latents(0, indices, at::kCPU),
                           at::zeros({std::ssize(indices)}, at::kLong), {.all_stages = true});
   };
   const at::Tensor samples = draw({0, 1, 5});
@@ -168,27 +167,27 @@ TEST(Upsampler, SamplesAreMadeOfTheExamplesShown) {
 }
 
 TEST(Upsampler, EnlargesAsItTrains) {
-  for (const bool told : {false, true}) {
-    Keys keys = told ? kTold : Keys{};
+  for (const bool conditioned : {false, true}) {
+    Keys keys = conditioned ? kConditioned : Keys{};
     keys.push_back("model.noise=0");
-    const auto recipe = tiny(keys);
+    const auto gan = tiny(keys);
     Step step;
     for (std::string& caption : step.batch.captions) caption = "red heart";
-    const at::Tensor images = recipe->generate(step.batch, false)[0];
-    const auto enlarger = recipe->enlarger();
-    EXPECT_EQ(enlarger->sizes().scale, 4);
-    EXPECT_EQ(enlarger->sizes().tile, 8);
-    EXPECT_EQ(enlarger->sizes().cells, 4);
-    enlarger->fix(step.draws.normal("z", {}, {8}).narrow(0, 0, 1), told ? "red heart" : "");
+    const at::Tensor images = gan->generate(step.batch, false)[0];
+    const auto tiles = gan->model->tile_upsampler();
+    EXPECT_EQ(tiles->sizes().scale, 4);
+    EXPECT_EQ(tiles->sizes().tile, 8);
+    EXPECT_EQ(tiles->sizes().multiple, 4);
+    tiles->set_style(step.draws.normal("z", {}, {8}).narrow(0, 0, 1), conditioned ? "red heart" : "");
     const at::Tensor small = at::_upsample_bicubic2d_aa(step.batch.images, {8, 8}, false).clamp(-1, 1);
     const at::Tensor bytes = ((small + 1) * 127.5).round() / 255;
-    const at::Tensor enlarged = enlarger->enlarge(bytes.narrow(0, 0, 1), at::Tensor());
+    const at::Tensor enlarged = tiles->upsample(bytes.narrow(0, 0, 1), at::Tensor());
     EXPECT_TRUE(at::allclose(enlarged * 2 - 1, images.narrow(0, 0, 1), 1e-4, 1e-4));
-    if (!told) {
-      EXPECT_THROW(enlarger->fix(at::zeros({1, 8}), "red heart"), UsageError);
+    if (!conditioned) {
+      EXPECT_THROW(tiles->set_style(at::zeros({1, 8}), "red heart"), UsageError);
     }
     // The paper's network is convolutional: other sizes of a tile work.
-    EXPECT_EQ(enlarger->enlarge(at::zeros({2, 3, 16, 12}), at::Tensor()).sizes(), at::IntArrayRef({2, 3, 64, 48}));
+    EXPECT_EQ(tiles->upsample(at::zeros({2, 3, 16, 12}), at::Tensor()).sizes(), at::IntArrayRef({2, 3, 64, 48}));
   }
 }
 
@@ -198,17 +197,17 @@ constexpr const char* kAuraSr = R"({"dim": 4, "image_size": 32, "input_image_siz
 
 TEST(Upsampler, TrainsTheReleasedNetworkFurther) {
   const TemporaryFolder folder;
-  const pretrained::AuraSr network(pretrained::AuraSrConfig::parse(kAuraSr, "test"));
+  const models::aura_sr::AuraSr network(models::aura_sr::AuraSrConfig::parse(kAuraSr, "test"));
   const nn::TensorMap weights = pretrained::testing::random_state(*network);
   write_atomically(folder.path() / "config.json", kAuraSr);
   nn::write_tensors(folder.path() / "model.safetensors", weights);
-  const auto recipe = tiny({"model.kind=aura_sr", "model.aura_sr=" + folder.path().string()});
-  const nn::TensorMap begun = nn::state_of(recipe->generator());
+  const auto gan = tiny({"model.kind=aura_sr", "model.aura_sr=" + folder.path().string()});
+  const nn::TensorMap begun = nn::state_of(gan->generator());
   ASSERT_EQ(begun.size(), weights.size());
   for (const auto& [name, tensor] : weights) EXPECT_TRUE(at::equal(begun.at(name), tensor)) << name;
-  run(*recipe, Step().batch);
-  expect_gradients("generator ", recipe->generator(), false);
-  EXPECT_GT(recipe->cost().generator_forward, 0);
+  run(*gan, Step().batch);
+  expect_gradients("generator ", gan->generator(), false);
+  EXPECT_GT(gan->model->generator_cost().flops, 0);
   EXPECT_THROW(tiny({"model.kind=aura_sr", "model.aura_sr=" + folder.path().string()}, {3, 64, 64, 1}), UsageError);
 }
 
@@ -217,16 +216,16 @@ TEST(Upsampler, NamesWhatDoesNotFit) {
   EXPECT_THROW(tiny({"model.scale=3"}), UsageError);
   EXPECT_THROW(tiny({"model.generator.down=4"}), UsageError);
   EXPECT_THROW(tiny({"model.kind=aura_sr", "model.conditioned=true"}), UsageError);
-  const auto recipe = tiny(kTold);
+  const auto gan = tiny(kConditioned);
   Step step;
   step.batch.captions.clear();
-  EXPECT_THROW(recipe->generate(step.batch, false), UsageError);
+  EXPECT_THROW(gan->generate(step.batch, false), UsageError);
 }
 
 TEST(Upsampler, HasTheFingerprintThatIsOnRecord) {
-  const auto recipe = tiny(kTold);
-  check_fingerprint("upsampler", *recipe, [&](int64_t s) {
-    const Losses losses = run(*recipe, Step(s).batch);
+  const auto gan = tiny(kConditioned);
+  check_fingerprint("upsampler", *gan, [&](int64_t s) {
+    const Losses losses = run(*gan, Step(s).batch);
     return std::pair(losses.discriminator.total.item<double>(), losses.generator.total.item<double>());
   });
 }

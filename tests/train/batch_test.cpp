@@ -80,7 +80,7 @@ TEST(Batch, MomentsGiveAFreshSample) {
   };
   const at::Tensor images = draw(3);
   EXPECT_EQ(images.sizes(), at::IntArrayRef({2, 2, 2, 2}));
-  const at::Tensor noise = recipes::StreamDraws(5, 3, {100, 101}, at::kCPU).normal("data.moments", {}, {2, 2, 2});
+  const at::Tensor noise = nn::StreamDraws(5, 3, {100, 101}, at::kCPU).normal("data.moments", {}, {2, 2, 2});
   const at::Tensor moments = at::arange(32.0f).view({2, 4, 2, 2});
   EXPECT_TRUE(images.allclose(0.5 * (moments.narrow(1, 0, 2) + moments.narrow(1, 2, 2) * noise)));
   EXPECT_FALSE(images.equal(draw(4)));

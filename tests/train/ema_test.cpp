@@ -17,8 +17,8 @@ struct Net : torch::nn::Module {
   at::Tensor weight, mean, count;
 };
 
-OptimizerConfig with_decay(double decay, int64_t warmup = 0) {
-  auto config = config::defaults<OptimizerConfig>();
+run::OptimizerConfig with_decay(double decay, int64_t warmup = 0) {
+  auto config = config::defaults<run::OptimizerConfig>();
   config.ema = decay;
   config.ema_warmup = warmup;
   return config;

@@ -8,8 +8,8 @@
 #include <sstream>
 
 #include "gigacat/core/log.h"
-#include "gigacat/train/checkpoint.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/checkpoint.h"
+#include "gigacat/run/run_folder.h"
 #include "paths.h"
 #include "train/toy/recipe.h"
 
@@ -55,8 +55,8 @@ std::vector<std::string> ToyTest::overrides(const std::vector<std::string>& more
   return all;
 }
 
-std::unique_ptr<RunConfig> ToyTest::config(const std::vector<std::string>& more) const {
-  return load_config(toy_yaml(), overrides(more));
+std::unique_ptr<run::RunConfig> ToyTest::config(const std::vector<std::string>& more) const {
+  return run::load_config(toy_yaml(), overrides(more));
 }
 
 fs::path ToyTest::run(const std::vector<std::string>& more, const TrainOptions& options, int code) const {
@@ -67,7 +67,7 @@ fs::path ToyTest::run(const std::vector<std::string>& more, const TrainOptions& 
 
 void ToyTest::resume(const fs::path& run, const std::vector<std::string>& more,
                      const std::vector<std::string>& allow) const {
-  const auto loaded = load_config(run / "config.yaml", more);
+  const auto loaded = run::load_config(run / "config.yaml", more);
   EXPECT_EQ(train(*loaded, {}, {.resume = run, .allow = allow}), 0);
 }
 
@@ -87,13 +87,13 @@ checkpoint: {every: 5}
 }
 
 fs::path newest_run(const fs::path& out) {
-  const auto runs = list_runs(out);
+  const auto runs = run::list_runs(out);
   return runs.empty() ? fs::path() : runs.front();
 }
 
 nn::TensorMap weights_of(const fs::path& run, int64_t step) {
   nn::TensorMap all;
-  const Checkpoint checkpoint = read_checkpoint(checkpoint_path(run / "checkpoints", step));
+  const run::Checkpoint checkpoint = run::read_checkpoint(run::checkpoint_path(run / "checkpoints", step));
   for (const auto& [stem, tensors] : checkpoint.tensors)
     for (const auto& [name, tensor] : tensors) all[cat(stem, "/", name)] = tensor;
   return all;

@@ -11,7 +11,7 @@
 
 #include "data/fixtures.h"
 #include "gigacat/nn/state.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 #include "gigacat/train/trainer.h"
 
 namespace gigacat::train {
@@ -26,7 +26,7 @@ class ToyTest : public testing::Test {
   ToyTest();
   // Overrides of toy.yaml that put the run into this test's folder.
   std::vector<std::string> overrides(const std::vector<std::string>& more = {}) const;
-  std::unique_ptr<RunConfig> config(const std::vector<std::string>& more = {}) const;
+  std::unique_ptr<run::RunConfig> config(const std::vector<std::string>& more = {}) const;
   // Trains in this process; returns the run folder. The exit code must be `code`.
   fs::path run(const std::vector<std::string>& more = {}, const TrainOptions& options = {}, int code = 0) const;
   // Goes on with a run.

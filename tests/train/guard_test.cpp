@@ -40,7 +40,7 @@ class GuardTest : public ToyTest {
   }
 
   Net net_;
-  Optimizer optimizer_{net_, config::defaults<OptimizerConfig>(), false};
+  Optimizer optimizer_{net_, config::defaults<run::OptimizerConfig>()};
   recipes::Batch batch_;
   at::Tensor fakes_ = at::zeros({1, 2, 3, 4, 4});
   recipes::Loss loss_{at::tensor(0.5f), {{"adversarial", at::tensor(0.25f)}, {"r1", at::tensor({0.5f, 1.5f})}}};

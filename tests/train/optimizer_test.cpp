@@ -16,8 +16,8 @@ namespace {
 
 using testing::HasSubstr;
 
-OptimizerConfig plain_config() {
-  auto config = config::defaults<OptimizerConfig>();
+run::OptimizerConfig plain_config() {
+  auto config = config::defaults<run::OptimizerConfig>();
   config.lr = 0.1;
   return config;
 }
@@ -37,7 +37,7 @@ struct Weights : torch::nn::Module {
 // AdamW of one value as the paper writes it (Loshchilov and Hutter, algorithm 2), in double precision.
 struct Reference {
   double value, mean = 0, square = 0;
-  void step(double gradient, int t, double lr, const OptimizerConfig& c) {
+  void step(double gradient, int t, double lr, const run::OptimizerConfig& c) {
     mean = c.beta1 * mean + (1 - c.beta1) * gradient;
     square = c.beta2 * square + (1 - c.beta2) * gradient * gradient;
     value -= lr * c.weight_decay * value;
@@ -48,12 +48,12 @@ struct Reference {
 
 TEST(Optimizer, FollowsTheFormula) {
   for (const double beta1 : {0.0, 0.9}) {
-    OptimizerConfig config = plain_config();
+    run::OptimizerConfig config = plain_config();
     config.beta1 = beta1;
     config.weight_decay = 0.01;
     config.max_grad_norm = 1;
     Weights module;
-    Optimizer optimizer(module, config, false);
+    Optimizer optimizer(module, config);
     std::vector<Reference> wanted;
     for (const at::Tensor& t : {module.a.detach().flatten(), module.b.detach()})
       for (int64_t i = 0; i < t.numel(); ++i) wanted.push_back({t[i].item<double>()});
@@ -82,7 +82,7 @@ TEST(Optimizer, FollowsTheFormula) {
 TEST(Optimizer, SkipsAStepWhoseGradientIsNotFinite) {
   for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
     Weights module, twin;
-    Optimizer optimizer(module, plain_config(), false), clean(twin, plain_config(), false);
+    Optimizer optimizer(module, plain_config()), clean(twin, plain_config());
     module.set_grad(1);
     twin.set_grad(1);
     optimizer.step(0.1);
@@ -105,7 +105,7 @@ TEST(Optimizer, SkipsAStepWhoseGradientIsNotFinite) {
 
 TEST(Optimizer, LossScaleDoesNotChangeTheUpdate) {
   Weights module, twin;
-  Optimizer scaled(module, plain_config(), true), plain(twin, plain_config(), false);
+  Optimizer scaled(module, plain_config(), {.scale_loss = true}), plain(twin, plain_config());
   const double scale = scaled.loss_scale().item<double>();
   EXPECT_EQ(scaled.scaled(at::tensor(2.0f)).item<double>(), 2 * scale);
   EXPECT_EQ(plain.scaled(at::tensor(2.0f)).item<double>(), 2);
@@ -119,7 +119,7 @@ TEST(Optimizer, LossScaleDoesNotChangeTheUpdate) {
 
 TEST(Optimizer, LossScaleHalvesOnOverflowAndGrowsAfterManyGoodSteps) {
   Weights module;
-  Optimizer optimizer(module, plain_config(), true);
+  Optimizer optimizer(module, plain_config(), {.scale_loss = true});
   const double first = optimizer.loss_scale().item<double>();
   module.set_grad(1);
   module.a.grad()[0][0] = std::numeric_limits<float>::infinity();
@@ -134,9 +134,9 @@ TEST(Optimizer, LossScaleHalvesOnOverflowAndGrowsAfterManyGoodSteps) {
 
 TEST(Optimizer, StateGoesByNameAndComesBack) {
   Weights module, other;
-  OptimizerConfig config = plain_config();
+  run::OptimizerConfig config = plain_config();
   config.beta1 = 0.5;
-  Optimizer optimizer(module, config, false), fresh(other, config, false);
+  Optimizer optimizer(module, config), fresh(other, config);
   module.set_grad(1);
   optimizer.step(0.1);
   nn::TensorMap saved;
@@ -159,10 +159,10 @@ TEST(Optimizer, StateGoesByNameAndComesBack) {
 // The mean is then the gradient: none is kept, and a state of either kind is taken.
 TEST(Optimizer, KeepsNoMeanWithoutBeta1) {
   Weights module, twin;
-  OptimizerConfig config = plain_config(), with_mean = plain_config();
+  run::OptimizerConfig config = plain_config(), with_mean = plain_config();
   config.beta1 = 0;
   with_mean.beta1 = 0.5;
-  Optimizer without(module, config, false), with(twin, with_mean, false);
+  Optimizer without(module, config), with(twin, with_mean);
   module.set_grad(1);
   twin.set_grad(1);
   without.step(0.1);
@@ -181,7 +181,7 @@ TEST(Optimizer, KeepsNoMeanWithoutBeta1) {
 
 TEST(Optimizer, NamesParametersWithoutAGradient) {
   Weights module;
-  Optimizer optimizer(module, plain_config(), false);
+  Optimizer optimizer(module, plain_config());
   module.set_grad(1);
   module.b.mutable_grad().reset();
   EXPECT_THAT(error_of<Error>([&] { optimizer.step(0.1); }), HasSubstr("no gradient reached b"));
@@ -190,7 +190,7 @@ TEST(Optimizer, NamesParametersWithoutAGradient) {
 TEST(Optimizer, LeavesFrozenParametersAlone) {
   Weights module;
   module.b.set_requires_grad(false);
-  Optimizer optimizer(module, plain_config(), false);
+  Optimizer optimizer(module, plain_config());
   EXPECT_THAT(optimizer.names(), testing::ElementsAre("a"));
 }
 
@@ -203,10 +203,10 @@ TEST(Optimizer, DecaysAttentionAloneWhereThatIsAsked) {
       }
     }
   } module;
-  OptimizerConfig config = plain_config();
+  run::OptimizerConfig config = plain_config();
   config.weight_decay = 0.5;
   config.decay = "attention";
-  Optimizer optimizer(module, config, false);
+  Optimizer optimizer(module, config);
   for (at::Tensor& p : module.parameters()) p.mutable_grad() = at::zeros({2});
   optimizer.step(0.1);
   for (const auto& item : module.named_parameters()) {
@@ -216,12 +216,12 @@ TEST(Optimizer, DecaysAttentionAloneWhereThatIsAsked) {
 }
 
 TEST(Schedule, ConstantStays) {
-  const OptimizerConfig config = plain_config();
+  const run::OptimizerConfig config = plain_config();
   for (const int64_t step : {0, 1, 99'999}) EXPECT_EQ(schedule_factor(config, step, 100'000), 1);
 }
 
 TEST(Schedule, WarmupRisesInALine) {
-  OptimizerConfig config = plain_config();
+  run::OptimizerConfig config = plain_config();
   config.schedule = "warmup";
   config.warmup = 4;
   const double wanted[] = {0.25, 0.5, 0.75, 1, 1, 1};
@@ -229,7 +229,7 @@ TEST(Schedule, WarmupRisesInALine) {
 }
 
 TEST(Schedule, CosineFallsToItsEnd) {
-  OptimizerConfig config = plain_config();
+  run::OptimizerConfig config = plain_config();
   config.schedule = "cosine";
   config.warmup = 10;
   config.final_lr = 0.1;

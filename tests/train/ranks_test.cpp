@@ -4,8 +4,8 @@
 #include <csignal>
 
 #include "dist/program.h"
-#include "gigacat/train/checkpoint.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/checkpoint.h"
+#include "gigacat/run/run_folder.h"
 #include "gigacat/train/trainer.h"
 #include "paths.h"
 #include "train/fixtures.h"
@@ -121,7 +121,7 @@ TEST_F(RanksTest, ASignalStopsAllRanksAfterTheSameStep) {
   program.signal(SIGTERM);
   const auto result = program.finish(60);
   EXPECT_EQ(result.code, kExitTerminated) << result.text;
-  EXPECT_EQ(list_checkpoints(newest_run(out()) / "checkpoints").size(), 1u);
+  EXPECT_EQ(run::list_checkpoints(newest_run(out()) / "checkpoints").size(), 1u);
   EXPECT_THAT(result.text, HasSubstr("stopped on request"));
 }
 

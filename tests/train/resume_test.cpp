@@ -9,8 +9,8 @@
 #include "dist/program.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
-#include "gigacat/train/checkpoint.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/checkpoint.h"
+#include "gigacat/run/run_folder.h"
 #include "gigacat/train/trainer.h"
 #include "paths.h"
 #include "train/fixtures.h"
@@ -47,7 +47,7 @@ TEST_F(ResumeTest, GatAndCatGoOnToTheBit) {
   for (const char* recipe : {"gat", "cat"}) {
     const std::string yaml = tiny_yaml(folder_, recipe);
     const auto trained = [&](const std::string& steps) {
-      EXPECT_EQ(train(*load_config(yaml, overrides({"train.steps=" + steps, "data.flip=true"})), {}, {}), 0);
+      EXPECT_EQ(train(*run::load_config(yaml, overrides({"train.steps=" + steps, "data.flip=true"})), {}, {}), 0);
       return newest_run(out());
     };
     const auto wanted = weights_of(trained("12"), 12);
@@ -59,7 +59,7 @@ TEST_F(ResumeTest, GatAndCatGoOnToTheBit) {
 
 TEST_F(ResumeTest, TheFilesReadAsOfOneRun) {
   const fs::path run = this->run({"train.steps=13", "checkpoint.keep_last=9", "log.every=2"});
-  fs::remove_all(checkpoint_path(run / "checkpoints", 13));  // as if it had been killed after step 13
+  fs::remove_all(run::checkpoint_path(run / "checkpoints", 13));  // as if it had been killed after step 13
   resume(run, {"train.steps=15"});
   std::vector<int64_t> steps;
   for (const auto& line : metrics_of(run)) steps.push_back(line["step"]);
@@ -71,7 +71,7 @@ TEST_F(ResumeTest, TheFilesReadAsOfOneRun) {
 TEST_F(ResumeTest, UsesTheCheckpointBeforeABrokenOne) {
   const auto wanted = whole();
   const fs::path run = this->run({"train.steps=11", "checkpoint.every=4"});  // 4, 8, 11
-  flip_bit(checkpoint_path(run / "checkpoints", 11) / "ema.safetensors", 200);
+  flip_bit(run::checkpoint_path(run / "checkpoints", 11) / "ema.safetensors", 200);
   resume(run, {"train.steps=12"});
   EXPECT_EQ(difference(weights_of(run, 12), wanted), 0);
   EXPECT_THAT(read_file(run / "log.txt"), HasSubstr("going on after step 8"));
@@ -118,7 +118,7 @@ TEST_F(ResumeTest, OtherDataIsRefused) {
 
 TEST_F(ResumeTest, ARunInUseIsRefused) {
   const fs::path run = this->run({"train.steps=6"});
-  const RunLock lock(RunFolder::open(run));
+  const run::RunLock lock(run::RunFolder::open(run));
   EXPECT_THAT(error_of<UsageError>([&] { resume(run, {"train.steps=8"}); }), HasSubstr("is in use"));
 }
 
@@ -127,12 +127,12 @@ TEST_F(ResumeTest, ARestartGoesOnWithTheNewestRunOfItsConfig) {
   ASSERT_EQ(train(*loaded, {}, {}), 0);
   const fs::path first = newest_run(out());
   run({"train.steps=6", "seed=3"});  // newer, of another config
-  fs::remove_all(checkpoint_path(first / "checkpoints", 6));
+  fs::remove_all(run::checkpoint_path(first / "checkpoints", 6));
   dist::Environment environment;
   environment.restart = 1;
   ASSERT_EQ(train(*config({"train.steps=6"}), environment, {}), 0);
-  EXPECT_EQ(list_runs(out()).size(), 2u);
-  EXPECT_THAT(list_checkpoints(first / "checkpoints"), ElementsAre(6));
+  EXPECT_EQ(run::list_runs(out()).size(), 2u);
+  EXPECT_THAT(run::list_checkpoints(first / "checkpoints"), ElementsAre(6));
 }
 
 // Killed at moments that no one chose, again and again, until it is done.

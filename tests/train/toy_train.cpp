@@ -26,7 +26,7 @@ int run(std::vector<std::string> arguments) {
     config = arguments[1] + "/config.yaml";
     arguments.erase(arguments.begin());
   }
-  const auto loaded = load_config(config, {arguments.begin() + 1, arguments.end()});
+  const auto loaded = run::load_config(config, {arguments.begin() + 1, arguments.end()});
   return train(*loaded, dist::Environment::detect(), options);
 }
 

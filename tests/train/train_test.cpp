@@ -11,8 +11,8 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/io/image.h"
-#include "gigacat/train/checkpoint.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/checkpoint.h"
+#include "gigacat/run/run_folder.h"
 #include "train/fixtures.h"
 #include "train/toy/recipe.h"
 
@@ -28,10 +28,17 @@ std::function<void(int64_t step, recipes::Loss& loss)> event;
 
 class Eventful : public toy::Recipe {
  public:
+  using toy::Recipe::Recipe;
   recipes::Loss generator_loss(const recipes::Batch& batch, const at::Tensor& fakes) override {
     recipes::Loss loss = toy::Recipe::generator_loss(batch, fakes);
     event(batch.step, loss);
     return loss;
+  }
+};
+
+struct EventfulLoss : toy::LossConfig {
+  std::unique_ptr<recipes::Recipe> build(models::Model& model, const nn::Init& init) const override {
+    return std::make_unique<Eventful>(dynamic_cast<toy::Model&>(model), r1, init);
   }
 };
 
@@ -40,7 +47,9 @@ class TrainTest : public ToyTest {
   TrainTest() {
     event = [](int64_t, recipes::Loss&) {};
     [[maybe_unused]] static const bool registered = [] {
-      recipes::register_recipe("eventful", [] { return std::unique_ptr<recipes::Recipe>(new Eventful); });
+      recipes::register_recipe("eventful", [] {
+        return recipes::GanConfig{std::make_unique<toy::ModelConfig>(), std::make_unique<EventfulLoss>()};
+      });
       return true;
     }();
   }
@@ -57,13 +66,13 @@ TEST_F(TrainTest, MakesAWholeRunFolder) {
   for (const char* name : {"config.yaml", "run.json", "log.txt", "metrics.jsonl", "samples/fakes-0000006.png",
                            "samples/fakes-0000012.png", "samples/reals-0000000.png"})
     EXPECT_TRUE(fs::exists(run / name)) << name;
-  EXPECT_THAT(list_checkpoints(run / "checkpoints"), ElementsAre(10, 12));
+  EXPECT_THAT(run::list_checkpoints(run / "checkpoints"), ElementsAre(10, 12));
 
   const auto info = nlohmann::json::parse(read_file(run / "run.json"));
   EXPECT_EQ(info["command"], "gigacat train toy.yaml");
   EXPECT_EQ(info["data"]["samples"], 24);
   EXPECT_EQ(info["data"]["identity"].get<std::string>().size(), 64u);
-  EXPECT_EQ(parse_config(read_file(run / "config.yaml"), "run")->data.num_classes, 2);  // found in the data
+  EXPECT_EQ(run::parse_config(read_file(run / "config.yaml"), "run")->data.num_classes, 2);  // found in the data
   const std::string log = read_file(run / "log.txt");
   for (const char* phase : {"device", "rendezvous", "data index", "networks", "weights broadcast", "first step"})
     EXPECT_THAT(log, HasSubstr(cat(phase, ": ")));
@@ -188,7 +197,7 @@ TEST_F(TrainTest, StopsWithADiagnosisAfterTooManyInARow) {
   EXPECT_THAT(error, AllOf(HasSubstr("step 15"), HasSubstr("3 steps in a row"), HasSubstr("adversarial nan"),
                            HasSubstr("loss term adversarial")));
   EXPECT_THAT(read_file(newest_run(out()) / "log.txt"), HasSubstr(error));
-  EXPECT_THAT(list_checkpoints(newest_run(out()) / "checkpoints"), ElementsAre(10));
+  EXPECT_THAT(run::list_checkpoints(newest_run(out()) / "checkpoints"), ElementsAre(10));
 }
 
 TEST_F(TrainTest, ASignalGivesACheckpointAndItsOwnCode) {
@@ -198,7 +207,7 @@ TEST_F(TrainTest, ASignalGivesACheckpointAndItsOwnCode) {
       if (step == 2) raise(signal);
     };
     const fs::path run = this->run({"recipe=eventful"}, {}, code);
-    EXPECT_THAT(list_checkpoints(run / "checkpoints"), ElementsAre(3)) << "signal " << signal;
+    EXPECT_THAT(run::list_checkpoints(run / "checkpoints"), ElementsAre(3)) << "signal " << signal;
     EXPECT_THAT(read_file(run / "log.txt"), HasSubstr("stopped on request after step 3"));
   }
 }

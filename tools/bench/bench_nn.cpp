@@ -73,8 +73,8 @@ void discriminator(benchmark::State& state) {
 void optimizer(benchmark::State& state) {
   const auto config = sizes<gat::GeneratorConfig>(state.range(0));
   gat::Generator network(config, kShape, nn::Init(0, "G")), average(config, kShape, nn::Init::zeros());
-  const auto settings = config::defaults<train::OptimizerConfig>();
-  train::Optimizer adam(*network, settings, false);
+  const auto settings = config::defaults<run::OptimizerConfig>();
+  train::Optimizer adam(*network, settings);
   train::Ema ema(*network, average.ptr(), settings);
   int64_t weights = 0;
   for (at::Tensor& parameter : network->parameters()) {

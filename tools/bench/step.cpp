@@ -16,7 +16,7 @@
 #include <optional>
 
 #include "gigacat/dist/device.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "products.h"
 #include "train/gan_step.h"
 #include "train/phases.h"
@@ -32,11 +32,11 @@ constexpr int64_t kConvolutionWidth = 512;
 // One rank's networks, without what the trainer does between steps.
 class Steps {
  public:
-  explicit Steps(train::RunConfig& config);
+  explicit Steps(run::RunConfig& config);
   void run();
   // GFLOP/s of matrix products at the discriminator's shapes and the config's precision.
   double product_gflops() const;
-  double step_gflop() const { return config_.recipe->cost().step * static_cast<double>(config_.train.batch) / 1e9; }
+  double step_gflop() const { return gan_.recipe->cost().flops * static_cast<double>(config_.train.batch) / 1e9; }
   at::Device device() const { return device_; }
 
  private:
@@ -45,22 +45,21 @@ class Steps {
     return *std::get<int64_t*>(config_.binder.at(cat("model.discriminator.", key)).value);
   }
 
-  train::RunConfig& config_;
+  run::RunConfig& config_;
   at::Device device_;
   std::shared_ptr<dist::Group> group_;
+  run::Gan gan_;
   std::unique_ptr<train::TrainState> state_;
   std::optional<train::GanStep> step_;
 };
 
-Steps::Steps(train::RunConfig& config)
+Steps::Steps(run::RunConfig& config)
     : config_(config), device_(dist::choose_device(config.train.device, 0)), group_(dist::Group::create({}, device_)) {
   train::keep_freed_memory();
   if (config.train.threads > 0) at::set_num_threads(static_cast<int>(config.train.threads));
-  nn::set_activation_checkpoint(config.train.activation_checkpoint);
-  config.recipe->build(config.image_shape(), static_cast<uint64_t>(config.seed));
-  for (torch::nn::Module* network : {&config.recipe->generator(), &config.recipe->discriminator()})
-    network->to(device_);
-  state_ = std::make_unique<train::TrainState>(config, group_);
+  gan_ = run::build_gan(config);
+  for (torch::nn::Module* network : {&gan_.model->generator(), &gan_.model->discriminator()}) network->to(device_);
+  state_ = std::make_unique<train::TrainState>(config, gan_, group_);
   step_.emplace(config, *state_, *group_);
 }
 
@@ -68,9 +67,9 @@ train::MicroBatch Steps::random_batch() const {
   std::vector<int64_t> positions(static_cast<size_t>(config_.train.batch));
   std::iota(positions.begin(), positions.end(), state_->step * config_.train.batch);
   train::MicroBatch micro{
-      std::make_unique<recipes::StreamDraws>(static_cast<uint64_t>(config_.seed), state_->step, positions, device_),
+      std::make_unique<nn::StreamDraws>(static_cast<uint64_t>(config_.seed), state_->step, positions, device_),
       {}};
-  const recipes::ImageShape shape = config_.image_shape();
+  const models::ImageShape shape = config_.image_shape();
   recipes::Batch& batch = micro.batch;
   batch.images = micro.draws->normal("bench.images", {}, {shape.channels, shape.height, shape.width});
   batch.labels = micro.draws->integers("bench.labels", 0, shape.num_classes - 1);
@@ -87,7 +86,7 @@ void Steps::run() {
   step_->average();
   ++state_->step;
   const bool may_skip = config_.train.precision == "fp16";  // until its loss scale has settled
-  for (const train::Half* half : {&state_->discriminator, &state_->generator})
+  for (const train::NetworkState* half : {&state_->discriminator, &state_->generator})
     if (half->guard.skipped() > 0 && !may_skip)
       fail("step ", state_->step, ": the gradient of the ", half->name, " is not finite");
   train::synchronize(device_);
@@ -97,7 +96,7 @@ double Steps::product_gflops() const {
   const auto type = config_.train.precision == "bf16"   ? at::kBFloat16
                     : config_.train.precision == "fp16" ? at::kHalf
                                                         : at::kFloat;
-  const recipes::ImageShape shape = config_.image_shape();
+  const models::ImageShape shape = config_.image_shape();
   if (config_.binder.find("model.discriminator.patch") == nullptr)  // convolutions: products of a like size
     return bench::product_gflops(4 * config_.train.batch * shape.height, kConvolutionWidth, type, device_);
   const int64_t patch = size("patch"), tokens = 1 + shape.height / patch * (shape.width / patch);
@@ -146,7 +145,7 @@ int main(int argc, char** argv) {
   app.add_option("--steps", count, "timed steps, after the first")->check(CLI::Range(int64_t{1}, int64_t{1'000'000}));
   try {
     app.parse(argc, argv);
-    const auto config = train::load_config(file, overrides);
+    const auto config = run::load_config(file, overrides);
     Steps steps(*config);
     std::cout << measure(steps, count).dump() << "\n";
   } catch (const CLI::ParseError& error) {

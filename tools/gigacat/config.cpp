@@ -11,7 +11,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
 #include "gigacat/recipes/recipe.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 
 namespace gigacat::cli {
 namespace {
@@ -23,14 +23,14 @@ struct Flags {
 
 int show(const Flags& flags) {
   check_overrides(flags.overrides);
-  std::fputs(config::to_yaml(train::load_config(flags.file, flags.overrides)->binder, /*origins=*/true).c_str(),
+  std::fputs(config::to_yaml(run::load_config(flags.file, flags.overrides)->binder, /*origins=*/true).c_str(),
              stdout);
   return kOk;
 }
 
 int check(const Flags& flags) {
   check_overrides(flags.overrides);
-  train::load_config(flags.file, flags.overrides);
+  run::load_config(flags.file, flags.overrides);
   std::printf("%s: ok\n", flags.file.c_str());
   return kOk;
 }
@@ -41,7 +41,7 @@ std::vector<std::string> wanted_recipes(const Flags& flags) {
 
 nlohmann::json schema_of(const std::string& recipe) {
   nlohmann::json schema =
-      config::to_json_schema(train::default_config(recipe)->binder, "gigacat config, recipe " + recipe);
+      config::to_json_schema(run::default_config(recipe)->binder, "gigacat config, recipe " + recipe);
   // So that an editor knows which of several schemas a file is to be held against.
   schema["properties"]["recipe"]["const"] = recipe;
   schema["required"] = {"recipe"};
@@ -70,7 +70,7 @@ std::set<std::string> shared_paths() {
   std::map<std::string, size_t> uses;
   const std::vector<std::string> names = recipes::recipe_names();
   for (const std::string& name : names)
-    for (const config::Field& field : train::default_config(name)->binder.fields()) ++uses[field.path];
+    for (const config::Field& field : run::default_config(name)->binder.fields()) ++uses[field.path];
   std::set<std::string> shared;
   for (const auto& [path, count] : uses)
     if (count == names.size() && !path.starts_with("model.") && !path.starts_with("loss.")) shared.insert(path);
@@ -91,10 +91,10 @@ int docs(const Flags& flags) {
       "Made by `gigacat config docs`. Every value can stand in a file or on the command line as `section.key=value`; "
       "`gigacat config show FILE` prints what holds and where it comes from.\n\n";
   page += "## All recipes\n\n" +
-          deeper(config::to_markdown(part_of(train::default_config(names.front())->binder, shared, true)));
+          deeper(config::to_markdown(part_of(run::default_config(names.front())->binder, shared, true)));
   for (const std::string& name : names)
     page += cat("\n## Recipe ", name, "\n\n",
-                deeper(config::to_markdown(part_of(train::default_config(name)->binder, shared, false))));
+                deeper(config::to_markdown(part_of(run::default_config(name)->binder, shared, false))));
   std::fputs(page.c_str(), stdout);
   return kOk;
 }

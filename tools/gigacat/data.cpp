@@ -11,7 +11,7 @@
 #include "gigacat/data/emoji.h"
 #include "gigacat/data/inspect.h"
 #include "gigacat/eval/evaluate.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 #include "launch.h"
 
 namespace gigacat::cli {
@@ -67,7 +67,7 @@ struct InspectFlags {
 data::DataConfig data_config(const InspectFlags& flags) {
   check_overrides(flags.overrides);
   const std::string extension = fs::path(flags.what).extension().string();
-  if (extension == ".yaml" || extension == ".yml") return train::load_config(flags.what, flags.overrides)->data;
+  if (extension == ".yaml" || extension == ".yml") return run::load_config(flags.what, flags.overrides)->data;
   data::DataConfig data;
   config::Binder binder;
   binder.section("data", data, "");

@@ -2,8 +2,8 @@
 #include <cstdio>
 
 #include "cli.h"
-#include "gigacat/apply/encode.h"
-#include "gigacat/apply/encode_text.h"
+#include "gigacat/encode/encode.h"
+#include "gigacat/encode/encode_text.h"
 #include "gigacat/core/text.h"
 #include "gigacat/pretrained/features.h"
 #include "launch.h"
@@ -13,16 +13,16 @@ namespace {
 
 struct Flags {
   std::string data;
-  apply::EncodeRequest request;
+  encode::EncodeRequest request;
   std::vector<std::string> settings;
   int ranks = 1;
   bool text = false;
-  apply::EncodeTextConfig text_config;
+  encode::EncodeTextConfig text_config;
 };
 
 void read_settings(Flags& flags) {
   check_overrides(flags.settings);
-  apply::EncodeRequest& request = flags.request;
+  encode::EncodeRequest& request = flags.request;
   config::Binder binder;
   binder.section("data", request.data, "the samples");
   if (flags.text) {
@@ -37,7 +37,7 @@ void read_settings(Flags& flags) {
   config::Document::parse("", "command line", values).apply(binder);
 }
 
-void print(const Flags& flags, const apply::EncodeReport& report) {
+void print(const Flags& flags, const encode::EncodeReport& report) {
   const std::string out = flags.request.out.string();
   std::printf("%lld latents [%s] in %s", static_cast<long long>(report.written), join(report.latent, ", ").c_str(),
               out.c_str());
@@ -59,8 +59,8 @@ void print(const Flags& flags, const apply::EncodeReport& report) {
 }
 
 int encode_text(const Flags& flags, dist::Group& group) {
-  const apply::EncodeTextRequest request{flags.request.out, flags.request.data, flags.text_config};
-  const apply::EncodeTextReport report = apply::encode_text(request, group);
+  const encode::EncodeTextRequest request{flags.request.out, flags.request.data, flags.text_config};
+  const encode::EncodeTextReport report = encode::encode_text(request, group);
   if (!group.is_first()) return kOk;
   std::printf("features of %lld captions of %lld samples in %s (%s); train on them with\n",
               static_cast<long long>(report.captions), static_cast<long long>(report.samples),
@@ -74,7 +74,7 @@ int run(Flags& flags) {
   read_settings(flags);
   return on_ranks(flags.ranks, [&](dist::Group& group) {
     if (flags.text) return encode_text(flags, group);
-    const apply::EncodeReport report = apply::encode(flags.request, group);
+    const encode::EncodeReport report = encode::encode_images(flags.request, group);
     if (group.is_first()) print(flags, report);
     return kOk;
   });

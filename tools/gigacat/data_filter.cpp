@@ -2,20 +2,20 @@
 #include <cstdio>
 
 #include "cli.h"
-#include "gigacat/apply/filter.h"
+#include "gigacat/encode/filter.h"
 #include "launch.h"
 
 namespace gigacat::cli {
 namespace {
 
 struct Flags {
-  apply::FilterRequest request;
+  encode::FilterRequest request;
   std::vector<std::string> settings;
   int ranks = 1;
 };
 
-int filter(const apply::FilterRequest& request, dist::Group& group) {
-  const apply::FilterReport report = apply::filter_pairs(request, group);
+int filter(const encode::FilterRequest& request, dist::Group& group) {
+  const encode::FilterReport report = encode::filter_pairs(request, group);
   if (!group.is_first()) return kOk;
   std::printf("%lld of %lld pairs of %lld shards in %s", static_cast<long long>(report.kept),
               static_cast<long long>(report.read), static_cast<long long>(report.shards), request.out.c_str());

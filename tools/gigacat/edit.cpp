@@ -1,22 +1,22 @@
 // gigacat edit
-#include "gigacat/apply/edit.h"
+#include "gigacat/edit/edit.h"
 
 #include <cstdio>
 
 #include "cli.h"
-#include "gigacat/apply/project.h"
+#include "gigacat/edit/project.h"
 #include "gigacat/core/error.h"
 #include "gigacat/dist/device.h"
 
 namespace gigacat::cli {
 namespace {
 
-using apply::Edit;
-using apply::EditRequest;
+using edit::Edit;
+using edit::EditRequest;
 
 int run(const EditRequest& request) {
   check_overrides(request.overrides);
-  const apply::EditReport report = apply::edit(request, dist::choose_device("auto", 0));
+  const edit::EditReport report = edit::write_edit(request, dist::choose_device("auto", 0));
   std::printf("%lld x %lld images of %s in %s\n", static_cast<long long>(report.rows),
               static_cast<long long>(report.columns), report.checkpoint.c_str(), request.out.c_str());
   return kOk;
@@ -71,9 +71,9 @@ void add_edit(CLI::App& parent, Chosen& chosen, Edit what, const std::string& na
 
 namespace {
 
-int run(const apply::ProjectRequest& request) {
+int run(const edit::ProjectRequest& request) {
   check_overrides(request.overrides);
-  const apply::ProjectReport report = apply::project(request, dist::choose_device("auto", 0));
+  const edit::ProjectReport report = edit::project(request, dist::choose_device("auto", 0));
   std::printf("%s: style of %s in %s, distance %.4f, of the mean style's image %.4f\n", request.out.c_str(),
               request.image.c_str(), report.checkpoint.c_str(), report.last, report.first);
   return kOk;
@@ -83,7 +83,7 @@ void add_project(CLI::App& parent, Chosen& chosen) {
   CLI::App* command = add_command(parent, "project", "find the style whose image is nearest to a given one",
                                   "gigacat edit project runs/00000-emoji-text photo.png -o photo.safetensors --prompt "
                                   "'red heart'");
-  auto request = std::make_shared<apply::ProjectRequest>();
+  auto request = std::make_shared<edit::ProjectRequest>();
   command->add_option("FROM", request->from, "run folder, checkpoint folder, or generator .safetensors")
       ->type_name("")
       ->required();

@@ -6,13 +6,13 @@
 
 #include "cli.h"
 #include "eval_flags.h"
-#include "gigacat/apply/enlarged.h"
-#include "gigacat/apply/generated.h"
+#include "gigacat/upsample/degraded_pairs.h"
+#include "gigacat/sample/generated_images.h"
 #include "gigacat/core/cache.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/run_folder.h"
 #include "launch.h"
 #include "sample_flags.h"
 
@@ -24,7 +24,7 @@ using nlohmann::json;
 struct Flags {
   eval::Request request;
   NetworkFlags networks;
-  apply::SampleRequest samples;
+  sample::SampleRequest samples;
   std::string real, fake, out;
   bool json = false;
   int ranks = 1, downscale = 0;
@@ -32,27 +32,27 @@ struct Flags {
 
 eval::Side fake_side(const Flags& flags, dist::Group& group) {
   if (flags.fake.empty()) fail<UsageError>("no images to judge: give --fake");
-  if (!apply::holds_generator(flags.fake))
+  if (!run::holds_generator(flags.fake))
     return eval::open_side(flags.fake, eval::needs_captions(flags.request.metrics));
   if (flags.request.fake_count == 0)
     fail<UsageError>(flags.fake, " is a generator: give --num, the number of samples to draw");
-  apply::SampleRequest request = flags.samples;
+  sample::SampleRequest request = flags.samples;
   request.from = flags.fake;
   request.count = flags.request.fake_count;
-  return apply::generated_side(request, group);
+  return sample::generated_side(request, group);
 }
 
 // The real images made small, and large again by the simple ways and by --fake: results of each, in this order.
 std::vector<eval::Result> judge_enlarged(const Flags& flags, eval::Side real, eval::NetworkShelf& shelf,
                                          dist::Group& group) {
   if (!real.images) fail<UsageError>("--downscale makes small images of the real ones: give --real, a set of images");
-  real.images = apply::cut_images(real.images, flags.downscale);
-  std::vector<std::string> ways = apply::simple_enlargements();
+  real.images = upsample::cut_images(real.images, flags.downscale);
+  std::vector<std::string> ways = upsample::interpolations();
   if (!flags.fake.empty()) ways.push_back(flags.fake);
   std::vector<eval::Result> all;
   for (const std::string& way : ways) {
     const eval::Side fake{
-        apply::enlarged_images(real.images, flags.downscale, way, {.device = group.device()}), {}, way};
+        upsample::degraded_pairs(real.images, flags.downscale, way, {.device = group.device()}), {}, way};
     for (eval::Result& result : eval::evaluate(flags.request, real, fake, shelf, group))
       all.push_back(std::move(result));
   }
@@ -76,7 +76,7 @@ int64_t step_of(const std::string& checkpoint) {
 void append_to_run(const fs::path& path, const std::string& checkpoint, const std::vector<eval::Result>& results) {
   const fs::path run = run_of(path);
   if (run.empty()) return;
-  FileWriter out(train::RunFolder::open(run).metrics(), /*append=*/true);
+  FileWriter out(run::RunFolder::open(run).metrics(), /*append=*/true);
   for (const eval::Result& result : results)
     out.write(json({{"step", step_of(checkpoint)}, {"eval", eval::to_json(result)}}).dump() + "\n");
   out.flush();
@@ -106,7 +106,7 @@ int run(Flags flags, dist::Group& group) {
   const std::vector<eval::Result> results = eval::evaluate(flags.request, real, fake, shelf, group);
   if (!group.is_first()) return kOk;
   print(flags, results);
-  if (fake.images && apply::holds_generator(flags.fake)) append_to_run(flags.fake, fake.images->name(), results);
+  if (fake.images && run::holds_generator(flags.fake)) append_to_run(flags.fake, fake.images->name(), results);
   return kOk;
 }
 

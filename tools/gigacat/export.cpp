@@ -1,5 +1,5 @@
 // gigacat export
-#include "gigacat/apply/export.h"
+#include "gigacat/export/export.h"
 
 #include <cstdio>
 
@@ -10,7 +10,7 @@ namespace gigacat::cli {
 void add_export(CLI::App& app, Chosen& chosen) {
   CLI::App* command = add_command(app, "export", "write a trained generator for other programs",
                                   "gigacat export runs/00000-emoji-cat -o generator.safetensors");
-  auto request = std::make_shared<apply::ExportRequest>();
+  auto request = std::make_shared<exports::ExportRequest>();
   command->add_option("FROM", request->from, "run folder, checkpoint folder, or generator .safetensors")
       ->type_name("")
       ->required();
@@ -30,7 +30,7 @@ void add_export(CLI::App& app, Chosen& chosen) {
       ->capture_default_str();
   command->callback([request, &chosen] {
     chosen = [request] {
-      const apply::ExportReport report = apply::export_run(*request);
+      const exports::ExportReport report = exports::export_run(*request);
       std::printf("%s of %s\n", report.out.c_str(), report.checkpoint.c_str());
       return kOk;
     };

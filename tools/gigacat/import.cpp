@@ -1,5 +1,5 @@
 // gigacat import
-#include "gigacat/apply/import.h"
+#include "gigacat/export/import.h"
 
 #include <cstdio>
 
@@ -9,10 +9,10 @@
 namespace gigacat::cli {
 namespace {
 
-int run(apply::ImportRequest request) {
+int run(exports::ImportRequest request) {
   check_overrides(request.overrides);
   request.command = cat("gigacat import ", request.file.string());
-  const apply::ImportReport report = apply::import_file(request);
+  const exports::ImportReport report = exports::import_file(request);
   std::printf("%s: %s\n", request.file.c_str(), report.what.c_str());
   std::printf("sha256: %s\n", report.sha256.c_str());
   if (!report.dropped.empty()) std::printf("not used here: %s\n", join(report.dropped).c_str());
@@ -29,7 +29,7 @@ void add_import(CLI::App& app, Chosen& chosen) {
   CLI::App* command =
       add_command(app, "import", "bring weights of other programs into safetensors; nothing in them is executed",
                   "gigacat import inception-2015-12-05.pt -o weights/inception.safetensors");
-  auto request = std::make_shared<apply::ImportRequest>();
+  auto request = std::make_shared<exports::ImportRequest>();
   command->add_option("FILE", request->file, ".safetensors, .pt, .pth, .bin (torch.save or TorchScript)")
       ->type_name("")
       ->required();

@@ -2,13 +2,13 @@
 #include <cstdio>
 
 #include "cli.h"
-#include "gigacat/apply/describe.h"
-#include "gigacat/apply/plan.h"
-#include "gigacat/apply/sample.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
-#include "gigacat/train/config.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/info/cluster_plan.h"
+#include "gigacat/info/describe.h"
+#include "gigacat/run/config.h"
+#include "gigacat/run/run_folder.h"
+#include "gigacat/run/weight_source.h"
 
 namespace gigacat::cli {
 namespace {
@@ -20,22 +20,22 @@ struct Flags {
 
 fs::path config_of(const fs::path& what) {
   if (fs::is_regular_file(what))
-    return what.extension() == ".safetensors" ? apply::find_weights(what, "ema").config : what;
+    return what.extension() == ".safetensors" ? run::find_weights(what, "ema").config : what;
   if (fs::exists(what / "COMMIT")) return what / "config.yaml";
-  if (fs::is_directory(what)) return train::RunFolder::open(what).config();
+  if (fs::is_directory(what)) return run::RunFolder::open(what).config();
   fail<UsageError>("nothing at ", what.string(), ": give a config, a checkpoint folder or a run folder");
 }
 
 int run(const Flags& flags) {
   check_overrides(flags.overrides);
-  const auto config = train::load_config(config_of(flags.what), flags.overrides);
+  const auto config = run::load_config(config_of(flags.what), flags.overrides);
   std::printf("%s, recipe %s\n", flags.what.c_str(), config->recipe_name.c_str());
   const bool planned = !flags.plan.empty();
-  const apply::MachinePlan machine =
-      planned ? apply::parse_plan(flags.plan, config->train.precision) : apply::MachinePlan{};
-  const apply::ModelReport report = apply::describe(*config);
-  std::fputs(apply::to_text(report).c_str(), stdout);
-  if (planned) std::printf("\n%s", apply::to_text(apply::plan(*config, report, machine), *config).c_str());
+  const info::MachinePlan machine =
+      planned ? info::parse_plan(flags.plan, config->train.precision) : info::MachinePlan{};
+  const info::ModelReport report = info::describe(*config);
+  std::fputs(info::to_text(report).c_str(), stdout);
+  if (planned) std::printf("\n%s", info::to_text(info::plan(*config, report, machine), *config).c_str());
   return kOk;
 }
 

@@ -1,5 +1,5 @@
 // gigacat sample
-#include "gigacat/apply/sample.h"
+#include "gigacat/sample/sample.h"
 
 #include <cstdio>
 
@@ -14,7 +14,7 @@ namespace gigacat::cli {
 namespace {
 
 struct Flags {
-  apply::SampleRequest request;
+  sample::SampleRequest request;
   std::string prompts;  // file
   int ranks = 1;
 };
@@ -27,7 +27,7 @@ void read_prompts(const std::string& file, std::vector<std::string>& prompts) {
 }
 
 int run(const Flags& flags, dist::Group& group) {
-  const apply::SampleReport report = apply::sample(flags.request, group);
+  const sample::SampleReport report = sample::write_samples(flags.request, group);
   if (!group.is_first()) return kOk;
   std::printf("%lld samples of %s in %s (%s%s)\n", static_cast<long long>(report.written + report.kept),
               report.checkpoint.c_str(), flags.request.out.c_str(), human_time(report.seconds).c_str(),
@@ -35,7 +35,7 @@ int run(const Flags& flags, dist::Group& group) {
   return kOk;
 }
 
-void add_choice_flags(CLI::App& command, apply::SampleRequest& request, std::string& prompts) {
+void add_choice_flags(CLI::App& command, sample::SampleRequest& request, std::string& prompts) {
   const std::string group = "Which samples", how = "How they are drawn";
   add_sample_flags(command, request, group, how);
   command.add_option("--prompt", request.prompts, "captions of a model of text, cycled; one for each --prompt")
@@ -55,7 +55,7 @@ void add_choice_flags(CLI::App& command, apply::SampleRequest& request, std::str
       ->group(group);
 }
 
-void add_drawing_flags(CLI::App& command, apply::SampleRequest& request) {
+void add_drawing_flags(CLI::App& command, sample::SampleRequest& request) {
   const std::string group = "How they are drawn";
   command.add_option("--guidance", request.guidance, "style guidance scale; 1 is off")
       ->type_name("S")
@@ -81,7 +81,7 @@ void add_drawing_flags(CLI::App& command, apply::SampleRequest& request) {
 
 }  // namespace
 
-void add_sample_flags(CLI::App& command, apply::SampleRequest& request, const std::string& which,
+void add_sample_flags(CLI::App& command, sample::SampleRequest& request, const std::string& which,
                       const std::string& how) {
   command.add_option("--labels,--class", request.labels, "classes, cycled: all, or a list as 0,1,4-6")
       ->type_name("LIST")
@@ -91,7 +91,10 @@ void add_sample_flags(CLI::App& command, apply::SampleRequest& request, const st
       ->type_name("S")
       ->capture_default_str()
       ->group(which);
-  command.add_option("--truncation,--trunc", request.truncation, "psi, toward the class's mean style; 1 is off")
+  command
+      .add_option("--truncation,--trunc", request.truncation,
+                  "psi toward the class's mean style: 1 is off, 0 the mean (the official GAT code counts the other "
+                  "way: its 0.3 is 0.7 here)")
       ->type_name("PSI")
       ->capture_default_str()
       ->group(how);
@@ -102,7 +105,7 @@ void add_sample(CLI::App& app, Chosen& chosen) {
       add_command(app, "sample", "draw samples from a run, a checkpoint or a generator file",
                   "gigacat sample runs/00000-emoji-cat -o grid.png --labels 0-7 --count 64 --truncation 0.7");
   auto flags = std::make_shared<Flags>();
-  apply::SampleRequest& request = flags->request;
+  sample::SampleRequest& request = flags->request;
   command->add_option("FROM", request.from, "run folder, checkpoint folder, or generator .safetensors")
       ->type_name("")
       ->required();

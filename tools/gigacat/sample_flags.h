@@ -4,12 +4,12 @@
 #include <string>
 
 #include "cli.h"
-#include "gigacat/apply/sample.h"
+#include "gigacat/sample/sample.h"
 
 namespace gigacat::cli {
 
 // --labels and --seed in the group `which` of the help, --truncation in `how`.
-void add_sample_flags(CLI::App& command, apply::SampleRequest& request, const std::string& which,
+void add_sample_flags(CLI::App& command, sample::SampleRequest& request, const std::string& which,
                       const std::string& how);
 
 }  // namespace gigacat::cli

@@ -3,13 +3,13 @@
 #include <map>
 
 #include "cli.h"
-#include "gigacat/apply/describe.h"
+#include "gigacat/info/describe.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
 #include "gigacat/sweep/plan.h"
 #include "gigacat/sweep/report.h"
 #include "gigacat/sweep/runner.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 
 namespace gigacat::cli {
 namespace {
@@ -39,8 +39,8 @@ std::string size_key(const sweep::Run& run) {
 }
 
 Cost cost_of(const sweep::Run& run) {
-  const auto config = train::parse_config(run.config, run.label);
-  const apply::ModelReport report = apply::describe(*config);
+  const auto config = run::parse_config(run.config, run.label);
+  const info::ModelReport report = info::describe(*config);
   const auto samples = static_cast<double>(config->train.steps * config->train.batch);
   return {report.generator.parameters, report.discriminator.parameters, config->train.steps, config->train.batch,
           report.cost.step * samples};

@@ -8,7 +8,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
-#include "gigacat/train/run_folder.h"
+#include "gigacat/run/run_folder.h"
 #include "launch.h"
 
 namespace gigacat::cli {
@@ -23,7 +23,7 @@ struct Flags {
 };
 
 // The first word is the config unless it is an override.
-std::unique_ptr<train::RunConfig> read_config(const Flags& flags) {
+std::unique_ptr<run::RunConfig> read_config(const Flags& flags) {
   std::vector<std::string> overrides = flags.words;
   std::string file;
   if (!overrides.empty() && overrides.front().find('=') == std::string::npos) {
@@ -31,14 +31,14 @@ std::unique_ptr<train::RunConfig> read_config(const Flags& flags) {
     overrides.erase(overrides.begin());
   }
   check_overrides(overrides);
-  if (!file.empty()) return train::load_config(file, overrides);
+  if (!file.empty()) return run::load_config(file, overrides);
   if (flags.resume.empty()) fail<UsageError>("no config: gigacat train CONFIG.yaml, or gigacat train --resume RUN");
-  const auto config = train::RunFolder::open(flags.resume).config();
-  return train::parse_config(read_file(config), config.string(), overrides);
+  const auto config = run::RunFolder::open(flags.resume).config();
+  return run::parse_config(read_file(config), config.string(), overrides);
 }
 
 // The most ranks below `ranks`, and not below `least`, among which the batch can be split; else as many.
-int fewer_ranks(const train::RunConfig& config, int ranks, int least) {
+int fewer_ranks(const run::RunConfig& config, int ranks, int least) {
   for (int fewer = ranks - 1; fewer >= least; --fewer)
     if (config.train.batch % (fewer * config.train.accumulate) == 0) return fewer;
   return ranks;

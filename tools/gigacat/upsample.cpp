@@ -1,5 +1,5 @@
 // gigacat upsample
-#include "gigacat/apply/upsample.h"
+#include "gigacat/upsample/upsample.h"
 
 #include <cmath>
 #include <cstdio>
@@ -12,7 +12,7 @@ namespace gigacat::cli {
 namespace {
 
 struct Flags {
-  apply::UpsampleRequest request;
+  upsample::UpsampleRequest request;
   std::vector<std::string> inputs;  // by -i
   std::string memory;
 };
@@ -37,10 +37,10 @@ uint64_t parse_bytes(const std::string& text) {
 }
 
 int run(Flags& flags) {
-  apply::UpsampleRequest& request = flags.request;
+  upsample::UpsampleRequest& request = flags.request;
   request.inputs.insert(request.inputs.end(), flags.inputs.begin(), flags.inputs.end());
   if (!flags.memory.empty()) request.options.memory = parse_bytes(flags.memory);
-  const apply::UpsampleReport report = apply::upsample(request);
+  const upsample::UpsampleReport report = upsample::upsample_files(request);
   for (const std::string& reason : report.failed) std::fprintf(stderr, "error: %s\n", reason.c_str());
   if (request.out != "-") {
     std::printf("%lld images in %s (%s%s)\n", static_cast<long long>(report.written + report.kept), request.out.c_str(),
@@ -52,7 +52,7 @@ int run(Flags& flags) {
 
 void add_tile_flags(CLI::App& command, Flags& flags) {
   const std::string group = "Tiles";
-  apply::UpsampleOptions& options = flags.request.options;
+  upsample::UpsampleOptions& options = flags.request.options;
   command.add_option("-t,--tile", options.tile, "side of a tile of the image; 0: the network's own")
       ->type_name("PX")
       ->check(CLI::NonNegativeNumber)
@@ -79,7 +79,7 @@ void add_upsample(CLI::App& app, Chosen& chosen) {
   CLI::App* command = add_command(app, "upsample", "make images larger with a trained upsampler",
                                   "gigacat upsample photos -o large --weights aura-sr-v2 --scale 4");
   auto flags = std::make_shared<Flags>();
-  apply::UpsampleRequest& request = flags->request;
+  upsample::UpsampleRequest& request = flags->request;
   command->add_option("IN", request.inputs, "images and folders of images; - is standard input")->type_name("");
   command->add_option("-i,--input", flags->inputs, "the same")->type_name("IN")->allow_extra_args(false);
   command->add_option("-o,--output", request.out, "a file for one image, else a folder; - is standard output")

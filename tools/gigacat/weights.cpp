@@ -4,18 +4,18 @@
 #include "cli.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
-#include "gigacat/pretrained/known_weights.h"
+#include "gigacat/weights/known_weights.h"
 
 namespace gigacat::cli {
 namespace {
 
-using pretrained::WeightFile;
-using pretrained::WeightState;
+using weights::WeightFile;
+using weights::WeightState;
 
 std::vector<WeightFile> chosen_files(const std::vector<std::string>& names) {
-  if (names.empty()) return pretrained::known_weights();
+  if (names.empty()) return weights::known_weights();
   std::vector<WeightFile> files;
-  for (const std::string& name : names) files.push_back(pretrained::find_weight_file(name));
+  for (const std::string& name : names) files.push_back(weights::find_weight_file(name));
   return files;
 }
 
@@ -27,7 +27,7 @@ std::string hash_text(const WeightFile& file) {
 
 int list(const std::vector<std::string>& names) {
   for (const WeightFile& file : chosen_files(names)) {
-    const bool here = std::filesystem::exists(pretrained::weight_path(file));
+    const bool here = std::filesystem::exists(weights::weight_path(file));
     std::printf("%-22s %-4s %s%s\n", file.name.c_str(), here ? "here" : "", file.purpose.c_str(),
                 file.bytes > 0 ? cat(" (", human_bytes(static_cast<double>(file.bytes)), ")").c_str() : "");
     std::printf("%-22s licence %s; %s\n%-22s %s\n", "", file.licence.c_str(), hash_text(file).c_str(), "",
@@ -36,14 +36,14 @@ int list(const std::vector<std::string>& names) {
   return kOk;
 }
 
-int get(const std::vector<std::string>& names, const pretrained::DownloadOptions& options) {
-  for (const WeightFile& file : chosen_files(names)) std::printf("%s\n", pretrained::download(file, options).c_str());
+int get(const std::vector<std::string>& names, const weights::DownloadOptions& options) {
+  for (const WeightFile& file : chosen_files(names)) std::printf("%s\n", weights::download(file, options).c_str());
   return kOk;
 }
 
 // True when nothing is wrong with a file; a missing one counts only when it was asked for.
 bool report(const WeightFile& file, bool asked) {
-  const pretrained::Verdict verdict = pretrained::verify(file, /*record=*/true);
+  const weights::Verdict verdict = weights::verify(file, /*record=*/true);
   const char* text = nullptr;
   switch (verdict.state) {
     case WeightState::missing:
@@ -76,16 +76,16 @@ int verify(const std::vector<std::string>& names) {
 
 int where(const std::vector<std::string>& names) {
   if (names.empty()) {
-    std::printf("%s\n", pretrained::weight_folder().c_str());
+    std::printf("%s\n", weights::weight_folder().c_str());
     return kOk;
   }
-  for (const WeightFile& file : chosen_files(names)) std::printf("%s\n", pretrained::weight_path(file).c_str());
+  for (const WeightFile& file : chosen_files(names)) std::printf("%s\n", weights::weight_path(file).c_str());
   return kOk;
 }
 
 struct Flags {
   std::vector<std::string> names;
-  pretrained::DownloadOptions download;
+  weights::DownloadOptions download;
 };
 
 CLI::App* add(CLI::App& group, Chosen& chosen, const std::string& name, const std::string& help,

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace gigacat::losses {
@@ -22,6 +23,10 @@ struct Trajectory {
 // supervised: stage k's image as the discriminator sees it [B, C, h_k, w_k], brought back to x_K's size by `back`
 // ("bilinear", align_corners false, or "nearest"). last: x_K [B, C, H, W]. No gradient.
 Trajectory trajectory(const std::vector<at::Tensor>& supervised, const at::Tensor& last, const std::string& back);
+
+// "discrepancy", "rewrite" and "direction" of a batch, means over stages and samples; none where there is one stage.
+std::vector<std::pair<std::string, double>> trajectory_metrics(const std::vector<at::Tensor>& supervised,
+                                                               const at::Tensor& last, const std::string& back);
 
 // The image brought back: [B, C, h, w] -> [B, C, H, W].
 at::Tensor bring_back(const at::Tensor& image, int64_t height, int64_t width, const std::string& back);

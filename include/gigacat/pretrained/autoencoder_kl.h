@@ -11,7 +11,7 @@
 
 #include "gigacat/pretrained/autoencoder.h"
 #include "gigacat/pretrained/layers.h"
-#include "gigacat/pretrained/weights.h"
+#include "gigacat/weights/weights.h"
 
 namespace gigacat::pretrained {
 
@@ -23,7 +23,7 @@ struct AutoencoderKlConfig {
   bool quant_conv = true, post_quant_conv = true;
 
   // All but norm_groups, which no shape tells, from names and shapes. Errors: Error for another network's tensors.
-  static AutoencoderKlConfig deduce(const Weights& weights);
+  static AutoencoderKlConfig deduce(const weights::Weights& weights);
   int64_t factor() const { return int64_t{1} << (widths.size() - 1); }
 };
 
@@ -61,7 +61,8 @@ Moments split_moments(const at::Tensor& moments);
 
 // Both of diffusers' name styles of the attention: to_q or query. norm_groups 0: 32.
 // Errors: Error when the tensors do not fit.
-AutoencoderKl load_autoencoder_kl(const Weights& weights, const LoadOptions& options = {}, int64_t norm_groups = 0);
+AutoencoderKl load_autoencoder_kl(const weights::Weights& weights, const weights::LoadOptions& options = {},
+                                  int64_t norm_groups = 0);
 // norm_num_groups of the config.json beside a weight file, 0 where it says nothing. Errors: Error for a broken file.
 int64_t stored_norm_groups(const std::filesystem::path& weights);
 

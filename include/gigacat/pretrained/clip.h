@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "gigacat/pretrained/layers.h"
-#include "gigacat/pretrained/weights.h"
+#include "gigacat/weights/weights.h"
 
 namespace gigacat::pretrained {
 
@@ -28,7 +28,7 @@ struct ClipConfig {
 
   // Read off names (load_clip's) and shapes. Heads are those of the released sizes: 64 wide, but 16 for image towers of
   // 1280 and more. quick_gelu is OpenAI's: for image towers up to 1024. Errors: Error for another network's tensors.
-  static ClipConfig deduce(const Weights& weights);
+  static ClipConfig deduce(const weights::Weights& weights);
 };
 
 // What shapes do not tell, for files that are none of the released sizes.
@@ -73,9 +73,10 @@ class ClipImpl : public torch::nn::Module {
 TORCH_MODULE(Clip);
 
 // Hugging Face's names of OpenAI's or OpenCLIP's tensors, as views; Hugging Face's pass through.
-Weights clip_names(const Weights& weights);
+weights::Weights clip_names(const weights::Weights& weights);
 // Hugging Face's, OpenAI's or OpenCLIP's names. Errors: Error when the tensors do not fit.
-Clip load_clip(const Weights& weights, const LoadOptions& options = {}, const ClipOverrides& overrides = {});
+Clip load_clip(const weights::Weights& weights, const weights::LoadOptions& options = {},
+               const ClipOverrides& overrides = {});
 
 // Images in [0, 1], [B, 3, H, W], minus CLIP's mean over its deviation: of one shape.
 at::Tensor clip_normalize(const at::Tensor& images);

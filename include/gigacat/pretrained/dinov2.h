@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "gigacat/pretrained/layers.h"
-#include "gigacat/pretrained/weights.h"
+#include "gigacat/weights/weights.h"
 
 namespace gigacat::pretrained {
 
@@ -21,7 +21,7 @@ struct Dinov2Config {
   int64_t registers = 0;
 
   // Read off names and shapes. Errors: Error when the tensors are of another network.
-  static Dinov2Config deduce(const Weights& weights);
+  static Dinov2Config deduce(const weights::Weights& weights);
   // "dinov2-s", "dinov2-b-reg", ...; "dinov2-WIDTH" for other widths.
   std::string name() const;
 };
@@ -66,7 +66,7 @@ class Dinov2Impl : public torch::nn::Module {
 TORCH_MODULE(Dinov2);
 
 // Official names, or timm's (reg_token, class position folded into cls_token). Errors: Error when they do not fit.
-Dinov2 load_dinov2(const Weights& weights, const LoadOptions& options = {},
+Dinov2 load_dinov2(const weights::Weights& weights, const weights::LoadOptions& options = {},
                    GridResampling resampling = GridResampling::official);
 
 }  // namespace gigacat::pretrained

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "gigacat/pretrained/layers.h"
-#include "gigacat/pretrained/weights.h"
+#include "gigacat/weights/weights.h"
 
 namespace gigacat::pretrained {
 
@@ -54,9 +54,9 @@ TORCH_MODULE(Inception);
 
 // NAME.conv.weight and NAME.bn.* (epsilon 1e-3) of pytorch-fid's names become NAME.weight and NAME.bias; the training
 // head (AuxLogits) and batch counters are left out. Errors: Error when a convolution has no batch norm.
-Weights fold_batch_norm(const Weights& weights);
+weights::Weights fold_batch_norm(const weights::Weights& weights);
 
 // From a file with pytorch-fid's names. Errors: Error when the tensors do not fit.
-Inception load_inception(const Weights& weights, const LoadOptions& options = {});
+Inception load_inception(const weights::Weights& weights, const weights::LoadOptions& options = {});
 
 }  // namespace gigacat::pretrained

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "gigacat/pretrained/layers.h"
-#include "gigacat/pretrained/weights.h"
+#include "gigacat/weights/weights.h"
 
 namespace gigacat::pretrained {
 
@@ -42,6 +42,7 @@ TORCH_MODULE(Lpips);
 
 // From torchvision's backbone (features.N; its classifier is left out) and the heads (lin0.model.1.weight, ...); which
 // network it is follows from the backbone. Errors: Error when they do not fit.
-Lpips load_lpips(const Weights& backbone, const Weights& heads, const LoadOptions& options = {});
+Lpips load_lpips(const weights::Weights& backbone, const weights::Weights& heads,
+                 const weights::LoadOptions& options = {});
 
 }  // namespace gigacat::pretrained

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "gigacat/pretrained/weights.h"
+#include "gigacat/weights/weights.h"
 
 namespace gigacat::pretrained {
 
@@ -20,12 +20,12 @@ struct TaesdConfig {
   bool encoder = true, decoder = true;
 
   // Read off names and shapes (encoder.N, decoder.N). Errors: Error when the tensors are of another network.
-  static TaesdConfig deduce(const Weights& weights);
+  static TaesdConfig deduce(const weights::Weights& weights);
 };
 
 // Tensors renamed to encoder.N.* and decoder.N.*: from an encoder's or a decoder's own indices (0.weight), and from
 // diffusers' encoder.layers.N and decoder.layers.N.
-Weights taesd_names(Weights weights);
+weights::Weights taesd_names(weights::Weights weights);
 
 // One half, a sequence of layers that are children by number.
 class TaesdHalfImpl : public torch::nn::Module {
@@ -63,6 +63,6 @@ class TaesdImpl : public torch::nn::Module {
 TORCH_MODULE(Taesd);
 
 // Any of the naming schemes. Errors: Error when the tensors do not fit.
-Taesd load_taesd(Weights weights, const LoadOptions& options = {});
+Taesd load_taesd(weights::Weights weights, const weights::LoadOptions& options = {});
 
 }  // namespace gigacat::pretrained

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 
 namespace gigacat::train {
 
@@ -17,8 +17,16 @@ struct MemoryEstimate {
   double total() const { return weights + ema + gradients + optimizer + activations; }
 };
 
-// For the networks of `config`, which must have been built; weights, gradients and moments in float32.
+// Elements of the networks and bytes kept for the backward pass of one sample.
+struct NetworkSizes {
+  double trained = 0, buffers = 0;  // of both networks
+  double average = 0;               // of the generator, which the moving average doubles
+  double activation_bytes = 0;
+};
+NetworkSizes sizes_of(const run::Gan& gan);
+
+// Weights, gradients and moments in float32.
 // `world`: ranks, which may share the moments.
-MemoryEstimate estimate_memory(const RunConfig& config, int64_t batch, int world = 1);
+MemoryEstimate estimate_memory(const run::RunConfig& config, const NetworkSizes& sizes, int64_t batch, int world = 1);
 
 }  // namespace gigacat::train

@@ -9,10 +9,11 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 #include "gigacat/train/shards.h"
 
 namespace gigacat::train {
@@ -20,16 +21,21 @@ namespace gigacat::train {
 using TensorMap = std::map<std::string, at::Tensor>;
 
 // Factor on the learning rate of step `step` (0 first) in a run of `steps`: linear warm-up, then constant or a cosine.
-double schedule_factor(const OptimizerConfig& config, int64_t step, int64_t steps);
+double schedule_factor(const run::OptimizerConfig& config, int64_t step, int64_t steps);
 
-// All figures stay on the device: nothing here waits for it.
+struct OptimizerOptions {
+  bool scale_loss = false;  // float16 gradients need a loss scale
+  // Each rank keeps the moments of its share of the parameters and updates only those; the numbers are the same to the
+  // bit. None: each rank does all.
+  std::shared_ptr<dist::Group> shared_among = nullptr;
+  std::set<std::string> attention = {};  // parameters that decay with optimizer.decay=attention
+};
+
+// All values stay on the device: nothing here waits for it.
 class Optimizer {
  public:
-  // Parameters of `module` that require a gradient, in registration order. `scale_loss`: float16 gradients need a loss
-  // scale. `shared_among`: each rank keeps the moments of its share of the parameters alone and updates those; the
-  // numbers are the same to the bit. Without it each rank does all.
-  Optimizer(const torch::nn::Module& module, const OptimizerConfig& config, bool scale_loss,
-            std::shared_ptr<dist::Group> shared_among = nullptr);
+  // Parameters of `module` that require a gradient, in registration order.
+  Optimizer(const torch::nn::Module& module, const run::OptimizerConfig& config, const OptimizerOptions& options = {});
 
   // The loss to differentiate: a scalar [] times the loss scale.
   at::Tensor scaled(const at::Tensor& loss) const;
@@ -66,7 +72,7 @@ class Optimizer {
   std::vector<at::Tensor> gradients() const;
   bool is_mine(size_t parameter) const { return !shards_ || shards_->is_mine(parameter); }
   void update(const std::vector<at::Tensor>& grads, double lr, const at::Tensor& divisor);
-  OptimizerConfig config_;
+  run::OptimizerConfig config_;
   bool scale_loss_;
   std::vector<std::string> names_;
   std::vector<at::Tensor> parameters_;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "gigacat/dist/group.h"
-#include "gigacat/train/config.h"
+#include "gigacat/run/config.h"
 
 namespace gigacat::train {
 
@@ -24,13 +24,13 @@ struct TrainOptions {
 
 // Trains until config.train.steps. Returns 0 or one of the codes above.
 // Errors: UsageError for a config that cannot run, Error for everything that stops a run.
-int train(RunConfig& config, const dist::Environment& environment, const TrainOptions& options);
+int train(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options);
 
 // `train --dry-run`: resolves everything, checks data, batch split, shapes and memory for `world` ranks in this
 // process. Returns the report's text. Errors: as train.
-std::string dry_run(RunConfig& config, int world);
+std::string dry_run(run::RunConfig& config, int world);
 
 // Where a resumed run's config differs from its own in keys that may not. Errors: UsageError with the differences.
-void check_resumable(const RunConfig& now, const RunConfig& before, const std::vector<std::string>& allow);
+void check_resumable(const run::RunConfig& now, const run::RunConfig& before, const std::vector<std::string>& allow);
 
 }  // namespace gigacat::train

@@ -3,8 +3,9 @@
 #include <ATen/Functions.h>
 
 #include <algorithm>
+#include <numeric>
 
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 
 // Letters: K stages (scales), N images in the batch, C channels, r_k token rows of scale k, T_k its tokens, p patch,
 // D hidden width, F feature width, S = sum over k of (1 + T_k).
@@ -15,6 +16,9 @@ void ScaleConfig::bind(config::Binder& b) {
           {.min = 1, .source = "CAT, open: 2, 4, 8, 16 for H = 32, p = 2"});
   b.field("resize", resize, "area", "how a stage's image comes to its scale",
           {.choices = {"area", "bilinear"}, .source = "CAT, open"});
+  b.field("mix", mix, false,
+          "tokens of all scales attend to each other: the scale-aggregated discriminator, which does worse",
+          {.source = "CAT figure 7"});
 }
 
 at::Tensor resize_stage(const at::Tensor& x, int64_t height, int64_t width, const std::string& mode) {
@@ -31,8 +35,11 @@ at::Tensor resize_stage(const at::Tensor& x, int64_t height, int64_t width, cons
 std::vector<std::pair<int64_t, int64_t>> scale_grids(const ScaleConfig& config, int64_t stages, int64_t rows,
                                                      int64_t columns) {
   std::vector<int64_t> sides = config.scales;
-  if (sides.empty())
-    for (int64_t k = 0; k < stages; ++k) sides.push_back(std::max<int64_t>(1, rows >> (stages - 1 - k)));
+  if (sides.empty()) {
+    // Rows that give whole columns are multiples of this.
+    const int64_t step = rows / std::gcd(rows, columns);
+    for (int64_t k = 0; k < stages; ++k) sides.push_back(std::max(step, (rows >> (stages - 1 - k)) / step * step));
+  }
   if (static_cast<int64_t>(sides.size()) != stages)
     fail<UsageError>("model.scales.scales: ", sides.size(), " scales for ", stages, " stages of the generator");
   std::vector<std::pair<int64_t, int64_t>> grids;
@@ -44,6 +51,14 @@ std::vector<std::pair<int64_t, int64_t>> scale_grids(const ScaleConfig& config, 
     grids.emplace_back(side, side * columns / rows);
   }
   return grids;
+}
+
+std::vector<at::Tensor> scaled_stages(const at::Tensor& images, const std::vector<std::pair<int64_t, int64_t>>& grids,
+                                      int64_t patch, const std::string& mode) {
+  std::vector<at::Tensor> out;
+  for (size_t k = 0; k < grids.size(); ++k)
+    out.push_back(resize_stage(images[static_cast<int64_t>(k)], grids[k].first * patch, grids[k].second * patch, mode));
+  return out;
 }
 
 DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, const ScaleConfig& scales,
@@ -59,6 +74,7 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, const Sc
     pos_embed_.push_back(nn::register_position(*this, name, config.pos_embed, rows, columns, config.hidden));
   }
   rotary_ = nn::concatenate(rotary);
+  if (!scales.mix) attention_parts_ = parts_;
 
   cls_token_ = register_parameter("cls_token", init.normal("cls_token", {1, stages, config.hidden}, 0.02));
   x_embedder_ =
@@ -70,14 +86,6 @@ DiscriminatorImpl::DiscriminatorImpl(const DiscriminatorConfig& config, const Sc
   final_layer_ = register_module("final_layer", gat::LogitHead(config.hidden, config.cmap_dim, init / "final_layer"));
   if (features > 0)
     proj_ = register_module("proj", gat::AlignHead(config.hidden, config.projector_dim, features, init / "proj"));
-}
-
-std::vector<at::Tensor> DiscriminatorImpl::scaled(const at::Tensor& images) const {
-  std::vector<at::Tensor> out;
-  for (size_t k = 0; k < grids_.size(); ++k)
-    out.push_back(resize_stage(images[static_cast<int64_t>(k)], grids_[k].first * config_.patch,
-                               grids_[k].second * config_.patch, scale_config_.resize));
-  return out;
 }
 
 DiscriminatorOutput DiscriminatorImpl::forward(const at::Tensor& images, const at::Tensor& labels, int64_t aligned,
@@ -96,7 +104,7 @@ DiscriminatorOutput DiscriminatorImpl::forward(const at::Tensor& images, const a
   at::Tensor x = at::cat(tokens, 1);  // [N, S, D]
   for (int64_t i = 0; i < config_.depth; ++i) {
     const auto block = [this, i](const std::vector<at::Tensor>& in) {
-      return blocks_[i]->as<gat::Block>()->forward(in[0], rotary_, parts_);
+      return blocks_[i]->as<gat::Block>()->forward(in[0], rotary_, attention_parts_);
     };
     x = nn::run_block(i, block, {x});
   }
@@ -120,7 +128,10 @@ DiscriminatorOutput DiscriminatorImpl::forward(const at::Tensor& images, const a
   return out;
 }
 
-double DiscriminatorImpl::flops() const { return gat::block_flops(config_, parts_); }
+double DiscriminatorImpl::flops() const {
+  if (!scale_config_.mix) return gat::block_flops(config_, parts_);
+  return gat::block_flops(config_, {std::accumulate(parts_.begin(), parts_.end(), int64_t{0})});
+}
 
 double DiscriminatorImpl::activation_bytes() const {
   int64_t tokens = 0;

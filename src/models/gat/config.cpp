@@ -25,6 +25,9 @@ void GeneratorConfig::bind(config::Binder& b) {
   b.field("qk_norm", qk_norm, true, "RMS norm on queries and keys", {.source = "official training script"});
   b.field("pos_embed", pos_embed, "learned", "position table: kept as built, or trained from the sin-cos table on",
           {.choices = {"fixed", "learned"}, .source = "official trainer"});
+  b.field("modulation", modulation, "scale",
+          "what a style does to features: GAT scales them, CAT's sizes are those of shift and scale",
+          {.choices = {"scale", "shift_scale"}, .source = "official code; CAT project page, by its parameter counts"});
   b.field("w_avg_beta", w_avg_beta, 0.995, "decay of the class-wise style means",
           {.min = 0, .max = 1, .source = "official code"});
   b.check("hidden", [this] { return head_problem(hidden, heads); });

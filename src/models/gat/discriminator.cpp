@@ -2,7 +2,7 @@
 
 #include <ATen/Functions.h>
 
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 
 // Letters: K stages, N images in the batch, C channels, H x W image, T tokens, D hidden width, F feature width.
 namespace gigacat::models::gat {

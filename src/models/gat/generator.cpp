@@ -2,7 +2,7 @@
 
 #include <ATen/Functions.h>
 
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/nn/fused.h"
 
 // Letters: B batch, D hidden width, T tokens, K stages, C channels, H x W image, Z latent width, p patch.
@@ -18,23 +18,33 @@ nn::Linear modulation(torch::nn::Module& owner, int64_t in, int64_t out, const n
   return holder->register_module("1", nn::Linear(in, out, init / "adaLN_modulation" / "1", kModulationGain));
 }
 
-// Transformer block modulated by the style: scales and gates, no shift.
+// RMSNorm(x) * (1 + scale) + shift, shift undefined for none. x [B, T, D], scale and shift [B, D].
+at::Tensor modulated(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift) {
+  const at::Tensor y = nn::rms_norm_modulate(x, scale, kNormEps);
+  return shift.defined() ? y + shift.unsqueeze(1).to(y.scalar_type()) : y;
+}
+
+// Transformer block modulated by the style: a scale and a gate for each half, and with `shifts` a shift before them
+// (the order of DiT).
 class ModulatedBlockImpl : public torch::nn::Module {
  public:
-  ModulatedBlockImpl(const GeneratorConfig& c, const nn::Init& init) {
+  ModulatedBlockImpl(const GeneratorConfig& c, const nn::Init& init) : shifts_(c.shifts()) {
     attn_ = register_module("attn", nn::Attention(c.hidden, c.heads, c.qk_norm, init / "attn"));
     mlp_ = register_module("mlp", nn::SwiGlu(c.hidden, init / "mlp"));
-    modulation_ = modulation(*this, c.hidden, 4 * c.hidden, init);
+    modulation_ = modulation(*this, c.hidden, (shifts_ ? 6 : 4) * c.hidden, init);
   }
 
   // x [B, T, D], silu_w = SiLU(w) [B, D]
   at::Tensor forward(const at::Tensor& x, const at::Tensor& silu_w, const nn::Rotary& rotary) {
-    const auto m = modulation_(silu_w).chunk(4, 1);  // s1, g1, s2, g2, each [B, D]
-    const at::Tensor y = nn::gated_residual(x, m[1], attn_(nn::rms_norm_modulate(x, m[0], kNormEps), rotary));
-    return nn::gated_residual(y, m[3], mlp_(nn::rms_norm_modulate(y, m[2], kNormEps)));
+    const auto m = modulation_(silu_w).chunk(shifts_ ? 6 : 4, 1);  // each [B, D]
+    const size_t half = m.size() / 2, scale = shifts_ ? 1 : 0, gate = scale + 1;
+    const auto shift = [&](size_t of) { return shifts_ ? m[of] : at::Tensor(); };
+    const at::Tensor y = nn::gated_residual(x, m[gate], attn_(modulated(x, m[scale], shift(0)), rotary));
+    return nn::gated_residual(y, m[half + gate], mlp_(modulated(y, m[half + scale], shift(half))));
   }
 
  private:
+  bool shifts_;
   nn::Attention attn_{nullptr};
   nn::SwiGlu mlp_{nullptr};
   nn::Linear modulation_{nullptr};
@@ -44,16 +54,18 @@ TORCH_MODULE(ModulatedBlock);
 // Tokens to pixels of one stage: x [B, T, D] -> [B, T, p * p * C].
 class FinalLayerImpl : public torch::nn::Module {
  public:
-  FinalLayerImpl(const GeneratorConfig& c, int64_t channels, const nn::Init& init) {
+  FinalLayerImpl(const GeneratorConfig& c, int64_t channels, const nn::Init& init) : shifts_(c.shifts()) {
     linear_ = register_module("linear", nn::Linear(c.hidden, c.patch * c.patch * channels, init / "linear"));
-    modulation_ = modulation(*this, c.hidden, c.hidden, init);
+    modulation_ = modulation(*this, c.hidden, (shifts_ ? 2 : 1) * c.hidden, init);
   }
 
   at::Tensor forward(const at::Tensor& x, const at::Tensor& silu_w) {
-    return linear_(nn::rms_norm_modulate(x, modulation_(silu_w), kNormEps));
+    const auto m = modulation_(silu_w).chunk(shifts_ ? 2 : 1, 1);
+    return linear_(modulated(x, m.back(), shifts_ ? m.front() : at::Tensor()));
   }
 
  private:
+  bool shifts_;
   nn::Linear linear_{nullptr}, modulation_{nullptr};
 };
 TORCH_MODULE(FinalLayer);
@@ -138,9 +150,10 @@ void GeneratorImpl::update_style_mean(const at::Tensor& w, const at::Tensor& lab
 
 double GeneratorImpl::flops() const {
   const double d = static_cast<double>(config_.hidden), t = static_cast<double>(rows_ * columns_);
-  const double block = nn::block_flops(config_.hidden, rows_ * columns_) + 2 * 4 * d * d;  // with its modulation
+  const double chunks = config_.shifts() ? 6 : 4;
+  const double block = nn::block_flops(config_.hidden, rows_ * columns_) + 2 * chunks * d * d;  // with its modulation
   const double pixels = static_cast<double>(config_.patch * config_.patch * shape_.channels);
-  const double stage = 2 * t * d * pixels + 2 * d * d;
+  const double stage = 2 * t * d * pixels + 2 * (config_.shifts() ? 2 : 1) * d * d;
   const double mapping = 2 * (2 * static_cast<double>(config_.z_dim) * d + d * d);
   return static_cast<double>(config_.depth) * block + static_cast<double>(config_.stages) * stage + mapping;
 }

@@ -6,7 +6,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/nn/minibatch_std.h"
 #include "gigacat/nn/resample.h"
 
@@ -99,7 +99,7 @@ DiscriminatorImpl::Stage DiscriminatorImpl::make_stage(size_t place, const nn::I
 // f [n, C, r, r] -> [n, C', r / 2, r / 2], of the last stage [n, C, 1, 1].
 at::Tensor DiscriminatorImpl::run_stage(size_t place, const at::Tensor& f, int64_t parts) {
   Stage& stage = stages_[place];
-  const auto run = [&, parts](const std::vector<at::Tensor>& in) {
+  const auto run = [this, &stage, parts](const std::vector<at::Tensor>& in) {
     at::Tensor y = in[0];
     for (TrunkBlock& block : stage.blocks) y = block(y);
     if (!stage.attention.is_empty()) y = to_features(stage.attention(to_tokens(y), at::Tensor()), y.size(2), y.size(3));
@@ -126,7 +126,7 @@ TrunkFeatures DiscriminatorImpl::features(const std::vector<at::Tensor>& pyramid
   return found;
 }
 
-std::vector<Prediction> DiscriminatorImpl::judge(const TrunkFeatures& features, const at::Tensor& t) {
+std::vector<Prediction> DiscriminatorImpl::discriminate(const TrunkFeatures& features, const at::Tensor& t) {
   const int64_t levels = std::ssize(resolutions_);
   std::vector<std::vector<at::Tensor>> by_scale(static_cast<size_t>(levels));
   for (size_t place = 0; place < heads_.size(); ++place) {
@@ -141,7 +141,8 @@ std::vector<Prediction> DiscriminatorImpl::judge(const TrunkFeatures& features, 
   return predictions;
 }
 
-std::vector<at::Tensor> DiscriminatorImpl::judge_vision(const std::vector<at::Tensor>& features, const at::Tensor& t) {
+std::vector<at::Tensor> DiscriminatorImpl::discriminate_vision(const std::vector<at::Tensor>& features,
+                                                               const at::Tensor& t) {
   GIGACAT_CHECK(features.size() == vision_.size(), features.size(), " layers, ", vision_.size(), " heads");
   std::vector<at::Tensor> logits;
   for (size_t l = 0; l < features.size(); ++l) logits.push_back(vision_[l](features[l], t).to(at::kFloat));

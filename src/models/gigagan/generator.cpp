@@ -6,7 +6,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 #include "gigacat/nn/resample.h"
 
 // Letters: B batch, C channels, r resolution, V style width, L resolutions, Z latent width.
@@ -75,8 +75,9 @@ at::Tensor GeneratorImpl::layer(const Level& level, int64_t block, int64_t index
   // Unit u stands behind block blocks - units + u; with more units than blocks the first block has none of them less.
   int64_t first = block - (level.blocks - level.units), last = first + 1;
   if (block == 0 && level.units > level.blocks) first = 0;
-  const auto run = [&, first, last](const std::vector<at::Tensor>& in) {
-    const Text seen{in[2], style.mask_of(index), {}};
+  // Runs again in the backward pass: it holds all that it reads, but for the network itself.
+  const auto run = [&level, block, r, first, last, mask = style.mask_of(index)](const std::vector<at::Tensor>& in) {
+    const Text seen{in[2], mask, {}};
     SynthesisBlock convolve = level.block[static_cast<size_t>(block)];
     at::Tensor y = convolve(in[0], in[1]);
     for (int64_t u = std::max<int64_t>(0, first); u < last; ++u) {

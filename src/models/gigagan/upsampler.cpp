@@ -9,7 +9,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
 #include "gigacat/models/gigagan/generator.h"
-#include "gigacat/nn/checkpoint.h"
+#include "gigacat/nn/activation_checkpoint.h"
 
 // Letters as in the header; C channels, r resolution.
 namespace gigacat::models::gigagan {

@@ -1,33 +1,77 @@
 #include "train/toy/model.h"
 
+#include "gigacat/nn/random_draws.h"
+
 namespace gigacat::toy {
+namespace {
 
-void Config::bind(config::Binder& b) {
-  b.field("latent", latent, 8, "width Z of a latent", {.min = 1});
-  b.field("hidden", hidden, 16, "width W of the hidden layers", {.min = 1});
+// The generator in the part of Python that TorchScript understands too.
+constexpr const char* kFunctions = R"(from typing import Dict
+
+import torch
+from torch import Tensor
+from torch.nn.functional import linear, silu
+
+
+def generate(w: Dict[str, Tensor], c: Dict[str, float], z: Tensor, labels: Tensor, truncation: float) -> Tensor:
+    table = w["table.embedding_table.weight"]
+    style = z * truncation + table.index_select(0, labels)
+    hidden = silu(linear(style, w["in.weight"], w["in.bias"]))
+    image = linear(hidden, w["out.weight"], w["out.bias"]).tanh()
+    return image.view([z.shape[0], int(c["channels"]), int(c["height"]), int(c["width"])])
+)";
+
+}  // namespace
+
+Model::Model(const Config& config, const models::ImageShape& shape, const nn::Init& init)
+    : models::Model(shape), config_(config), typed_generator_(std::make_shared<Generator>(config, shape, init)) {
+  generator_ = typed_generator_;
 }
 
-Generator::Generator(const Config& config, const models::ImageShape& shape, const nn::Init& init) : shape_(shape) {
-  table_ = register_module("table", nn::LabelTable(shape.num_classes, config.latent, init / "table"));
-  in_ = register_module("in", nn::Linear(config.latent, config.hidden, init / "in"));
-  out_ = register_module("out", nn::Linear(config.hidden, shape.channels * shape.height * shape.width, init / "out"));
-  mean = register_buffer("mean", at::zeros({config.hidden}));
+std::shared_ptr<torch::nn::Module> Model::make_generator(const nn::Init& init) const {
+  return std::make_shared<Generator>(config_, shape_, init);
 }
 
-at::Tensor Generator::forward(const at::Tensor& z, const at::Tensor& labels) {
-  const at::Tensor hidden = at::silu(in_(z + table_(labels)));  // [B, W]
-  last = hidden.detach();
-  return out_(hidden).tanh().view({-1, shape_.channels, shape_.height, shape_.width});
+void Model::build_discriminator(const nn::Init& init) {
+  typed_discriminator_ = std::make_shared<Discriminator>(config_, shape_, init);
+  discriminator_ = typed_discriminator_;
 }
 
-Discriminator::Discriminator(const Config& config, const models::ImageShape& shape, const nn::Init& init) {
-  table_ = register_module("table", nn::LabelTable(shape.num_classes, config.hidden, init / "table"));
-  in_ = register_module("in", nn::Linear(shape.channels * shape.height * shape.width, config.hidden, init / "in"));
-  out_ = register_module("out", nn::Linear(config.hidden, 1, init / "out"));
+at::Tensor Model::latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const {
+  return nn::StreamDraws(seed, 0, indices, device).normal("sample.z", {}, {config_.latent});
 }
 
-at::Tensor Discriminator::forward(const at::Tensor& images, const at::Tensor& labels) {
-  return out_(at::silu(in_(images.flatten(1)) + table_(labels)));
+models::Style Model::style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
+                           const models::SampleOptions& options) {
+  const at::NoGradGuard no_grad;
+  return models::Style::of(dynamic_cast<Generator&>(generator).style(z * options.truncation, labels));
+}
+
+at::Tensor Model::synthesize(torch::nn::Module& generator, const models::Style& style, bool /*all_stages*/) {
+  return dynamic_cast<Generator&>(generator).synthesize(style.w_of(0)).unsqueeze(0);
+}
+
+models::NetworkCost Model::generator_cost() const {
+  const auto pixels = static_cast<double>(shape_.channels * shape_.height * shape_.width);
+  const auto latent = static_cast<double>(config_.latent), hidden = static_cast<double>(config_.hidden);
+  return {2 * hidden * (latent + pixels), 4 * (hidden + pixels)};
+}
+
+models::NetworkCost Model::discriminator_cost() const {
+  const auto pixels = static_cast<double>(shape_.channels * shape_.height * shape_.width);
+  const auto hidden = static_cast<double>(config_.hidden);
+  return {2 * hidden * (pixels + 1), 4 * (hidden + pixels)};
+}
+
+models::ExportedGenerator Model::exported() const {
+  return {.functions = kFunctions,
+          .inputs = {"labels"},
+          .numbers = {{"channels", static_cast<double>(shape_.channels)},
+                      {"height", static_cast<double>(shape_.height)},
+                      {"width", static_cast<double>(shape_.width)}},
+          .z_dim = config_.latent,
+          .text = {},
+          .constants = {}};
 }
 
 }  // namespace gigacat::toy

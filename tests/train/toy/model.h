@@ -1,44 +1,46 @@
-// The networks of the toy GAN: two small perceptrons. B batch, Z latent, W hidden width, C x H x W image.
+// The toy GAN's model: how its networks are built, drawn from, edited and exported.
 #pragma once
 
-#include <ATen/ATen.h>
-#include <torch/nn/module.h>
+#include <memory>
+#include <string>
+#include <vector>
 
-#include "gigacat/core/config.h"
-#include "gigacat/models/shape.h"
-#include "gigacat/nn/linear.h"
+#include "gigacat/models/model.h"
+#include "train/toy/networks.h"
 
 namespace gigacat::toy {
 
-struct Config {
-  int64_t latent, hidden;
-  void bind(config::Binder& b);
-};
-
-class Generator : public torch::nn::Module {
+class Model : public models::Model {
  public:
-  Generator(const Config& config, const models::ImageShape& shape, const nn::Init& init);
-  // z [B, Z], labels [B] -> images [B, C, H, W].
-  at::Tensor forward(const at::Tensor& z, const at::Tensor& labels);
+  Model(const Config& config, const models::ImageShape& shape, const nn::Init& init);
+  std::string name() const override { return "toy"; }
+  std::shared_ptr<torch::nn::Module> make_generator(const nn::Init& init) const override;
+  void build_discriminator(const nn::Init& init);
+  int64_t z_dim() const { return config_.latent; }
+  Generator& generator_network() { return *typed_generator_; }
+  Discriminator& discriminator_network() { return *typed_discriminator_; }
 
-  at::Tensor mean;  // [W], buffer: running mean of the hidden layer
-  at::Tensor last;  // [B, W], of the last forward pass
+  at::Tensor latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const override;
+  models::Style style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
+                      const models::SampleOptions& options) override;
+  at::Tensor synthesize(torch::nn::Module& generator, const models::Style& style, bool all_stages) override;
+  bool is_attention(const torch::nn::Module& /*module*/) const override { return false; }
+  models::NetworkCost generator_cost() const override;
+  models::NetworkCost discriminator_cost() const override;
+  models::ExportedGenerator exported() const override;
 
  private:
-  models::ImageShape shape_;
-  nn::LabelTable table_{nullptr};
-  nn::Linear in_{nullptr}, out_{nullptr};
+  Config config_;
+  std::shared_ptr<Generator> typed_generator_;
+  std::shared_ptr<Discriminator> typed_discriminator_;
 };
 
-class Discriminator : public torch::nn::Module {
- public:
-  Discriminator(const Config& config, const models::ImageShape& shape, const nn::Init& init);
-  // images [B, C, H, W], labels [B] -> logits [B, 1].
-  at::Tensor forward(const at::Tensor& images, const at::Tensor& labels);
-
- private:
-  nn::LabelTable table_{nullptr};
-  nn::Linear in_{nullptr}, out_{nullptr};
+struct ModelConfig : models::ModelConfig {
+  Config networks{};
+  void bind(config::Binder& b) override { networks.bind(b); }
+  std::unique_ptr<models::Model> build(const models::ImageShape& shape, const nn::Init& init) const override {
+    return std::make_unique<Model>(networks, shape, init);
+  }
 };
 
 }  // namespace gigacat::toy

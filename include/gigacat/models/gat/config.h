@@ -14,9 +14,11 @@ namespace gigacat::models::gat {
 struct GeneratorConfig {
   int64_t depth, hidden, heads, patch, z_dim, stages;
   bool qk_norm;
-  std::string pos_embed;
+  std::string pos_embed, modulation;
   double w_avg_beta;
   void bind(config::Binder& b);
+  // Whether a style shifts features as well as scaling them.
+  bool shifts() const { return modulation == "shift_scale"; }
 };
 
 // The same letters; cmap_dim is the width of e(y), projector_dim that of the alignment head.

@@ -46,9 +46,9 @@ class DiscriminatorImpl : public torch::nn::Module {
   // samples of a batch are compared.
   TrunkFeatures features(const std::vector<at::Tensor>& pyramid, int64_t parts);
   // Predictions for text t [N, D], in the order of prediction_pairs.
-  std::vector<Prediction> judge(const TrunkFeatures& features, const at::Tensor& t);
+  std::vector<Prediction> discriminate(const TrunkFeatures& features, const at::Tensor& t);
   // Predictions on frozen features, one per layer: [N, 1, h, w].
-  std::vector<at::Tensor> judge_vision(const std::vector<at::Tensor>& features, const at::Tensor& t);
+  std::vector<at::Tensor> discriminate_vision(const std::vector<at::Tensor>& features, const at::Tensor& t);
 
   double flops() const;             // of one image's pyramid and one text
   double activation_bytes() const;  // float32, kept for backward, of one image's pyramid

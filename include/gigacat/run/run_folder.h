@@ -1,0 +1,58 @@
+// The folder of a run: everything that the run makes.
+//
+//   OUT/00003-NAME/  config.yaml run.json log.txt metrics.jsonl events.out.tfevents.* samples/ checkpoints/
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace gigacat::run {
+
+class RunFolder {
+ public:
+  // A new numbered folder OUT/NNNNN-NAME, created exclusively: never an existing one. Characters of the name that do
+  // not suit a path become "-". Errors: Error.
+  static RunFolder create(const std::filesystem::path& out, const std::string& name);
+  // An existing run. Errors: UsageError when `path` holds no config.yaml (with the runs beside it, if any).
+  static RunFolder open(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path config() const { return path_ / "config.yaml"; }
+  std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
+  std::filesystem::path samples() const { return path_ / "samples"; }
+  std::filesystem::path log() const { return path_ / "log.txt"; }
+  std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
+  // Writes run.json atomically.
+  void write_info(const nlohmann::json& info) const;
+  // Drops the lines of metrics.jsonl past `step` and any that was cut short, so that the file of a resumed run reads as
+  // one run's. Errors: Error; the file then stays as it was.
+  void trim_metrics(int64_t step) const;
+
+ private:
+  explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  std::filesystem::path path_;
+};
+
+// Runs (folders NNNNN-* with a config.yaml) in `out`, newest number first.
+std::vector<std::filesystem::path> list_runs(const std::filesystem::path& out);
+
+// Held by the process that writes into a run folder; the system releases it when the process ends, however it ends.
+class RunLock {
+ public:
+  // Errors: UsageError when another process holds the run, naming it.
+  explicit RunLock(const RunFolder& folder) : RunLock(folder.path()) {}
+  // Of any folder that one process alone may write into.
+  explicit RunLock(const std::filesystem::path& folder);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace gigacat::run

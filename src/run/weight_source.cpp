@@ -1,0 +1,65 @@
+#include "gigacat/run/weight_source.h"
+
+#include <nlohmann/json.hpp>
+
+#include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/run/checkpoint.h"
+#include "gigacat/run/run_folder.h"
+
+namespace gigacat::run {
+namespace {
+
+// Of a checkpoint that was verified.
+WeightSource of_checkpoint(const fs::path& folder, const std::string& file) {
+  return {folder, folder / file, folder / "config.yaml", recorded_checksum(folder, file)};
+}
+
+WeightSource of_run(const fs::path& folder, const std::string& file) {
+  const fs::path checkpoints = RunFolder::open(folder).checkpoints();
+  const auto newest = newest_good_checkpoint(checkpoints, {file});
+  if (!newest)
+    fail<UsageError>(folder.string(), " holds no checkpoint yet: looked for step-*/COMMIT in ", checkpoints.string());
+  return of_checkpoint(*newest, file);
+}
+
+WeightSource of_file(const fs::path& file) {
+  const fs::path config = fs::absolute(file).parent_path() / "config.yaml";
+  if (!fs::exists(config))
+    fail<UsageError>("no config.yaml beside ", file.string(), ": it says which model the weights are of");
+  return {file, file, config, file_checksum(file)};
+}
+
+}  // namespace
+
+WeightSource find_weights(const fs::path& from, const std::string& weights) {
+  if (weights != "ema" && weights != "generator")
+    fail<UsageError>("--weights must be ema or generator, not '", weights, "'");
+  if (fs::is_regular_file(from) && from.extension() == ".safetensors") return of_file(from);
+  const std::string file = weights + ".safetensors";
+  if (fs::exists(from / "COMMIT")) {
+    const std::string fault = verify_checkpoint(from, {file});
+    if (!fault.empty()) fail<UsageError>(from.string(), " is not a whole checkpoint: ", fault);
+    return of_checkpoint(from, file);
+  }
+  if (fs::is_directory(from)) return of_run(from, file);
+  fail<UsageError>("nothing to sample from at ", from.string(),
+                   ": give a run folder, a checkpoint folder or a generator .safetensors file");
+}
+
+std::string to_text(const WeightSource& source) {
+  return nlohmann::json({source.origin.string(), source.weights.string(), source.config.string(), source.checksum})
+      .dump();
+}
+
+WeightSource parse_source(const std::string& text) {
+  const auto parts = nlohmann::json::parse(text).get<std::vector<std::string>>();
+  return {parts.at(0), parts.at(1), parts.at(2), parts.at(3)};
+}
+
+bool holds_generator(const fs::path& path) {
+  if (fs::is_regular_file(path)) return path.extension() == ".safetensors";
+  return fs::exists(path / "COMMIT") || (fs::exists(path / "config.yaml") && fs::is_directory(path / "checkpoints"));
+}
+
+}  // namespace gigacat::run

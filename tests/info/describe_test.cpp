@@ -1,0 +1,45 @@
+#include "gigacat/info/describe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "sample/toy_model.h"
+
+namespace gigacat::info {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Describe, CountsEachChildAndOwnTensorsOnce) {
+  const linear_toy::Network network(6);
+  const NetworkReport report = describe_network(*network);
+  ASSERT_EQ(report.parts.size(), 3u);
+  EXPECT_EQ(report.parts[0].name, "scale");
+  EXPECT_EQ(report.parts[0].parameters, 2);
+  EXPECT_EQ(report.parts[1].name, "mean");
+  EXPECT_EQ(report.parts[1].buffers, 3);
+  EXPECT_EQ(report.parts[2].name, "body");
+  EXPECT_EQ(report.parts[2].parameters, 4 * 6 + 6);
+  EXPECT_EQ(report.parameters, 32);
+  EXPECT_EQ(report.buffers, 3);
+}
+
+TEST(Describe, MemoryFollowsFromTheConfig) {
+  linear_toy::register_once();
+  const auto config = run::parse_config(linear_toy::kConfig, "toy.yaml");
+  const ModelReport report = describe(*config);
+  const double g = 4 * 48 + 48 + 2, d = 4 + 1 + 2, buffers = 3;
+  EXPECT_EQ(report.memory.batch, 4);
+  EXPECT_EQ(report.memory.weights, 4 * (g + d + 2 * buffers));
+  EXPECT_EQ(report.memory.ema, 4 * (g + buffers));
+  EXPECT_EQ(report.memory.gradients, 4 * (g + d));
+  EXPECT_EQ(report.memory.optimizer, 4 * (g + d));  // beta1 is 0: no mean is kept
+  EXPECT_EQ(report.memory.activations, 4 * 1000);
+  const std::string text = to_text(report);
+  EXPECT_THAT(text, HasSubstr("3 x 4 x 4, 3 classes"));
+  EXPECT_THAT(text, HasSubstr("242 parameters"));
+  EXPECT_THAT(text, HasSubstr("for the batch of 8"));
+}
+
+}  // namespace
+}  // namespace gigacat::info
