@@ -12,6 +12,7 @@
 #include "gigacat/core/progress.h"
 #include "gigacat/data/loader.h"
 #include "gigacat/io/npy.h"
+#include "gigacat/io/enlarge.h"
 
 namespace gigacat::data {
 
@@ -164,7 +165,7 @@ std::string contact_sheet(const Source& source, const DataConfig& config, int64_
   if (tiles.empty()) fail("none of the samples chosen for the contact sheet can be read");
   const int64_t height = tiles.front().height, width = tiles.front().width;  // latents may differ
   std::erase_if(tiles, [&](const io::Image& image) { return image.height != height || image.width != width; });
-  return io::encode_png(io::make_grid(tiles, columns));
+  return io::encode_png(io::enlarged_grid(tiles, columns));
 }
 
 }  // namespace gigacat::data

@@ -44,7 +44,7 @@ CLI::App* add_command(CLI::App& parent, const std::string& name, const std::stri
 }
 
 void add_overrides(CLI::App& command, std::vector<std::string>& overrides) {
-  command.add_option("OVERRIDES", overrides, "values of the config, as train.batch=64")->type_name("");
+  command.add_option("OVERRIDES", overrides, "config values to override, as train.batch=64")->type_name("");
 }
 
 void add_count(CLI::App& command, const std::string& flag, int& value, int most, const std::string& help,

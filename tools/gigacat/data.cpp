@@ -129,9 +129,9 @@ struct StatsFlags {
 };
 
 int stats(const StatsFlags& flags, dist::Group& group) {
-  eval::NetworkShelf shelf = make_shelf(flags.networks, group.device());
+  eval::FeatureNetworks networks = make_networks(flags.networks, group.device());
   const auto images = eval::open_images(flags.what);
-  const eval::StatisticsFile file = eval::measure(*images, flags.request, shelf, group);
+  const eval::StatisticsFile file = eval::measure(*images, flags.request, networks, group);
   if (!group.is_first()) return kOk;
   eval::write_statistics(flags.out, file);
   std::printf("%s: mu, sigma, mu_s and sigma_s of %s images of %s, protocol %s\n", flags.out.c_str(),
