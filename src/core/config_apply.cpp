@@ -18,17 +18,6 @@ std::string parent_of(const std::string& path) {
 
 std::string leaf_of(const std::string& path) { return path.substr(path.rfind('.') + 1); }
 
-// Removes ":NUMBER" from the end of `text`; 0 when there is none.
-int64_t take_number(std::string& text) {
-  const size_t colon = text.rfind(':');
-  int64_t number = 0;
-  if (colon == std::string::npos) return 0;
-  const auto [end, error] = std::from_chars(text.data() + colon + 1, text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return 0;
-  text.resize(colon);
-  return number;
-}
-
 // Files in the order in which they are first complained about, the command line last; lines from above.
 void sort_by_place(std::vector<Problem>& problems) {
   struct Place {
@@ -61,6 +50,7 @@ class Application {
   void refuse(const Entry& entry, const std::string& reason);
   std::string unknown_key(const std::string& path) const;
   std::string suggestion(const std::string& path) const;
+  std::string elsewhere(const std::string& leaf) const;
   std::vector<std::string> keys_of(const std::string& section) const;
 
   Binder& binder_;
@@ -126,16 +116,31 @@ std::string Application::unknown_key(const std::string& path) const {
   return cat("unknown key; ", section.empty() ? "the top level" : section, " has ", join(keys_of(section)));
 }
 
-// A key of the same section spelled nearly so, the same key in another section, or a path spelled nearly so.
+// Paths of the fields of that name in other sections, those of `train` first, as "a, b or c".
+std::string Application::elsewhere(const std::string& leaf) const {
+  constexpr size_t kMostNamed = 4;
+  std::vector<std::string> found;
+  for (const auto& [known, field] : fields_) {
+    if (leaf_of(known) == leaf) found.push_back(known);
+  }
+  std::ranges::stable_sort(found, {}, [](const std::string& known) { return !known.starts_with("train."); });
+  if (found.size() > kMostNamed) found.resize(kMostNamed);
+  if (found.size() < 2) return found.empty() ? "" : found.front();
+  const std::string last = found.back();
+  found.pop_back();
+  return cat(join(found), " or ", last);
+}
+
+// A name without its section, a key of the same section spelled nearly so, the same key in another section, or a path
+// spelled nearly so.
 std::string Application::suggestion(const std::string& path) const {
-  const std::string section = parent_of(path), leaf = leaf_of(path);
+  const std::string section = parent_of(path), leaf = leaf_of(path), other = elsewhere(leaf);
+  if (section.empty() && !other.empty()) return other;
   const std::string sibling = nearest(leaf, keys_of(section));
   if (!sibling.empty()) return section.empty() ? sibling : section + "." + sibling;
+  if (!other.empty()) return other;
   std::vector<std::string> paths;
-  for (const auto& [known, field] : fields_) {
-    if (leaf_of(known) == leaf) return known;
-    paths.push_back(known);
-  }
+  for (const auto& [known, field] : fields_) paths.push_back(known);
   paths.insert(paths.end(), sections_.begin(), sections_.end());
   return nearest(path, paths);
 }
@@ -152,6 +157,16 @@ std::vector<std::string> Application::keys_of(const std::string& section) const 
 }
 
 }  // namespace
+
+int64_t take_number(std::string& origin) {
+  const size_t colon = origin.rfind(':');
+  int64_t number = 0;
+  if (colon == std::string::npos) return 0;
+  const auto [end, error] = std::from_chars(origin.data() + colon + 1, origin.data() + origin.size(), number);
+  if (error != std::errc() || end != origin.data() + origin.size()) return 0;
+  origin.resize(colon);
+  return number;
+}
 
 std::string Problem::text() const {
   std::string line = origin;

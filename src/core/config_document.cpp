@@ -6,6 +6,7 @@
 
 #include "config_internal.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/installation.h"
 
 namespace gigacat::config {
 namespace {
@@ -16,6 +17,14 @@ constexpr int kMostLevels = 64;
 constexpr size_t kLongestKey = 200;
 constexpr size_t kBudget = size_t{8} << 20;  // bytes of values, aliases written out
 constexpr size_t kNodeCost = 40;             // what a value takes besides its text
+
+// Relative to the including file, or a preset: files of one's own can include presets wherever those are installed.
+fs::path included_file(const fs::path& folder, const std::string& name) {
+  std::error_code ignored;
+  const fs::path beside = folder / name, share = share_folder(), preset = share / "configs" / name;
+  const bool is_preset = !share.empty() && !fs::exists(beside, ignored) && fs::is_regular_file(preset, ignored);
+  return is_preset ? preset : beside;
+}
 
 std::string child(const std::string& path, const std::string& key) { return path.empty() ? key : path + "." + key; }
 
@@ -165,7 +174,7 @@ void DocumentReader::read_includes(const YAML::Node& value, const Source& source
     if (file.null || file.text.empty()) {
       problems_.push_back({file.origin, "include", "expected the name of a file"});
     } else {
-      read_file(source.folder / file.text, file.origin);
+      read_file(included_file(source.folder, file.text), file.origin);
     }
   }
 }
@@ -291,7 +300,7 @@ Document DocumentReader::finish(const std::string& name) {
 
 Document Document::load(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
   DocumentReader reader;
-  reader.read_file(file, "");
+  reader.read_file(find_config(file), "");
   for (const std::string& text : overrides) reader.read_override(text);
   return reader.finish(file.lexically_normal().string());
 }

@@ -42,6 +42,17 @@ struct Expansion {
 };
 Expansion expand_environment(std::string_view text);
 
+// Removes ":NUMBER" from the end of an origin FILE:LINE:COLUMN and returns it; 0 when there is none.
+int64_t take_number(std::string& origin);
+
+// Unit of text fields that name files.
+inline constexpr std::string_view kPathUnit = "path";
+
+// The value of such a field as the user wrote it at `origin`, made one that can be opened: "~" is the home folder; a
+// relative path of a config file that is not there from the working directory, but is from the file's folder, begins
+// with that folder. Of a pattern the part before its first brace or wildcard decides.
+std::string resolve_path(const std::string& text, std::string origin);
+
 // Place that a complaint about `path` should point at, or "".
 std::string telling_origin(const Binder& binder, std::string_view path, std::string_view reason);
 

@@ -70,6 +70,15 @@ Fault find_parse_fault(std::string_view text) {
   return {place(outline.document), "not valid YAML: more than one document, or text that belongs to none"};
 }
 
+// Place of the first tab in front of a line's text, or "".
+std::string place_of_tab(std::string_view text) {
+  for (size_t line = 0; line < text.size(); line = std::min(text.find('\n', line), text.size() - 1) + 1) {
+    const size_t first = text.find_first_not_of(' ', line);
+    if (first != std::string_view::npos && text[first] == '\t') return place_of_byte(text, first);
+  }
+  return "";
+}
+
 }  // namespace
 
 size_t first_bad_byte(std::string_view text) {
@@ -93,6 +102,8 @@ Fault find_fault(std::string_view text) {
   } catch (const YAML::DeepRecursion& error) {
     return {place(error.mark), "not valid YAML: nested too deeply"};
   } catch (const YAML::Exception& error) {
+    if (const std::string tab = place_of_tab(text); !tab.empty())
+      return {tab, "not valid YAML: a tab in the indentation; indent with spaces"};
     return {place(error.mark), cat("not valid YAML: ", error.msg)};
   }
 }

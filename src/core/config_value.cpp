@@ -231,7 +231,13 @@ std::string shown(std::string_view text) {
 
 std::vector<Problem> set_value(Field& field, const Entry& entry) {
   if (entry.failed) return {};
-  return std::visit([&](auto* value) { return set(*value, entry, field.meta); }, field.value);
+  const std::vector<Problem> problems =
+      std::visit([&](auto* value) { return set(*value, entry, field.meta); }, field.value);
+  if (field.meta.unit == kPathUnit && problems.empty()) {
+    auto& text = *std::get<std::string*>(field.value);
+    text = resolve_path(text, entry.origin);
+  }
+  return problems;
 }
 
 std::string type_name(const Storage& storage) {

@@ -110,7 +110,8 @@ void Assembler::fill(HostBatch& batch, int64_t i, std::vector<BadSample>& bad) {
     }
   }
   fail("data: ", most_in_a_row_, " samples in a row cannot be read (of ", source_->size(),
-       "), the first: ", bad.front().reason);
+       "), the first: ", bad.front().reason,
+       "; mend or remove them (`gigacat data inspect` names them), or give a larger data.max_bad_fraction");
 }
 
 bool Assembler::known_bad(int64_t index, std::vector<BadSample>& bad) const {

@@ -1,7 +1,8 @@
 #include "gigacat/data/config.h"
 
 #include <algorithm>
-#include <thread>
+
+#include "gigacat/core/cpus.h"
 
 namespace gigacat::data {
 
@@ -10,13 +11,16 @@ namespace {
 void bind_location(DataConfig& c, config::Binder& b) {
   b.field("kind", c.kind, "auto", "what lies at path; emoji: shards made by `gigacat data emoji`",
           {.choices = {"auto", "folder", "webdataset", "stylegan", "latents", "npz", "emoji"}});
-  b.field("path", c.path, "", "folder, .zip, .npz, or shards: \"data-{000000..000127}.tar\", globs, a folder of .tar");
+  b.field("path", c.path, "", "folder, .zip, .npz, or shards: \"data-{000000..000127}.tar\", globs, a folder of .tar",
+          {.unit = "path", .free_on_resume = true});
   b.field(
       "cache", c.cache, "",
-      "folder for shard indexes; empty: $GIGACAT_CACHE, $XDG_CACHE_HOME/gigacat or ~/.cache/gigacat; none: no cache");
+      "folder for shard indexes; empty: $GIGACAT_CACHE, $XDG_CACHE_HOME/gigacat or ~/.cache/gigacat; none: no cache",
+      {.unit = "path", .free_on_resume = true});
   b.field("features", c.features, "none",
           "precomputed alignment features: a folder with NAME.features.npy for each sample, or shards with "
-          "KEY.features.npy");
+          "KEY.features.npy",
+          {.unit = "path"});
 }
 
 void bind_shape(DataConfig& c, config::Binder& b) {
@@ -79,7 +83,7 @@ void DataConfig::bind(config::Binder& b) {
 
 int64_t DataConfig::worker_count() const {
   if (workers > 0) return workers;
-  return std::max<int64_t>(1, static_cast<int64_t>(std::thread::hardware_concurrency()) - 1);
+  return std::max<int64_t>(1, usable_cpus() - 1);
 }
 
 }  // namespace gigacat::data

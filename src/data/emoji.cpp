@@ -10,8 +10,10 @@
 
 #include "data/emoji_font.h"
 #include "data/unicode_lists.h"
+#include "gigacat/core/cpus.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/installation.h"
 #include "gigacat/core/log.h"
 #include "gigacat/core/provenance.h"
 #include "gigacat/io/archive.h"
@@ -148,7 +150,7 @@ bool is_complete(const fs::path& out, const ordered_json& stored, const ordered_
 // PNGs in the order of `sequences`; empty for one that the font does not have.
 std::vector<std::string> render_all(const EmojiOptions& options, const std::vector<EmojiSequence>& sequences) {
   std::vector<std::string> pngs(sequences.size());
-  const size_t workers = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 16);
+  const size_t workers = std::clamp<size_t>(usable_cpus(), 1, 16);
   std::vector<std::exception_ptr> faults(workers);
   std::atomic<size_t> next = 0;
   const auto work = [&](size_t worker) {
@@ -250,6 +252,11 @@ EmojiReport write_set(const fs::path& out, const EmojiOptions& options, const So
 }
 
 }  // namespace
+
+fs::path emoji_file(const fs::path& own, const fs::path& system) {
+  const fs::path share = share_folder(), file = share / "emoji" / own;
+  return !share.empty() && fs::exists(file) ? file : system;
+}
 
 EmojiReport make_emoji(const std::filesystem::path& out, const EmojiOptions& options) try {
   check_options(options);

@@ -1,13 +1,15 @@
 // Alignment features in a folder of their own: NAME.features.npy for the sample NAME.jpg (or SHARD/NAME).
 #include <filesystem>
 
-#include "data/listing.h"
 #include "data/sidecar.h"
 #include "data/sources.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/io/folder.h"
 
 namespace gigacat::data {
+
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -25,10 +27,12 @@ class FeatureFolderSource : public Source {
   const std::vector<std::string>& class_names() const override { return inner_->class_names(); }
   std::string identity() const override { return inner_->identity(); }
   std::string provenance() const override { return inner_->provenance(); }
+  std::string format() const override { return inner_->format(); }
+  std::vector<LeftOut> left_out() const override { return inner_->left_out(); }
 
   RawSample read(int64_t index) const override {
     RawSample sample = inner_->read(index);
-    sample.feature_bytes = read_file(folder_ / cat(stem(sample.name), ".features.npy"), kMostSampleBytes);
+    sample.feature_bytes = read_file(folder_ / cat(io::stem(sample.name), ".features.npy"), kMostSampleBytes);
     return sample;
   }
 
@@ -40,7 +44,7 @@ class FeatureFolderSource : public Source {
 }  // namespace
 
 std::unique_ptr<Source> with_feature_folder(std::unique_ptr<Source> source, const std::string& folder) {
-  if (!is_folder(folder)) fail<UsageError>("data.features: ", folder, " is no folder");
+  if (!io::is_folder(folder)) fail<UsageError>("data.features: ", folder, " is no folder");
   return std::make_unique<FeatureFolderSource>(std::move(source), folder);
 }
 

@@ -1,8 +1,12 @@
 #include "data/file_source.h"
 
+#include <optional>
+
 #include "data/fingerprint.h"
-#include "data/listing.h"
+#include "data/left_out.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/progress.h"
+#include "gigacat/io/folder.h"
 
 namespace gigacat::data {
 
@@ -18,6 +22,8 @@ class FileSource : public Source {
   Content content() const override { return set_.content; }
   const std::vector<std::string>& class_names() const override { return set_.classes; }
   std::string provenance() const override { return set_.provenance; }
+  std::string format() const override { return set_.format; }
+  std::vector<LeftOut> left_out() const override { return set_.left_out; }
 
   RawSample read(int64_t index) const override {
     RawSample sample;
@@ -25,7 +31,7 @@ class FileSource : public Source {
     sample.bytes = read_file(set_.root / sample.name, kMostSampleBytes);
     sample.label = label(index);
     if (set_.captions.wanted) {
-      const std::string file = cat(stem(sample.name), set_.captions.ending());
+      const std::string file = cat(io::stem(sample.name), set_.captions.ending());
       sample.caption = set_.captions.extract(read_file(set_.root / file, kMostSampleBytes), file);
     }
     if (set_.raw_names.size() > 0)
@@ -35,11 +41,16 @@ class FileSource : public Source {
 
   std::string identity() const override {
     Fingerprint print;
+    constexpr int64_t kMostQuiet = 50'000;
+    std::optional<Progress> progress;
+    if (size() > kMostQuiet) progress.emplace("sizes of files", "file", size());
     for (int64_t i = 0; i < size(); ++i) {
       std::error_code error;
       const uint64_t bytes = fs::file_size(set_.root / set_.names[i], error);
       print.add(set_.names[i], error ? 0 : bytes, label(i));
+      if (progress) progress->update(i + 1);
     }
+    if (progress) progress->finish();
     return print.digest();
   }
 
@@ -48,6 +59,17 @@ class FileSource : public Source {
 };
 
 }  // namespace
+
+std::vector<std::string> list_images(const fs::path& root, std::vector<LeftOut>& left_out) {
+  LeftOutCounter counter;
+  std::vector<std::string> names = io::list_files(root, [&](std::string_view name) {
+    if (io::is_image(name)) return true;
+    counter.add_unread(name, [&] { return head_of((root / name).string()); });
+    return false;
+  });
+  left_out.insert(left_out.end(), counter.items().begin(), counter.items().end());
+  return names;
+}
 
 std::unique_ptr<Source> make_file_source(FileSet set) { return std::make_unique<FileSource>(std::move(set)); }
 

@@ -23,8 +23,12 @@ struct FileSet {
   CaptionRule captions;
   fs::path raw_root;
   NameList raw_names;  // image of each latent, or none
-  std::string provenance;
+  std::string provenance, format;
+  std::vector<LeftOut> left_out;
 };
+
+// The images below a folder, sorted by bytes; what else looks like a picture is counted in `left_out`.
+std::vector<std::string> list_images(const fs::path& root, std::vector<LeftOut>& left_out);
 
 std::unique_ptr<Source> make_file_source(FileSet set);
 

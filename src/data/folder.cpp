@@ -1,79 +1,77 @@
 // Image folders: class/file or flat.
 #include <algorithm>
 #include <array>
-#include <map>
 
+#include "data/about.h"
+#include "data/class_folders.h"
 #include "data/file_source.h"
-#include "data/listing.h"
+#include "data/left_out.h"
 #include "data/sources.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
+#include "gigacat/io/folder.h"
 
 namespace gigacat::data {
 
 namespace {
 
-std::string_view first_folder(std::string_view name) {
-  const size_t slash = name.find('/');
-  return slash == std::string_view::npos ? std::string_view() : name.substr(0, slash);
-}
-
-// StudioGAN's layout: train/ and valid/ (or val, test) and nothing else.
-fs::path training_part(const fs::path& root) {
-  static constexpr std::array<std::string_view, 4> known = {"train", "valid", "val", "test"};
-  const std::vector<std::string> folders = list_folders(root);
+// Whether the images lie in train/ and valid/ (or test, ...) and nowhere else, as StudioGAN and others have them: these
+// are parts of a data set and no classes.
+bool is_split(const ClassFolders& folders) {
+  static constexpr std::array<std::string_view, 8> known = {"dev",   "eval", "test",       "testing",
+                                                            "train", "val",  "validation", "valid"};
+  const std::vector<std::string>& classes = folders.classes;
   const auto is_part = [](const std::string& name) {
     return std::find(known.begin(), known.end(), name) != known.end();
   };
-  const bool has_train = std::find(folders.begin(), folders.end(), "train") != folders.end();
-  if (!has_train || folders.size() < 2 || !std::all_of(folders.begin(), folders.end(), is_part)) return root;
-  log::info("data: ", root.string(), " holds a train folder and others: reading ", (root / "train").string());
-  return root / "train";
-}
-
-// The names are sorted by bytes, in which "a-b/x" comes before "a/x": classes are numbered by their own order.
-std::map<std::string, int32_t, std::less<>> number_classes(const std::vector<std::string>& names) {
-  std::map<std::string, int32_t, std::less<>> numbers;
-  for (const std::string& name : names) {
-    const std::string_view folder = first_folder(name);
-    if (!folder.empty() && !numbers.contains(folder)) numbers.emplace(folder, 0);
-  }
-  int32_t next = 0;
-  for (auto& [name, number] : numbers) number = next++;
-  return numbers;
-}
-
-void label_by_folder(const std::vector<std::string>& names, FileSet& set) {
-  const auto numbers = number_classes(names);
-  if (numbers.empty()) return;
-  for (const auto& [name, number] : numbers) set.classes.push_back(name);
-  set.labels.reserve(names.size());
-  for (const std::string& name : names) {
-    const auto found = numbers.find(first_folder(name));
-    set.labels.push_back(found == numbers.end() ? -1 : found->second);
-  }
+  const bool all_in_folders = std::find(folders.labels.begin(), folders.labels.end(), -1) == folders.labels.end();
+  return classes.size() > 1 && all_in_folders && std::binary_search(classes.begin(), classes.end(), "train") &&
+         std::all_of(classes.begin(), classes.end(), is_part);
 }
 
 void warn_of_empty_classes(const FileSet& set) {
-  for (const std::string& folder : list_folders(set.root)) {
+  for (const std::string& folder : io::list_folders(set.root)) {
     if (!set.classes.empty() && !std::binary_search(set.classes.begin(), set.classes.end(), folder))
       log::warn("data: the folder ", (set.root / folder).string(), " holds no image and is no class");
   }
 }
 
+// A folder around the folders of the classes makes one class of all.
+void warn_of_one_class(const FileSet& set, const std::vector<std::string>& names) {
+  if (set.classes.size() != 1) return;
+  const std::string only = set.classes.front();
+  const bool all_in_it =
+      std::all_of(names.begin(), names.end(), [&](const std::string& name) { return name.starts_with(only + "/"); });
+  const size_t inner = all_in_it ? label_by_folder(names, only + "/").classes.size() : 0;
+  if (inner > 1)
+    log::warn("data: ", set.root.string(), " is one class, \"", only, "\"; for the ", inner,
+              " folders in it as classes give data.path=", (set.root / only).string());
+}
+
 }  // namespace
 
 std::unique_ptr<Source> open_folder(const DataConfig& config) {
-  if (!is_folder(config.path)) fail<UsageError>("data.path: ", config.path, " is no folder");
+  if (!io::is_folder(config.path)) fail<UsageError>("data.path: ", config.path, " is no folder");
   FileSet set;
-  set.root = training_part(config.path);
-  const std::vector<std::string> names = list_files(set.root, is_image);
+  set.root = config.path;
+  std::vector<std::string> names = list_images(set.root, set.left_out);
+  if (is_split(label_by_folder(names))) {
+    set.root /= "train";
+    log::info("data: ", config.path, " holds a train folder and others: reading ", set.root.string());
+    set.left_out.clear();
+    names = list_images(set.root, set.left_out);
+  }
   if (names.empty())
     fail<UsageError>("data.path: no image (.jpg, .jpeg, .png, .webp, .bmp) in ", set.root.string(),
-                     " or the folders below it");
+                     " or the folders below it", set.left_out.empty() ? "" : "; " + set.left_out.front().text());
   for (const std::string& name : names) set.names.add(name);
-  label_by_folder(names, set);
+  ClassFolders folders = label_by_folder(names);
+  set.classes = std::move(folders.classes);
+  set.labels = std::move(folders.labels);
+  set.format = set.classes.empty() ? "folder of images without classes"
+                                   : cat("folder of images, ", set.classes.size(), " classes by folder");
   warn_of_empty_classes(set);
+  warn_of_one_class(set, names);
   set.captions = CaptionRule(config);
   set.provenance = read_provenance(set.root);
   return make_file_source(std::move(set));

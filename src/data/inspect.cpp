@@ -3,19 +3,23 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <mutex>
 #include <span>
 
 #include "data/prepare.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/parallel.h"
+#include "gigacat/core/progress.h"
 #include "gigacat/data/loader.h"
 #include "gigacat/io/npy.h"
+#include "gigacat/io/enlarge.h"
 
 namespace gigacat::data {
 
 namespace {
 
 constexpr size_t kMostNamed = 20;
+constexpr int64_t kMostQuiet = 10'000;  // samples of an inspection without a closing line
 
 std::string size_text(int64_t height, int64_t width) { return cat(width, "x", height); }
 
@@ -120,14 +124,23 @@ Inspection inspect(const Source& source, const DataConfig& config, int64_t limit
   result.samples = looks;
   std::vector<Look> seen(looks);
   const auto began = std::chrono::steady_clock::now();
-  parallel_for(looks, config.worker_count(),
-               [&](int64_t i) { seen[i] = look_at(source, config, i * source.size() / looks); });
+  Progress progress("inspecting", "sample", looks);
+  std::mutex mutex;
+  int64_t done = 0;
+  parallel_for(looks, config.worker_count(), [&](int64_t i) {
+    seen[i] = look_at(source, config, i * source.size() / looks);
+    const std::lock_guard lock(mutex);
+    progress.update(++done);
+  });
+  if (looks >= kMostQuiet) progress.finish();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   result.images_per_second = static_cast<double>(looks) / std::max(took.count(), 1e-9);
   for (Look& look : seen) count(look, result);
   for (int64_t i = 0; i < source.size(); ++i) {
     if (const int64_t label = source.label(i); label >= 0) ++result.classes[label];
   }
+  result.format = source.format();
+  result.left_out = source.left_out();
   result.identity = source.identity();
   result.provenance = source.provenance();
   return result;
@@ -152,7 +165,7 @@ std::string contact_sheet(const Source& source, const DataConfig& config, int64_
   if (tiles.empty()) fail("none of the samples chosen for the contact sheet can be read");
   const int64_t height = tiles.front().height, width = tiles.front().width;  // latents may differ
   std::erase_if(tiles, [&](const io::Image& image) { return image.height != height || image.width != width; });
-  return io::encode_png(io::make_grid(tiles, columns));
+  return io::encode_png(io::enlarged_grid(tiles, columns));
 }
 
 }  // namespace gigacat::data

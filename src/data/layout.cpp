@@ -3,7 +3,6 @@
 #include <optional>
 #include <span>
 
-#include "data/listing.h"
 #include "gigacat/core/error.h"
 #include "gigacat/data/source.h"
 #include "gigacat/io/npy.h"

@@ -38,6 +38,15 @@ struct Task {
   int64_t begin = 0, end = 0;
 };
 
+// What to do when a share `bad` of the samples cannot be read.
+std::string way_on(double bad) {
+  double enough = 1;
+  for (const double fraction : {0.5, 0.2, 0.1, 0.05, 0.02})
+    if (bad < fraction) enough = fraction;
+  return cat("mend or remove them (`gigacat data inspect` names them), or go on without them by data.max_bad_fraction=",
+             enough);
+}
+
 }  // namespace
 
 struct Loader::Impl {
@@ -189,8 +198,9 @@ void Loader::Impl::account(const Slot& slot) {
   constexpr double kHandful = 10;
   if (!too_many || (count <= kHandful && count <= config.max_bad_fraction * whole)) return;
   failure = std::make_exception_ptr(
-      Error(cat("data: ", report.bad, " of ", report.read, " samples read are bad, more than data.max_bad_fraction = ",
-                config.max_bad_fraction, "; the first: ", report.first_bad.front())));
+      Error(cat("data: ", report.bad, " of ", report.read,
+                " samples read are bad, more than data.max_bad_fraction = ", config.max_bad_fraction,
+                "; the first: ", report.first_bad.front(), "; ", way_on(count / static_cast<double>(report.read)))));
   std::rethrow_exception(failure);
 }
 

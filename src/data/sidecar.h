@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "data/names.h"
 #include "gigacat/data/config.h"
+#include "gigacat/data/source.h"
 
 namespace gigacat::data {
 
@@ -16,8 +16,12 @@ namespace gigacat::data {
 inline constexpr uint64_t kMostSampleBytes = 256ull << 20;
 
 // Labels of `names` from StyleGAN's {"labels": [[name, label], ...]} or {"labels": null}; names not listed get -1.
-// Empty for null. `where` stands for the file in errors. Errors: Error for text that is not of this form.
-std::vector<int32_t> parse_dataset_json(std::string_view text, const std::string& where, const NameList& names);
+// Empty for null. The file's names may have backslashes, "./" or "/" at the front; where none of them is the name of a
+// sample, the folder that all of them share is exchanged for the one that all samples share. Entries for files that are
+// not there go to `left_out`. `where` stands for the file in errors. Errors: Error for text that is not of this form,
+// for a name with two labels, and when not one entry names a sample.
+std::vector<int32_t> parse_dataset_json(std::string_view text, const std::string& where,
+                                        const std::vector<std::string>& names, std::vector<LeftOut>& left_out);
 
 // Where captions come from.
 struct CaptionRule {

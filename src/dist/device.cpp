@@ -139,12 +139,12 @@ at::Tensor send(const at::Tensor& host, at::Device device) {
 
 int visible_gpus() { return driver().gpus; }
 
-std::string gpu_place(at::Device device) {
+std::string gpu_address(at::Device device) {
   void* library = ::dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-  const auto place_of =
+  const auto address_of =
       library ? reinterpret_cast<int (*)(char*, int, int)>(::dlsym(library, "cuDeviceGetPCIBusId")) : nullptr;
-  char place[32] = "";
-  return place_of != nullptr && place_of(place, sizeof place, device.index()) == 0 ? place : "";
+  char address[32] = "";
+  return address_of != nullptr && address_of(address, sizeof address, device.index()) == 0 ? address : "";
 }
 
 std::string cuda_problem() {

@@ -1,4 +1,4 @@
-#include "gigacat/dist/device_random.h"
+#include "dist/device_random.h"
 
 #include <ATen/ops/empty.h>
 

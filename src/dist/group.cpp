@@ -5,11 +5,17 @@
 #include <torch/csrc/distributed/c10d/comm.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
+#include <chrono>
+#include <condition_variable>
 #include <cstring>
+#include <exception>
+#include <mutex>
 #include <optional>
+#include <thread>
 
 #include "dist/process_group.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/log.h"
 #include "gigacat/dist/launcher.h"
 
 namespace gigacat::dist {
@@ -18,7 +24,9 @@ namespace {
 // One process: every operation leaves things as they are.
 class SingleGroup : public Group {
  public:
-  explicit SingleGroup(at::Device device) : Group(device) {}
+  SingleGroup(at::Device device, const std::string& agent) : Group(device) {
+    if (!agent.empty()) agents_.insert(agent);
+  }
   int rank() const override { return 0; }
   int size() const override { return 1; }
   void all_reduce(at::Tensor& tensor, Reduce op, const char* what) override { check_reducible(tensor, op, what); }
@@ -29,8 +37,65 @@ class SingleGroup : public Group {
   }
   void barrier(const char*, std::chrono::seconds) override {}
   void guard(const char*, const std::function<void()>& work) override { work(); }
-  std::shared_ptr<Group> twin() override { return std::make_shared<SingleGroup>(at::kCPU); }
+  const std::set<std::string>& agents() const override { return agents_; }
   c10::intrusive_ptr<c10d::ProcessGroup> native() const override { return {}; }
+
+ private:
+  std::set<std::string> agents_;
+};
+
+// Takes part in the others' waiting as long as rank 0's main thread is busy. They count those that are.
+class BusySignal {
+ public:
+  BusySignal(Group& group, const char* what) : group_(group), what_(what), thread_([this] { run(); }) {}
+  ~BusySignal() {
+    if (thread_.joinable()) stop();
+  }
+  BusySignal(const BusySignal&) = delete;
+  BusySignal& operator=(const BusySignal&) = delete;
+
+  // The work is done. Errors: as Group.
+  void finish() {
+    stop();
+    if (error_) std::rethrow_exception(error_);
+    group_.sum(0, what_);
+  }
+
+ private:
+  void run() {
+    const auto began = std::chrono::steady_clock::now();
+    auto next_warning = kWarnAfter;
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, std::chrono::seconds(1), [this] { return done_; })) {
+      try {
+        group_.sum(1, what_);
+      } catch (...) {
+        error_ = std::current_exception();
+        return;
+      }
+      if (std::chrono::steady_clock::now() - began < next_warning) continue;
+      log::warn(what_, ": rank 0 has been busy for ", human_time(static_cast<double>(next_warning.count())),
+                ", and the other ranks wait");
+      next_warning *= 2;
+    }
+  }
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+  static constexpr std::chrono::seconds kWarnAfter{60};
+  Group& group_;
+  const char* what_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::exception_ptr error_;
+  std::thread thread_;  // the last member: it uses the others
 };
 
 }  // namespace
@@ -41,7 +106,8 @@ std::shared_ptr<Group> Group::create(const Environment& environment, at::Device 
   if (options.backend == "nccl" && !device.is_cuda())
     fail<UsageError>("backend nccl needs a GPU; the device is ", device.str());
   end_with_launcher();
-  if (environment.world == 1) return std::make_shared<SingleGroup>(device);
+  if (environment.rank == 0 && !environment.origin.empty()) log::info("processes: ", environment.origin);
+  if (environment.world == 1) return std::make_shared<SingleGroup>(device, environment.agent);
   return make_process_group(environment, device, options);
 }
 
@@ -92,24 +158,35 @@ void check_root(int root, int size, const char* what) {
   GIGACAT_CHECK(root >= 0 && root < size, what, ": rank ", root, " of ", size);
 }
 
-std::string on_first(Group& group, const char* what, const std::function<std::string()>& make,
-                     std::chrono::seconds timeout) {
+std::string on_first(Group& group, const char* what, const std::function<std::string()>& make) {
   if (group.size() == 1) return make();
   std::string message;
   if (group.is_first()) {
+    BusySignal busy(group, what);
     try {
       message = "+" + make();
     } catch (const UsageError& error) {
       message = cat("?", error.what());
+    } catch (const c10::Error& error) {
+      message = cat("!", error.what_without_backtrace());
     } catch (const std::exception& error) {
       message = cat("!", error.what());
     }
+    busy.finish();
+  } else {
+    while (group.sum(0, what) > 0) continue;
   }
-  if (timeout.count() > 0) group.barrier(what, timeout);
   message = group.broadcast_text(message, what);
   if (message.at(0) == '?') throw UsageError(message.substr(1));
   if (message.at(0) == '!') throw Error(message.substr(1));
   return message.substr(1);
+}
+
+void run_on_first(Group& group, const char* what, const std::function<void()>& work) {
+  on_first(group, what, [&work] {
+    work();
+    return std::string();
+  });
 }
 
 }  // namespace gigacat::dist

@@ -1,15 +1,16 @@
-#include "gigacat/dist/jobs.h"
+#include "dist/jobs.h"
 
 #include <fcntl.h>
-#include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
-#include <cstdlib>
-#include <memory>
+#include <cstring>
+#include <optional>
 
-#include "dist/child.h"
-#include "dist/signal_queue.h"
+#include "dist/children.h"
+#include "gigacat/core/cpus.h"
 #include "gigacat/core/error.h"
 
 namespace gigacat::dist {
@@ -21,7 +22,6 @@ using Clock = std::chrono::steady_clock;
 struct Running {
   size_t job;
   int log;
-  Child child;
   Clock::time_point began = Clock::now();
 };
 
@@ -31,10 +31,7 @@ class Pool {
       : jobs_(jobs), options_(options), slots_(static_cast<size_t>(options.at_once)) {}
   ~Pool() {
     for (const auto& slot : slots_)
-      if (slot) {
-        slot->child.signal(SIGKILL);
-        ::close(slot->log);
-      }
+      if (slot) ::close(slot->log);
   }
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -42,11 +39,9 @@ class Pool {
   int run() {
     while (true) {
       for (size_t slot = 0; slot < slots_.size(); ++slot)
-        if (!slots_[slot] && stop_ == 0 && next_ < jobs_.size()) start(slot);
-      if (std::none_of(slots_.begin(), slots_.end(), [](const auto& slot) { return slot != nullptr; })) return stop_;
-      wait();
-      for (auto& slot : slots_)
-        if (slot) collect(slot);
+        if (!slots_[slot] && children_.stop_signal() == 0 && next_ < jobs_.size()) start(slot);
+      if (!children_.any()) return children_.stop_signal() == 0 ? 0 : 128 + children_.stop_signal();
+      for (const Child& child : children_.wait()) finish(child);
     }
   }
 
@@ -55,55 +50,34 @@ class Pool {
     const Job& job = jobs_[next_];
     const int log = ::open(job.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (log < 0) fail("cannot open ", job.log.string(), ": ", std::strerror(errno));
-    std::vector<std::string> command{std::filesystem::read_symlink("/proc/self/exe").string()};
-    command.insert(command.end(), job.arguments.begin(), job.arguments.end());
-    std::vector<std::pair<std::string, std::string>> variables;
-    if (options_.variables) variables = options_.variables(static_cast<int>(slot));
-    variables.emplace_back(kLauncherVariable, std::to_string(::getpid()));
-    if (std::getenv("OMP_NUM_THREADS") == nullptr)
-      variables.emplace_back("OMP_NUM_THREADS", std::to_string(std::max(1, usable_cores() / options_.at_once)));
-    slots_[slot] = std::make_unique<Running>(Running{
-        next_, log, start_child({static_cast<int>(next_), log, log, "", ""}, command, with_variables(variables), -1)});
+    slots_[slot] = Running{next_, log};
+    const int number = static_cast<int>(slot);
+    children_.start({.number = number,
+                     .arguments = job.arguments,
+                     .variables = options_.variables ? options_.variables(number) : Variables{},
+                     .threads = std::max(1, usable_cpus() / options_.at_once),
+                     .out = log,
+                     .error = log,
+                     .out_prefix = "",
+                     .error_prefix = ""});
     if (options_.started) options_.started(next_);
     ++next_;
   }
 
-  void wait() {
-    std::vector<pollfd> watched{{signals_.descriptor(), POLLIN, 0}};
-    for (const auto& slot : slots_) {
-      if (!slot) continue;
-      for (const LineStream* stream : {&slot->child.out, &slot->child.error})
-        if (stream->open()) watched.push_back({stream->source(), POLLIN, 0});
-    }
-    ::poll(watched.data(), watched.size(), 500);
-    while (const std::optional<int> number = signals_.next()) {
-      if (*number == SIGCHLD) continue;
-      stop_ = 128 + *number;
-      for (const auto& slot : slots_)
-        if (slot) slot->child.signal(*number);
-    }
-  }
-
-  void collect(std::unique_ptr<Running>& slot) {
-    slot->child.out.pump();
-    slot->child.error.pump();
-    if (!slot->child.has_ended()) return;
-    slot->child.out.pump();
-    slot->child.error.pump();
+  void finish(const Child& child) {
+    std::optional<Running>& slot = slots_[static_cast<size_t>(child.number)];
     ::close(slot->log);
     const double seconds = std::chrono::duration<double>(Clock::now() - slot->began).count();
-    const int code = slot->child.code;
-    const JobEnd end{slot->job, code, code == 0 ? "" : slot->child.error.reason(), seconds};
+    const JobEnd end{slot->job, child.code, child.code == 0 ? "" : child.error.reason(), seconds};
     slot.reset();
     if (options_.ended) options_.ended(end);
   }
 
   const std::vector<Job>& jobs_;
   const JobOptions& options_;
-  SignalQueue signals_;
-  std::vector<std::unique_ptr<Running>> slots_;
+  Children children_;
+  std::vector<std::optional<Running>> slots_;
   size_t next_ = 0;
-  int stop_ = 0;
 };
 
 }  // namespace

@@ -3,16 +3,21 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
+#include <c10/core/Event.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <unistd.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <exception>
+#include <mutex>
 
 #include "dist/cuda_abi.h"
-#include "dist/meeting.h"
+#include "dist/rendezvous.h"
 #include "dist/sockets.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
@@ -39,6 +44,9 @@ c10d::ReduceOp::RedOpType reduce_op(Reduce op) {
   return c10d::ReduceOp::SUM;
 }
 
+// NCCL's own watchdog ends the process without naming the missing rank: the detector comes first.
+constexpr std::chrono::seconds kNcclPatience{60};
+
 // First line of a library's error, without the place in its source.
 std::string short_reason(const std::string& text) {
   const std::string line = text.substr(0, text.find('\n'));
@@ -48,59 +56,93 @@ std::string short_reason(const std::string& text) {
 
 class ProcessGroupImpl : public Group {
  public:
-  ProcessGroupImpl(Native native, Meeting meeting, const Environment& environment, at::Device device,
+  ProcessGroupImpl(Native native, Rendezvous rendezvous, const Environment& environment, at::Device device,
                    const GroupOptions& options)
       : Group(device),
         native_(std::move(native)),
-        meeting_(std::move(meeting)),
-        environment_(environment),
+        rendezvous_(std::move(rendezvous)),
         options_(options),
-        watch_(meeting_.watch_store, environment.rank, environment.world, meeting_.keeps_store) {}
+        detector_(rendezvous_.watch_store, {.rank = environment.rank,
+                                            .size = environment.world,
+                                            .hosts_store = rendezvous_.hosts_store,
+                                            .timeout = options.timeout,
+                                            .on_hang = [this](const std::string& message) { give_up(message); }}) {}
   ~ProcessGroupImpl() override { close_gpu(); }
 
   int rank() const override { return native_->getRank(); }
   int size() const override { return native_->getSize(); }
   Native native() const override { return native_; }
-  Watch& watch() { return watch_; }
+  HangDetector& detector() { return detector_; }
 
   void all_reduce(at::Tensor& tensor, Reduce op, const char* what) override;
   void broadcast(at::Tensor& tensor, int root, const char* what) override;
   at::Tensor all_gather(const at::Tensor& tensor, const char* what) override;
   void barrier(const char* what, std::chrono::seconds timeout) override;
   void guard(const char* what, const std::function<void()>& work) override;
-  std::shared_ptr<Group> twin() override;
+  const std::set<std::string>& agents() const override { return rendezvous_.agents; }
 
  private:
   void reduce(at::Tensor& tensor, Reduce op, const char* what, Milliseconds timeout);
   void exchange(const char* what, bool on_gpu, Milliseconds timeout,
                 const std::function<c10::intrusive_ptr<c10d::Work>()>& start);
   [[noreturn]] void report(const char* what, const char* reason, Milliseconds waited);
+  bool uses_nccl() const { return native_->getBackendType() == BackendType::NCCL; }
+  void give_up(const std::string& message);
+  void check_alive();
+  void watch_gpu(const char* what);
   void close_gpu() noexcept;
 
   Native native_;
-  const Meeting meeting_;
-  const Environment environment_;
+  const Rendezvous rendezvous_;
   const GroupOptions options_;
-  int twins_ = 0;
-  bool failed_ = false;
-  Watch watch_;
+  std::mutex mutex_;
+  std::string hang_;  // what the detector has found, or ""
+  std::atomic<bool> failed_ = false;
+  HangDetector detector_;
 };
 
 void ProcessGroupImpl::report(const char* what, const char* reason, Milliseconds waited) {
   const std::string text = short_reason(reason);
   const bool slow = text.find("imed out") != std::string::npos || text.find("imeout") != std::string::npos;
   failed_ = true;
-  const std::string missing = watch_.diagnose();
+  const std::string missing = detector_.diagnose();
   fail(what, " failed on rank ", rank(), slow ? cat(" after ", waited.count() / 1000, " s") : "", ": ", missing, " (",
        text, ")");
 }
 
-// NCCL must be told that the end is meant. After a failure its peers may be gone: nothing is waited for.
+// On the detector's thread, while this rank may be waiting for the GPU: aborting NCCL ends that.
+void ProcessGroupImpl::give_up(const std::string& message) {
+  log::error(message);
+  failed_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    hang_ = message;
+  }
+  if (uses_nccl()) native_->getBackend(BackendType::NCCL)->abort();
+}
+
+// After an abort the values on the GPU are not those of a collective.
+void ProcessGroupImpl::check_alive() {
+  const std::lock_guard lock(mutex_);
+  if (!hang_.empty()) throw Error(hang_);
+}
+
+// A backward returns before NCCL's kernels have ended; what waits for a missing rank is then the next synchronisation,
+// wherever it is.
+void ProcessGroupImpl::watch_gpu(const char* what) {
+  if (!uses_nccl()) return;
+  const auto event = std::make_shared<c10::Event>(at::kCUDA);
+  event->record(c10::impl::VirtualGuardImpl(at::kCUDA).getStream(device()));
+  detector_.watch(what, [event] { return event->query(); });
+}
+
+// NCCL has to be shut down before it is destroyed. After a failure, and when an error ends this rank, its peers may
+// never come: nothing is waited for.
 void ProcessGroupImpl::close_gpu() noexcept {
-  if (native_->getBackendType() != BackendType::NCCL) return;
+  if (!uses_nccl()) return;
   try {
     const auto backend = native_->getBackend(BackendType::NCCL);
-    failed_ ? backend->abort() : backend->shutdown();
+    failed_ || std::uncaught_exceptions() > 0 ? backend->abort() : backend->shutdown();
   } catch (const std::exception& error) {
     log::debug("closing NCCL: ", error.what());
   }
@@ -108,10 +150,11 @@ void ProcessGroupImpl::close_gpu() noexcept {
 
 void ProcessGroupImpl::exchange(const char* what, bool on_gpu, Milliseconds timeout,
                                 const std::function<c10::intrusive_ptr<c10d::Work>()>& start) {
-  const Doing doing(watch_, what);
+  check_alive();
+  const ActiveCollective active(detector_, what);
   try {
-    // Gloo keeps the time itself. NCCL given a time waits for the exchange, not for its launch alone, so that a late
-    // rank is an error here.
+    // Gloo keeps the time itself. NCCL, given a time, waits for the end of the exchange and not only for its launch,
+    // so that a late rank is an error here.
     start()->wait(on_gpu ? timeout : kNoTimeout);
   } catch (const gloo::Exception& error) {
     report(what, error.what(), timeout);
@@ -121,9 +164,11 @@ void ProcessGroupImpl::exchange(const char* what, bool on_gpu, Milliseconds time
 }
 
 void ProcessGroupImpl::guard(const char* what, const std::function<void()>& work) {
-  const Doing doing(watch_, what);
+  check_alive();
+  const ActiveCollective active(detector_, what);
   try {
     work();
+    watch_gpu(what);
   } catch (const gloo::Exception& error) {
     report(what, error.what(), options_.timeout);
   } catch (const c10::DistError& error) {
@@ -185,7 +230,7 @@ using GlooOptions = c10::intrusive_ptr<c10d::ProcessGroupGloo::Options>;
 std::string gloo_address(const Environment& environment) {
   const std::string address = address_towards(environment.master_address, environment.master_port);
   const bool one_machine = environment.local_world == environment.world;
-  return one_machine || !is_loopback(address) ? address : address_towards(kFarAway, environment.master_port);
+  return one_machine || !is_loopback(address) ? address : address_towards(kExternalAddress, environment.master_port);
 }
 
 GlooOptions gloo_options(const Environment& environment, const GroupOptions& options) {
@@ -208,13 +253,13 @@ c10::intrusive_ptr<c10d::Backend> make_nccl(const Environment& environment, cons
                                             const c10::intrusive_ptr<c10d::Store>& store) {
   const auto make = reinterpret_cast<cuda_abi::MakeNcclGroup*>(cuda_symbol("gigacat_make_nccl_group"));
   return make(c10::make_intrusive<c10d::PrefixStore>("nccl", store), environment.rank, environment.world,
-              Milliseconds(options.timeout).count());
+              Milliseconds(options.timeout + kNcclPatience).count());
 }
 
 Native join_processes(const Environment& environment, at::Device device, const GroupOptions& options,
-                      const Meeting& meeting) {
-  auto group = c10::make_intrusive<c10d::ProcessGroup>(meeting.store, environment.rank, environment.world);
-  const auto gloo = make_gloo(environment, options, meeting.store);
+                      const Rendezvous& rendezvous) {
+  auto group = c10::make_intrusive<c10d::ProcessGroup>(rendezvous.store, environment.rank, environment.world);
+  const auto gloo = make_gloo(environment, options, rendezvous.store);
   group->setBackend(at::kCPU, BackendType::GLOO, gloo);
   group->setDefaultBackend(BackendType::GLOO);
   if (!device.is_cuda()) return group;
@@ -223,15 +268,15 @@ Native join_processes(const Environment& environment, at::Device device, const G
     return group;
   }
   group->setBoundDeviceId(device);
-  group->setBackend(at::kCUDA, BackendType::NCCL, make_nccl(environment, options, meeting.store));
+  group->setBackend(at::kCUDA, BackendType::NCCL, make_nccl(environment, options, rendezvous.store));
   group->setDefaultBackend(BackendType::NCCL);
   return group;
 }
 
-std::shared_ptr<Group> connect(const Meeting& meeting, const Environment& environment, at::Device device,
+std::shared_ptr<Group> connect(const Rendezvous& rendezvous, const Environment& environment, at::Device device,
                                const GroupOptions& options) {
   try {
-    return std::make_shared<ProcessGroupImpl>(join_processes(environment, device, options, meeting), meeting,
+    return std::make_shared<ProcessGroupImpl>(join_processes(environment, device, options, rendezvous), rendezvous,
                                               environment, device, options);
   } catch (const gloo::Exception& error) {
     fail("cannot connect rank ", environment.rank, " to the others: ", short_reason(error.what()));
@@ -242,24 +287,17 @@ std::shared_ptr<Group> connect(const Meeting& meeting, const Environment& enviro
 
 // NCCL gives two ranks of one GPU an "invalid usage" at the first exchange.
 void check_own_gpus(Group& group, at::Device device) {
-  const std::string place = gpu_place(device);
-  if (place.empty()) return;
+  const std::string address = gpu_address(device);
+  if (address.empty()) return;
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
-  const auto mine = static_cast<int64_t>(fnv1a64(cat(host, " ", place)));
+  const auto mine = static_cast<int64_t>(fnv1a64(cat(host, " ", address)));
   const at::Tensor all = group.all_gather(at::full({1}, mine, at::kLong), "GPUs of the ranks");
   for (int rank = 0; rank < group.size(); ++rank)
     if (rank != group.rank() && all[rank].item<int64_t>() == mine)
       fail<UsageError>("device: ranks ", std::min(rank, group.rank()), " and ", std::max(rank, group.rank()),
-                       " share one GPU (", place,
+                       " share one GPU (", address,
                        "), and NCCL needs one for each: start fewer ranks, or set train.backend=gloo");
-}
-
-std::shared_ptr<Group> ProcessGroupImpl::twin() {
-  std::shared_ptr<Group> other;
-  guard("a second group",
-        [&] { other = connect(meeting_.again(cat("twin/", twins_++), rank()), environment_, at::kCPU, options_); });
-  return other;
 }
 
 }  // namespace
@@ -267,18 +305,18 @@ std::shared_ptr<Group> ProcessGroupImpl::twin() {
 std::shared_ptr<Group> make_process_group(const Environment& environment, at::Device device,
                                           const GroupOptions& options) {
   const auto began = std::chrono::steady_clock::now();
-  auto group = connect(meet(environment, options), environment, device, options);
+  auto group = connect(join_rendezvous(environment, options), environment, device, options);
   if (device.is_cuda() && options.backend != "gloo") check_own_gpus(*group, device);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   if (environment.rank == 0)
-    log::info("rendezvous: ", environment.world, " ranks met at ", environment.master_address, ":",
-              environment.master_port, " in ", human_time(took.count()));
+    log::info("rendezvous: ", environment.world, " ranks at ", environment.master_address, ":", environment.master_port,
+              " in ", human_time(took.count()));
   return group;
 }
 
-Watch* watch_of(Group& group) {
+HangDetector* hang_detector_of(Group& group) {
   const auto several = dynamic_cast<ProcessGroupImpl*>(&group);
-  return several == nullptr ? nullptr : &several->watch();
+  return several == nullptr ? nullptr : &several->detector();
 }
 
 }  // namespace gigacat::dist

@@ -1,17 +1,17 @@
 // The group of several processes.
 #pragma once
 
-#include "dist/watch.h"
+#include "dist/hang_detector.h"
 #include "gigacat/dist/group.h"
 
 namespace gigacat::dist {
 
-// Meets the others and joins them by Gloo, and by NCCL when the device is a GPU. Errors: as Group::create.
+// Connects this rank with the others by Gloo, and by NCCL when the device is a GPU. Errors: as Group::create.
 std::shared_ptr<Group> make_process_group(const Environment& environment, at::Device device,
                                           const GroupOptions& options);
 
-// The watch of a group; null for a group of one.
-Watch* watch_of(Group& group);
+// The hang detector of a group; null for a group of one.
+HangDetector* hang_detector_of(Group& group);
 
 // Checks that all ranks hold as many tensors of the same shapes. Errors: Error.
 void check_same_shapes(Group& group, const std::vector<at::Tensor>& tensors, const char* what);

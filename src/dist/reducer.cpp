@@ -111,7 +111,7 @@ struct GradientReducer::Impl {
 void GradientReducer::Impl::check() {
   if (!pending) return;
   pending = false;
-  watch_of(*group)->set_doing("");
+  hang_detector_of(*group)->set_active("");
   if (find_unused) return;
   const std::vector<size_t> missed = reached->missed();
   if (missed.empty()) return;
@@ -152,7 +152,7 @@ void GradientReducer::prepare(const std::vector<at::Tensor>& outputs) {
   impl_->check();
   impl_->reached->clear();
   impl_->pending = true;
-  watch_of(*impl_->group)->set_doing("gradients");
+  hang_detector_of(*impl_->group)->set_active("gradients");
   impl_->reducer->prepare_for_backward(impl_->find_unused ? outputs : std::vector<at::Tensor>{});
 }
 

@@ -13,7 +13,7 @@
 
 namespace gigacat::dist {
 
-// Signals as readable events for as long as it lives; the launcher's thread gets them in no other way.
+// Signals as readable events for as long as it lives; this thread gets them in no other way.
 class SignalQueue {
  public:
   SignalQueue() {

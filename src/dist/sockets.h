@@ -1,4 +1,4 @@
-// The few socket calls that the meeting of ranks needs.
+// Socket calls for the rendezvous of ranks.
 #pragma once
 
 #include <string>
@@ -16,8 +16,8 @@ std::string address_of(int socket);
 // This machine's address on the way to `host`. Errors: Error when the name is unknown or there is no way.
 std::string address_towards(const std::string& host, int port);
 
-// An address that is nobody's (RFC 5737): the way towards it leaves this machine by the default route.
-inline constexpr const char* kFarAway = "192.0.2.1";
+// An address that belongs to nobody (RFC 5737): packets to it would leave this machine by the default route.
+inline constexpr const char* kExternalAddress = "192.0.2.1";
 
 bool is_interface(const std::string& name);
 bool is_loopback(const std::string& host);

@@ -8,8 +8,10 @@
 #include <chrono>
 #include <cmath>
 
+#include "data/about.h"
 #include "encode/encode_files.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
 #include "gigacat/core/progress.h"
 #include "gigacat/data/loader.h"
 #include "gigacat/data/source.h"
@@ -303,7 +305,11 @@ EncodeReport encode_images(const EncodeRequest& request, dist::Group& group) {
   report.latent = {autoencoder->channels(), request.data.target_height() / autoencoder->factor(),
                    request.data.target_width() / autoencoder->factor()};
   group.barrier("results read");
-  if (group.is_first()) folder.complete(provenance_of(report, settings, *source), labels);
+  if (group.is_first()) {
+    if (const auto& names = source->class_names(); !names.empty())
+      write_atomically(request.out / data::kClassFile, join(names, "\n") + "\n");
+    folder.complete(provenance_of(report, settings, *source), labels);
+  }
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return report;
 }

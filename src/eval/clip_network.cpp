@@ -23,11 +23,11 @@ class ClipNetwork : public FeatureNetwork {
   }
 
   std::string weights() const override { return hash_; }
-  int64_t side() const override { return clip_->config().size; }
+  std::array<int64_t, 3> input_shape() const override { return {3, clip_->config().size, clip_->config().size}; }
 
   // Pixels in [0, 1]; grey images give three equal planes.
   void prepare(const io::Image& image, int64_t /*index*/, float* planes) const override {
-    const int64_t size = side(), plane = size * size;
+    const int64_t size = clip_->config().size, plane = size * size;
     const io::Image seen = is_cmmd_ ? io::resize_bicubic(io::crop_square(image, /*half_to_even=*/false), size, size)
                                     : io::resize_and_crop_clip(image, size);
     for (int64_t i = 0; i < plane; ++i)

@@ -1,21 +1,22 @@
-// Plan -> a pass over each side, or its statistics -> the metrics.
+// Request -> features of each side -> metrics; then metrics of pairs and of the generator itself.
 #include "gigacat/eval/evaluate.h"
 
 #include <ATen/ATen.h>
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <set>
-#include <span>
 #include <utility>
 
 #include "eval/metric_table.h"
 #include "eval/pairs.h"
-#include "eval/pass.h"
-#include "eval/plan.h"
+#include "eval/pyramid.h"
+#include "eval/resolved_request.h"
+#include "eval/side_features.h"
 #include "gigacat/core/error.h"
-#include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
 
 namespace gigacat::eval {
@@ -23,158 +24,89 @@ namespace {
 
 constexpr std::chrono::hours kLongestComputation{24};
 
-void warn_of_images(const PassResult& pass, const std::string& name, const dist::Group& group) {
-  if (!group.is_first()) return;
-  if (pass.duplicates > 0)
-    log::warn(name, ": ", pass.duplicates, " of ", pass.images, " images are equal to another one");
-  if (pass.least_height != pass.most_height || pass.least_width != pass.most_width)
-    log::warn(name, ": images differ in size, from ", pass.least_width, "x", pass.least_height, " to ", pass.most_width,
-              "x", pass.most_height);
+// What a statistics file says of itself, or "unknown".
+std::string stated(const Side& side, const std::string& key) {
+  const auto found = side.statistics->description.find(key);
+  return found == side.statistics->description.end() ? "unknown" : found->second;
 }
 
-PassOptions pass_options(const Request& request, const std::string& title, int64_t count, dist::Group& group) {
-  constexpr int64_t kBatchCpu = 16, kBatchGpu = 64;
-  const int64_t usual = group.device().is_cpu() ? kBatchCpu : kBatchGpu;
-  return {.title = title,
-          .count = count,
-          .batch = request.batch > 0 ? request.batch : usual,
-          .threads = std::max<int64_t>(1, request.threads),
-          .prompt_prefix = request.prompt_prefix};
+std::string protocol_of(const Side& side, const FeatureNetworks& networks) {
+  return side.statistics ? stated(side, "protocol") : networks.protocol();
 }
 
-SideFeatures from_pass(PassResult pass, const Wishes& wishes) {
-  SideFeatures side{.images = pass.images};
-  for (const auto& [name, wanted] : wishes)
-    if (wanted.moments) side.gaussians[name] = pass.features.at(name).moments.gaussian();
-  side.collected = std::move(pass.features);
-  return side;
+// First digits of the hash of the network's weights, or "unknown".
+std::string weights_of(const Side& side, const std::string& network, FeatureNetworks& networks) {
+  return side.statistics ? stated(side, "weights of " + network) : networks.get(network).weights();
 }
 
-void check_origin(const StatisticsFile& file, const std::string& name, const std::string& key,
-                  const std::string& wanted) {
-  const auto found = file.description.find(key);
-  if (found != file.description.end() && found->second != wanted)
-    fail<UsageError>(name, " was made with ", key, " ", found->second, ", not ", wanted,
-                     ": numbers of the two do not compare");
+// One name for what both sides have in common; the side that does not state it is named.
+std::string common(const std::string& real, const std::string& fake) {
+  return real == fake ? fake : cat("real ", real, ", fake ", fake);
 }
 
-// `shelf_in_use`: the other side is measured with its networks, which must then be those of the file.
-SideFeatures from_statistics(const StatisticsFile& file, const std::string& name, const Wishes& wishes,
-                             NetworkShelf& shelf, bool shelf_in_use) {
-  check_origin(file, name, "protocol", shelf.protocol());
-  SideFeatures side;
-  for (const auto& [feature, wanted] : wishes) {
-    side.gaussians[feature] = file.gaussians.at(key_of(feature));
-    const std::string key = "weights of " + feature.network;
-    if (shelf_in_use && file.description.contains(key))
-      check_origin(file, name, key, shelf.get(feature.network).weights());
+void check_equal(const std::string& what, const std::string& real, const std::string& fake, const Side& of_real) {
+  if (real != fake && real != "unknown" && fake != "unknown")
+    fail<UsageError>("the real side", of_real.statistics ? " " + of_real.name : "", " was made with ", what, " ", real,
+                     ", not ", fake, " as the fake side: their numbers do not compare");
+}
+
+// Errors: UsageError when the sides were made with different protocols or weights.
+void check_origins(const ResolvedRequest& resolved, const Side& real, const Side& fake, FeatureNetworks& networks) {
+  if (!real.statistics && !fake.statistics) return;
+  for (const Metric* metric : resolved.features) {
+    if (!metric->needs_real()) continue;
+    const std::string& network = metric->feature.network;
+    check_equal("protocol", protocol_of(real, networks), protocol_of(fake, networks), real);
+    check_equal("weights of " + network, weights_of(real, network, networks), weights_of(fake, network, networks),
+                real);
   }
-  const auto count = file.description.find("images");
-  if (count != file.description.end()) side.images = parse_int(count->second, name + ": images");
-  return side;
 }
 
-// Every feature that files of statistics hold of the networks in `networks`.
-Wishes statistics_wishes(const std::set<std::string>& networks) {
-  Wishes wishes;
-  for (const Metric& metric : metric_table())
-    if (metric.moments && networks.contains(metric.feature.network)) wishes[metric.feature].moments = true;
-  return wishes;
+void load(const Metric& metric, FeatureNetworks& networks) {
+  if (metric.name == "lpips") networks.lpips();
+  if (metric.feature.network.empty() || metric.feature.network == "pyramid") return;
+  FeatureNetwork& network = networks.get(metric.feature.network);
+  if (!network.has(metric.feature.feature))
+    fail<UsageError>(metric.name, " needs ", metric.feature.feature, " features, which ",
+                     networks.label(metric.feature.network), " does not give");
+  if (metric.texts) network.read({"a photo"});  // the vocabulary too
 }
 
-StatisticsFile file_of(const SideFeatures& side, const std::set<std::string>& networks, const ImageSet& images,
-                       NetworkShelf& shelf) {
-  StatisticsFile file;
-  for (const auto& [name, gaussian] : side.gaussians) file.gaussians[key_of(name)] = gaussian;
-  file.description = {{"protocol", shelf.protocol()}, {"images", cat(side.images)}, {"of", images.name()}};
-  for (const std::string& network : networks) file.description["weights of " + network] = shelf.get(network).weights();
-  return file;
-}
-
-// Statistics of a real side by way of the cache.
-SideFeatures cached_statistics(const Plan& plan, const Side& real, const Wishes& wishes, NetworkShelf& shelf,
-                               dist::Group& group) {
-  std::set<std::string> networks;
-  for (const auto& [name, wanted] : wishes) networks.insert(name.network);
-  const std::string file = dist::on_first(group, "cached statistics", [&] {
-    const std::string identity = plan.request.cache.empty() ? "" : real.images->identity();
-    if (identity.empty()) return std::string();
-    std::string key = cat(identity, " ", plan.real_count, " ", shelf.protocol());
-    for (const std::string& network : networks) key += cat(" ", network, " ", shelf.get(network).weights());
-    const std::string digest = sha256(std::as_bytes(std::span<const char>(key))).substr(0, 32);
-    return (fs::path(plan.request.cache) / "statistics" / (digest + ".npz")).string();
-  });
-  const std::string found = dist::on_first(group, "cached statistics",
-                                           [&] { return std::string(!file.empty() && fs::exists(file) ? "yes" : ""); });
-  if (!found.empty()) {
-    log::info("statistics of ", real.name, " from the cache: ", file);
-    if (!group.is_first()) return {};  // the file lies on the first rank's machine, where figures are computed
-    return from_statistics(read_statistics(file), file, wishes, shelf, /*shelf_in_use=*/true);
-  }
-  const Wishes all = statistics_wishes(networks);
-  PassResult pass =
-      run_pass(*real.images, all, shelf, pass_options(plan.request, "real", plan.real_count, group), group);
-  warn_of_images(pass, real.name, group);
-  SideFeatures side = from_pass(std::move(pass), all);
-  if (!file.empty())
-    dist::on_first(group, "cached statistics", [&] {
-      fs::create_directories(fs::path(file).parent_path());
-      write_statistics(file, file_of(side, networks, *real.images, shelf));
-      return std::string();
-    });
-  return side;
-}
-
-SideFeatures measure_real(const Plan& plan, const Side& real, const Side& fake, NetworkShelf& shelf,
-                          dist::Group& group) {
-  const Wishes wishes = wishes_of(plan.features, /*fake=*/false, plan.real_count, shelf.protocol());
-  if (wishes.empty()) return {};
-  if (real.statistics)
-    return from_statistics(*real.statistics, real.name, wishes, shelf, /*shelf_in_use=*/fake.images != nullptr);
-  const bool rows = std::any_of(wishes.begin(), wishes.end(), [](const auto& wish) { return wish.second.rows; });
-  if (!rows) return cached_statistics(plan, real, wishes, shelf, group);
-  PassResult pass =
-      run_pass(*real.images, wishes, shelf, pass_options(plan.request, "real", plan.real_count, group), group);
-  warn_of_images(pass, real.name, group);
-  return from_pass(std::move(pass), wishes);
-}
-
-SideFeatures measure_fake(const Plan& plan, const Side& real, const Side& fake, NetworkShelf& shelf,
-                          dist::Group& group) {
-  const Wishes wishes = wishes_of(plan.features, /*fake=*/true, plan.fake_count, shelf.protocol());
-  if (wishes.empty()) return {};
-  if (fake.statistics)
-    return from_statistics(*fake.statistics, fake.name, wishes, shelf, /*shelf_in_use=*/real.images != nullptr);
-  PassResult pass =
-      run_pass(*fake.images, wishes, shelf, pass_options(plan.request, "fake", plan.fake_count, group), group);
-  warn_of_images(pass, fake.name, group);
-  return from_pass(std::move(pass), wishes);
-}
-
-// On rank 0; figures with large kernels take minutes.
-Values compute(const Metric& metric, const SideFeatures& real, const SideFeatures& fake, dist::Group& group) {
+// Values of a metric, computed on rank 0 for all; large kernel matrices take minutes.
+Values compute(const Metric& metric, const SideFeatures& real, const SideFeatures& fake,
+               const ResolvedRequest& resolved, dist::Group& group) {
   const std::string text = dist::on_first(
       group, metric.name.c_str(),
       [&] {
-        nlohmann::json json;
-        for (const auto& [name, value] : metric.compute(real, fake, metric.feature)) json.push_back({name, value});
-        return json.dump();
+        if (metric.needs_real()) real.check(metric.feature);
+        fake.check(metric.feature);
+        std::string lines;
+        for (const auto& [name, value] : metric.compute(real, fake, metric.feature, resolved)) {
+          char digits[40];
+          std::snprintf(digits, sizeof digits, "%.17g", value);
+          lines += cat(name, " ", digits, "\n");
+        }
+        return lines;
       },
       kLongestComputation);
   Values values;
-  for (const auto& item : nlohmann::json::parse(text)) values.emplace_back(item[0], item[1].get<double>());
+  for (const std::string& line : split(text, '\n'))
+    if (const size_t space = line.find(' '); space != std::string::npos)
+      values.emplace_back(line.substr(0, space), std::strtod(line.c_str() + space + 1, nullptr));
   return values;
 }
 
 // "fid50k_full": N in thousands, the whole real side.
-std::string stylegan_name(const Metric& metric, const Side& real, const Plan& plan, const std::string& protocol) {
+std::string stylegan_name(const Metric& metric, const Side& real, const ResolvedRequest& resolved,
+                          const std::string& protocol) {
   constexpr int64_t kThousand = 1000;
-  if (metric.stylegan.empty() || protocol != "adm" || plan.fake_count < kThousand || plan.fake_count % kThousand != 0)
+  if (metric.stylegan.empty() || protocol != "adm" || resolved.fake_count < kThousand ||
+      resolved.fake_count % kThousand != 0)
     return "";
-  std::string name = cat(metric.stylegan, plan.fake_count / kThousand, "k");
+  std::string name = cat(metric.stylegan, resolved.fake_count / kThousand, "k");
   if (metric.name == "pr") name += "3";
   if (!metric.needs_real()) return name;
-  const bool whole = real.statistics || (real.images && plan.real_count == real.images->size());
+  const bool whole = real.statistics || (real.images && resolved.real_count == real.images->size());
   return whole ? name + "_full" : name;
 }
 
@@ -192,73 +124,108 @@ Values named(const Metric& metric, Values values) {
   return values;
 }
 
-Result base_result(const Metric& metric, const Plan& plan, const Side& real, const Side& fake) {
+Result base_result(const Metric& metric, const ResolvedRequest& resolved, const Side& real, const Side& fake) {
   Result result{.metric = metric.name,
-                .fake_images = plan.fake_count,
+                .fake_images = resolved.fake_count,
                 .real = metric.needs_real() ? real.name : "",
                 .fake = fake.name};
-  if (metric.needs_real()) result.real_images = plan.real_count;
+  if (metric.needs_real()) result.real_images = resolved.real_count;
   if (fake.images) result.description = fake.images->description();
   return result;
 }
 
-// First digits of the hash of a network's weights; of two files of statistics what they say of it, "" when they do not.
-std::string weights_of(const std::string& network, const Side& real, const Side& fake, NetworkShelf& shelf) {
-  if (!real.statistics || !fake.statistics) return shelf.get(network).weights();
-  const std::string key = "weights of " + network;
-  const auto known = real.statistics->description.find(key);
-  if (known == real.statistics->description.end()) return "";
-  check_origin(*fake.statistics, fake.name, key, known->second);
-  return known->second;
+void add_kid_notes(Result& result, const ResolvedRequest& resolved, bool is_first) {
+  const int64_t size = resolved.kid_subset;
+  result.notes["subset"] = cat(KidOptions().subsets, " subsets of ", size, " images");
+  if (size < resolved.kid_subset_wanted && !resolved.request.quiet && is_first)
+    log::warn("kid: subsets of ", size, " images, not ", resolved.kid_subset_wanted,
+              ": a side has no more (--kid-subset chooses); its spread is larger");
+  if (!result.values.empty() && result.values.front().second < 0)
+    result.notes["kid"] = "below 0: the estimate is unbiased, and the sides differ by less than its error";
 }
 
-std::vector<Result> feature_results(const Plan& plan, const Side& real, const Side& fake, NetworkShelf& shelf,
-                                    dist::Group& group) {
-  if (plan.features.empty()) return {};
-  if (group.is_first()) announce_memory(plan.features, plan.real_count, plan.fake_count);
-  SideFeatures of_real = measure_real(plan, real, fake, shelf, group),
-               of_fake = measure_fake(plan, real, fake, shelf, group);
-  if (group.is_first())
-    for (SideFeatures* side : {&of_real, &of_fake})
-      for (auto& [name, collected] : side->collected)
-        if (collected.rows.defined()) collected.rows = collected.rows.to(group.device());
+void describe_pyramid(Result& result, const ResolvedRequest& resolved) {
+  result.protocol = cat("pyramid-", resolved.pyramid_size);
+  result.real_images = result.fake_images = resolved.pyramid_images;
+  result.notes["swd"] = cat("of patches, without a network: compares only with swd of ", resolved.pyramid_size, " px");
+}
+
+std::vector<Result> feature_results(const ResolvedRequest& resolved, const Side& real, const Side& fake,
+                                    FeatureNetworks& networks, dist::Group& group) {
+  if (resolved.features.empty()) return {};
+  if (group.is_first()) announce_memory(resolved);
+  if (resolved.pyramid_size > 0)
+    networks.put("pyramid", make_pyramid_network(resolved.pyramid_size, resolved.pyramid_patches));
+  const SideFeatures of_real = features_of(real, Role::real, resolved, networks, group),
+                     of_fake = features_of(fake, Role::fake, resolved, networks, group);
   std::vector<Result> results;
-  for (const Metric* metric : plan.features) {
-    Result result = base_result(*metric, plan, real, fake);
-    result.protocol = shelf.protocol();
-    result.values = named(*metric, compute(*metric, of_real, of_fake, group));
+  for (const Metric* metric : resolved.features) {
+    Result result = base_result(*metric, resolved, real, fake);
+    const std::string& network = metric->feature.network;
+    result.protocol = protocol_of(fake, networks);
+    std::string weights = weights_of(fake, network, networks);
+    if (metric->needs_real()) {
+      result.protocol = common(protocol_of(real, networks), result.protocol);
+      weights = common(weights_of(real, network, networks), weights);
+    }
+    if (!weights.empty() && weights != "unknown") result.weights[networks.label(network)] = weights;
+    try {
+      result.values = named(*metric, compute(*metric, of_real, of_fake, resolved, group));
+    } catch (const std::exception& error) {
+      result.error = error.what();
+    }
     if (metric->needs_real() && result.real_images == 0) result.real_images = of_real.images;
     if (result.fake_images == 0) result.fake_images = of_fake.images;
-    result.weights[metric->feature.network] = weights_of(metric->feature.network, real, fake, shelf);
-    result.stylegan = stylegan_name(*metric, real, plan, shelf.protocol());
-    if (!plan.request.quiet && group.is_first()) warn_of_few(*metric, result.fake_images);
+    result.stylegan = stylegan_name(*metric, real, resolved, result.protocol);
+    if (metric->name == "swd") describe_pyramid(result, resolved);
+    if (metric->name == "kid") add_kid_notes(result, resolved, group.is_first());
+    if (!resolved.request.quiet && group.is_first()) warn_of_few(*metric, result.fake_images);
     results.push_back(std::move(result));
   }
   return results;
 }
 
-std::vector<Result> pair_results(const Plan& plan, const Side& real, const Side& fake, NetworkShelf& shelf,
-                                 dist::Group& group) {
-  if (plan.pairs.empty()) return {};
-  const PairScores scores =
-      compare_pairs(plan.pairs, *real.images, *fake.images, plan.fake_count, plan.request.threads, shelf, group);
+std::vector<Result> pair_results(const ResolvedRequest& resolved, const Side& real, const Side& fake,
+                                 FeatureNetworks& networks, dist::Group& group) {
   std::vector<Result> results;
-  for (size_t i = 0; i < plan.pairs.size(); ++i) {
-    results.push_back(base_result(*plan.pairs[i], plan, real, fake));
-    results.back().values = named(*plan.pairs[i], scores.values[i]);
-    results.back().real_images = scores.pairs;
-    if (plan.pairs[i]->name == "lpips") results.back().weights["lpips"] = shelf.lpips().weights();
+  for (const Metric* metric : resolved.pairs) results.push_back(base_result(*metric, resolved, real, fake));
+  if (results.empty()) return results;
+  try {
+    PairScores scores = compare_pairs(resolved.pairs, *real.images, *fake.images, resolved.fake_count,
+                                      resolved.request.threads, networks, group);
+    for (size_t i = 0; i < results.size(); ++i) {
+      PairScore& score = scores.metrics[i];
+      results[i].values = named(*resolved.pairs[i], std::move(score.values));
+      results[i].error = std::move(score.error);
+      results[i].notes = std::move(score.notes);
+      results[i].real_images = results[i].fake_images = scores.pairs;
+    }
+  } catch (const std::exception& error) {
+    for (Result& result : results) result.error = error.what();
+  }
+  for (size_t i = 0; i < results.size(); ++i)
+    if (resolved.pairs[i]->name == "lpips") results[i].weights["lpips"] = networks.lpips().weights();
+  return results;
+}
+
+std::vector<Result> trajectory_results(const ResolvedRequest& resolved, const Side& real, const Side& fake,
+                                       dist::Group& group) {
+  std::vector<Result> results;
+  for (const Metric* metric : resolved.trajectory) {
+    results.push_back(base_result(*metric, resolved, real, fake));
+    try {
+      results.back().values = fake.trajectory(resolved.fake_count, group);
+    } catch (const std::exception& error) {
+      results.back().error = error.what();
+    }
   }
   return results;
 }
 
-std::vector<Result> own_results(const Plan& plan, const Side& real, const Side& fake, dist::Group& group) {
-  std::vector<Result> results;
-  for (const Metric* metric : plan.own) {
-    results.push_back(base_result(*metric, plan, real, fake));
-    results.back().values = fake.trajectory(plan.fake_count, group);
-  }
-  return results;
+// Every value that is no finite number has a reason.
+void explain_values(Result& result) {
+  for (const auto& [name, value] : result.values)
+    if (!std::isfinite(value)) result.notes.try_emplace(name, std::isnan(value) ? "not a number" : "infinite");
 }
 
 }  // namespace
@@ -266,32 +233,45 @@ std::vector<Result> own_results(const Plan& plan, const Side& real, const Side& 
 Side open_side(const std::string& path, bool captions) {
   Side side;
   side.name = path;
-  if (path.ends_with(".npz") && fs::is_regular_file(path) && holds_statistics(path))
+  if (path.ends_with(".npz") && std::filesystem::is_regular_file(path) && holds_statistics(path))
     side.statistics = read_statistics(path);
   else
     side.images = open_images(path, captions);
   return side;
 }
 
-std::vector<Result> evaluate(const Request& request, const Side& real, const Side& fake, NetworkShelf& shelf,
+void load_networks(const std::vector<std::string>& metrics, FeatureNetworks& networks) {
+  for (const std::string& name : metrics) load(find_metric(name), networks);
+}
+
+std::vector<Result> evaluate(const Request& request, const Side& real, const Side& fake, FeatureNetworks& networks,
                              dist::Group& group) {
   const auto began = std::chrono::steady_clock::now();
-  const Plan plan = make_plan(request, real, fake);
-  std::vector<Result> results = feature_results(plan, real, fake, shelf, group);
-  for (Result& result : pair_results(plan, real, fake, shelf, group)) results.push_back(std::move(result));
-  for (Result& result : own_results(plan, real, fake, group)) results.push_back(std::move(result));
+  const ResolvedRequest resolved = resolve(request, real, fake);
+  if (real.images || fake.images) load_networks(request.metrics, networks);
+  check_origins(resolved, real, fake, networks);
+  std::vector<Result> results = feature_results(resolved, real, fake, networks, group);
+  for (Result& result : pair_results(resolved, real, fake, networks, group)) results.push_back(std::move(result));
+  for (Result& result : trajectory_results(resolved, real, fake, group)) results.push_back(std::move(result));
+  for (const auto& [name, error] : resolved.failed) {
+    results.push_back(base_result(find_metric(name), resolved, real, fake));
+    results.back().error = error;
+  }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  for (Result& result : results) result.seconds = seconds;
+  for (Result& result : results) {
+    result.seconds = seconds;
+    explain_values(result);
+  }
   return results;
 }
 
-StatisticsFile measure(const ImageSet& images, const Request& request, NetworkShelf& shelf, dist::Group& group) {
-  const std::set<std::string> networks = {"inception"};
-  const Wishes wishes = statistics_wishes(networks);
+StatisticsFile measure(const ImageSet& images, const Request& request, FeatureNetworks& networks, dist::Group& group) {
+  const std::set<std::string> names = {"inception"};
   const int64_t count = request.real_count > 0 ? std::min(request.real_count, images.size()) : images.size();
-  PassResult pass = run_pass(images, wishes, shelf, pass_options(request, "statistics", count, group), group);
-  warn_of_images(pass, images.name(), group);
-  StatisticsFile file = file_of(from_pass(std::move(pass), wishes), networks, images, shelf);
+  const SideFeatures side =
+      extract_side(images, "statistics", statistics_requests(names, networks), request, count, networks, group);
+  for (const auto& [feature, collected] : side.collected) side.check(feature);
+  StatisticsFile file = to_statistics(side, names, images, networks);
   file.description["identity"] = images.identity();
   return file;
 }

@@ -94,16 +94,16 @@ class LoaderImages : public StoredImages {
   data::DataConfig config_;
 };
 
-class DrawnImages : public ImageSet {
+class GeneratedImages : public ImageSet {
  public:
-  DrawnImages(std::string name, int64_t size, std::function<std::vector<io::Image>(int64_t, int64_t)> draw,
-              std::map<std::string, std::string> description)
-      : name_(std::move(name)), size_(size), draw_(std::move(draw)), description_(std::move(description)) {}
+  GeneratedImages(std::string name, int64_t size, std::function<std::vector<io::Image>(int64_t, int64_t)> generate,
+                  std::map<std::string, std::string> description)
+      : name_(std::move(name)), size_(size), generate_(std::move(generate)), description_(std::move(description)) {}
 
   std::string name() const override { return name_; }
   int64_t size() const override { return size_; }
   bool is_concurrent() const override { return false; }
-  std::vector<io::Image> read(int64_t first, int64_t last) const override { return draw_(first, last); }
+  std::vector<io::Image> read(int64_t first, int64_t last) const override { return generate_(first, last); }
   std::string image_name(int64_t index) const override { return std::to_string(index); }
   std::string caption(int64_t /*index*/) const override { return ""; }
   std::string identity() const override { return ""; }
@@ -112,7 +112,7 @@ class DrawnImages : public ImageSet {
  private:
   std::string name_;
   int64_t size_;
-  std::function<std::vector<io::Image>(int64_t, int64_t)> draw_;
+  std::function<std::vector<io::Image>(int64_t, int64_t)> generate_;
   std::map<std::string, std::string> description_;
 };
 
@@ -130,10 +130,10 @@ std::unique_ptr<ImageSet> loader_images(std::string name, std::shared_ptr<const 
   return std::make_unique<LoaderImages>(std::move(name), std::move(source), config);
 }
 
-std::unique_ptr<ImageSet> drawn_images(std::string name, int64_t size,
-                                       std::function<std::vector<io::Image>(int64_t, int64_t)> draw,
-                                       std::map<std::string, std::string> description) {
-  return std::make_unique<DrawnImages>(std::move(name), size, std::move(draw), std::move(description));
+std::unique_ptr<ImageSet> generated_images(std::string name, int64_t size,
+                                           std::function<std::vector<io::Image>(int64_t, int64_t)> generate,
+                                           std::map<std::string, std::string> description) {
+  return std::make_unique<GeneratedImages>(std::move(name), size, std::move(generate), std::move(description));
 }
 
 }  // namespace gigacat::eval

@@ -1,31 +1,38 @@
-// What each metric needs of the two sides, and how it is computed from that.
+// The metrics: what each needs of the two sides and how it is computed.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "eval/pass.h"
+#include "eval/feature_extraction.h"
 #include "gigacat/eval/evaluate.h"
 
 namespace gigacat::eval {
 
-// What a pass, or a file of statistics, gave of one side.
+// Features of one side, from images or from a statistics file.
 struct SideFeatures {
   std::map<FeatureName, Gaussian> gaussians;
-  std::map<FeatureName, Collected> collected;
+  std::map<FeatureName, CollectedFeature> collected;
   int64_t images = 0;
+  std::string error;  // why there are no features; "" otherwise
+  // Errors: Error with the reason when the side or this feature failed.
+  void check(const FeatureName& feature) const;
 };
+
+struct ResolvedRequest;
 
 struct Metric {
   std::string name, help;
   FeatureName feature;                    // {"", ""}: of pairs of images
   bool moments = false, rows = false;     // of both sides
-  bool inception = false, texts = false;  // of the fake side alone
-  int64_t usual = 0;                      // fake images that papers take; 0: any number
-  std::string stylegan;                   // its name there with N for the number in thousands: "fidNk_full"
+  bool inception = false, texts = false;  // of the fake side only
+  int64_t usual = 0;                      // number of fake images in papers; 0: any
+  std::string stylegan;                   // StyleGAN's name, before the thousands of images: "fid" of "fid50k_full"
   bool larger_is_better = false;
-  Values (*compute)(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature) = nullptr;
-  bool trajectory = false;  // of the generator itself
+  Values (*compute)(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature,
+                    const ResolvedRequest& resolved) = nullptr;
+  bool trajectory = false;               // of the generator itself
+  std::vector<std::string> values = {};  // names of its values; empty: its own name
   bool is_of_pairs() const { return feature.network.empty() && !trajectory; }
   bool needs_real() const { return !inception && !texts && !trajectory; }
 };

@@ -9,6 +9,7 @@
 
 #include "eval/numpy_random.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/random.h"
 
 namespace gigacat::eval {
 namespace {
@@ -64,6 +65,7 @@ std::pair<at::Tensor, at::Tensor> kernel_distance_rows(int64_t real, int64_t fak
   const int64_t size = options.subset_size;
   if (std::min(real, fake) < size)
     fail("kid draws subsets of ", size, " images, but one side has ", std::min(real, fake));
+  if (size < 2) fail("kid needs subsets of two images at least, not ", size);
   NumpyRandom random(options.seed);
   std::vector<at::Tensor> of_real, of_fake;
   for (int64_t i = 0; i < options.subsets; ++i) {
@@ -141,7 +143,24 @@ double cmmd(const at::Tensor& real, const at::Tensor& fake) {
   constexpr double kSigma = 10, kScale = 1000;
   const at::NoGradGuard no_grad;
   const at::Tensor x = normalised(real), y = normalised(fake);
-  return kScale * (mean_gaussian(x, x, kSigma) + mean_gaussian(y, y, kSigma) - 2 * mean_gaussian(x, y, kSigma));
+  const double squared = mean_gaussian(x, x, kSigma) + mean_gaussian(y, y, kSigma) - 2 * mean_gaussian(x, y, kSigma);
+  return kScale * std::max(0.0, squared);  // rounding takes that of equal sets a little below 0
+}
+
+double sliced_wasserstein(const at::Tensor& x, const at::Tensor& y) {
+  constexpr int64_t kDirections = 512, kAtOnce = 64;
+  GIGACAT_CHECK(x.dim() == 2 && x.sizes() == y.sizes(), x.sizes(), " and ", y.sizes());
+  const at::NoGradGuard no_grad;
+  at::Tensor directions = at::empty({kDirections, x.size(1)}, at::kFloat);
+  const auto count = static_cast<size_t>(directions.numel());
+  Stream(0, "eval.sliced").normal(0, 0, {directions.data_ptr<float>(), count});
+  directions = (directions / directions.norm(2, {1}, /*keepdim=*/true)).to(x.device());
+  double sum = 0;
+  for (const at::Tensor& some : directions.split(kAtOnce)) {
+    const at::Tensor a = std::get<0>(at::matmul(some, x.t()).sort(1)), b = std::get<0>(at::matmul(some, y.t()).sort(1));
+    sum += (a - b).abs().to(at::kDouble).mean(1).sum().item<double>();
+  }
+  return sum / kDirections;
 }
 
 at::Tensor clip_scores(const at::Tensor& image, const at::Tensor& text) {

@@ -10,12 +10,12 @@
 namespace gigacat::eval {
 namespace {
 
-// Squared distances of two blocks at once, at most.
+// Most squared distances in memory at once.
 constexpr int64_t kBlockElements = int64_t{1} << 24;
 
 int64_t block_rows(int64_t others) { return std::clamp<int64_t>(kBlockElements / others, 1, 4096); }
 
-// Rows with what their distances need: computed once.
+// Rows with their squared lengths, computed once.
 struct Rows {
   explicit Rows(const at::Tensor& features)
       : values(features.detach().to(at::kDouble)), lengths(values.square().sum(1)) {}
@@ -45,7 +45,7 @@ at::Tensor radii_of(const Rows& x, int64_t k) {
   return at::cat(parts);
 }
 
-// What one pass over all pairs of real and fake rows tells. Inside: distance <= radius, or < when `strict`.
+// Membership in balls over all pairs of real and fake rows. Inside: distance <= radius, or < when `strict`.
 struct Pairs {
   at::Tensor fake_in_any_real;  // [M] bool
   at::Tensor real_in_any_fake;  // [N] bool

@@ -26,7 +26,7 @@ void resize(const io::Image& image, io::Resampling method, float* planes) {
   io::resize_planes(image, method, kSide, kSide, {planes, static_cast<size_t>(kPlanes)});
 }
 
-// Where the crop lies is a function of the image's number alone.
+// The place of the crop depends only on the image's number.
 io::Image random_crop(const io::Image& image, int64_t index) {
   if (image.height < kSide || image.width < kSide)
     fail("an image of ", image.width, "x", image.height, " pixels is smaller than a patch of ", kSide);

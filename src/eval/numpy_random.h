@@ -1,4 +1,4 @@
-// NumPy's legacy generator where a reference's numbers depend on its draws.
+// NumPy's legacy generator, for metrics whose reference values depend on its draws.
 #pragma once
 
 #include <cstdint>

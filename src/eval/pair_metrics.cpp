@@ -1,5 +1,5 @@
 // Letters: C channels, H height, W width.
-#include "gigacat/eval/pair_metrics.h"
+#include "eval/pair_metrics.h"
 
 #include <ATen/ATen.h>
 

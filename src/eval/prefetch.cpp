@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "gigacat/core/error.h"
+#include "gigacat/core/text.h"
 
 namespace gigacat::eval {
 namespace {
@@ -40,8 +41,11 @@ Prefetcher::Prefetcher(const ImageSet& images, int64_t first, int64_t last, std:
   GIGACAT_CHECK(first >= 0 && first <= last && batch > 0 && threads > 0, first, " ", last, " ", batch, " ", threads);
   for (int64_t i = 0; i < kAhead; ++i) {
     Slot& slot = slots_[static_cast<size_t>(i)];
-    for (const FeatureNetwork* network : networks_)
-      slot.planes.push_back(at::empty({batch, 3, network->side(), network->side()}, at::kFloat));
+    for (const FeatureNetwork* network : networks_) {
+      const auto [channels, height, width] = network->input_shape();
+      slot.planes.push_back(at::empty({batch, channels, height, width}, at::kFloat));
+    }
+    slot.errors.resize(networks_.size());
     slot.facts.resize(static_cast<size_t>(batch));
     slot.left = count_of(i);
   }
@@ -73,23 +77,23 @@ void Prefetcher::work() {
     const int64_t begin = begun_, end = std::min(begin + unit_, last_);
     begun_ = end;
     lock.unlock();
-    std::exception_ptr fault;
+    std::exception_ptr error;
     try {
-      make(begin, end);
+      prepare(begin, end);
     } catch (...) {
-      fault = std::current_exception();
+      error = std::current_exception();
     }
     lock.lock();
     slot_of((begin - first_) / batch_).left -= end - begin;
-    if (fault) {
-      if (!fault_) fault_ = fault;
+    if (error) {
+      if (!read_error_) read_error_ = error;
       stop_ = true;
     }
     changed_.notify_all();
   }
 }
 
-void Prefetcher::make(int64_t begin, int64_t end) {
+void Prefetcher::prepare(int64_t begin, int64_t end) {
   const std::vector<io::Image> images = images_.read(begin, end);
   GIGACAT_CHECK(std::ssize(images) == end - begin, images.size());
   Slot& slot = slot_of((begin - first_) / batch_);
@@ -98,8 +102,12 @@ void Prefetcher::make(int64_t begin, int64_t end) {
     const int64_t place = (i - first_) % batch_;
     slot.facts[static_cast<size_t>(place)] = {image.height, image.width, hash_of(image)};
     for (size_t n = 0; n < networks_.size(); ++n) {
-      const int64_t side = networks_[n]->side();
-      networks_[n]->prepare(image, i, slot.planes[n].data_ptr<float>() + place * 3 * side * side);
+      try {
+        networks_[n]->prepare(image, i, slot.planes[n].data_ptr<float>() + place * slot.planes[n].stride(0));
+      } catch (const Error& error) {
+        const std::lock_guard lock(mutex_);
+        slot.errors[n] = cat(images_.name(), "/", images_.image_name(i), ": ", error.what());
+      }
     }
   }
 }
@@ -107,16 +115,19 @@ void Prefetcher::make(int64_t begin, int64_t end) {
 bool Prefetcher::next(PreparedBatch& batch) {
   std::unique_lock lock(mutex_);
   if (given_ > done_) {  // the batch handed out before is done with: its slot takes the batch after those in memory
-    slot_of(done_).left = count_of(done_ + kAhead);
+    Slot& slot = slot_of(done_);
+    slot.left = count_of(done_ + kAhead);
+    std::fill(slot.errors.begin(), slot.errors.end(), std::string());
     ++done_;
     changed_.notify_all();
   }
   if (given_ == batches()) return false;
   Slot& slot = slot_of(given_);
-  changed_.wait(lock, [&] { return slot.left == 0 || fault_; });
-  if (fault_) std::rethrow_exception(fault_);
+  changed_.wait(lock, [&] { return slot.left == 0 || read_error_; });
+  if (read_error_) std::rethrow_exception(read_error_);
   batch.first = first_ + given_ * batch_;
   batch.count = count_of(given_);
+  batch.errors = slot.errors;
   batch.planes.clear();
   for (const at::Tensor& planes : slot.planes) batch.planes.push_back(planes.narrow(0, 0, batch.count));
   batch.facts.assign(slot.facts.begin(), slot.facts.begin() + batch.count);

@@ -1,4 +1,4 @@
-// Images decoded and prepared by threads, batch after batch, ahead of the networks.
+// Threads that decode and prepare batches of images ahead of the networks.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <exception>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -21,21 +22,22 @@ struct ImageFacts {
 };
 
 struct PreparedBatch {
-  int64_t first = 0, count = 0;    // images first .. first + count - 1 of the set
-  std::vector<at::Tensor> planes;  // for each network [count, 3, S, S]
-  std::vector<ImageFacts> facts;   // of each image
+  int64_t first = 0, count = 0;     // images first .. first + count - 1 of the set
+  std::vector<at::Tensor> planes;   // for each network [count, input_shape()]
+  std::vector<std::string> errors;  // for each network: why it cannot use an image of the batch, or ""
+  std::vector<ImageFacts> facts;    // of each image
 };
 
 class Prefetcher {
  public:
-  // Images [first, last) of `images` in batches of `batch`; `threads` for a set that several may read.
+  // Images [first, last) of `images` in batches of `batch`; `threads` are used where the set allows several.
   Prefetcher(const ImageSet& images, int64_t first, int64_t last, std::vector<const FeatureNetwork*> networks,
              int64_t batch, int64_t threads);
   ~Prefetcher();
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
-  // The next batch, valid until the next call; false at the end. Errors: what a thread threw.
+  // The next batch, valid until the next call; false at the end. Errors: as ImageSet::read.
   bool next(PreparedBatch& batch);
 
  private:
@@ -43,6 +45,7 @@ class Prefetcher {
 
   struct Slot {
     std::vector<at::Tensor> planes;
+    std::vector<std::string> errors;
     std::vector<ImageFacts> facts;
     int64_t left = 0;  // images that are not ready
   };
@@ -51,7 +54,7 @@ class Prefetcher {
   int64_t count_of(int64_t batch) const;
   Slot& slot_of(int64_t batch) { return slots_[static_cast<size_t>(batch % kAhead)]; }
   void work();
-  void make(int64_t begin, int64_t end);
+  void prepare(int64_t begin, int64_t end);
 
   const ImageSet& images_;
   int64_t first_, last_, batch_, unit_;
@@ -61,7 +64,7 @@ class Prefetcher {
   std::condition_variable changed_;
   int64_t begun_, done_ = 0, given_ = 0;  // next image to make; batches that are free again; batches handed out
   bool stop_ = false;
-  std::exception_ptr fault_;
+  std::exception_ptr read_error_;
   std::vector<std::jthread> threads_;
 };
 

@@ -1,4 +1,5 @@
 // Results as text and as JSON.
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -16,15 +17,13 @@ std::string number(double value) {
 
 std::string side_text(const std::string& name, int64_t images) { return images > 0 ? cat(images, " of ", name) : name; }
 
-// JSON knows no infinity.
-nlohmann::json finite_or_text(double value) {
-  if (value - value == 0) return value;
-  return number(value);
-}
+// JSON has no infinity: null, and the reason stands in the notes.
+nlohmann::json finite_or_null(double value) { return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json(); }
 
 }  // namespace
 
 std::string to_line(const Result& result) {
+  if (!result.error.empty()) return cat(result.metric, " could not be computed: ", result.error);
   std::vector<std::string> values;
   for (const auto& [name, value] : result.values) values.push_back(cat(name, " ", number(value)));
   std::string line = join(values, "  ");
@@ -35,6 +34,9 @@ std::string to_line(const Result& result) {
   for (const auto& [key, value] : result.description)
     if (key != "provenance" && key != "recipe") line += cat("  ", key, " ", value);
   if (!result.stylegan.empty()) line += cat("  = ", result.stylegan);
+  std::vector<std::string> notes;
+  for (const auto& [key, text] : result.notes) notes.push_back(text);
+  if (!notes.empty()) line += cat("  (", join(notes, "; "), ")");
   return line;
 }
 
@@ -44,9 +46,15 @@ nlohmann::json to_json(const Result& result) {
                          {"fake_images", result.fake_images},
                          {"seconds", result.seconds},
                          {"weights", nlohmann::json::object()}};
-  for (const auto& [name, value] : result.values) json["results"][name] = finite_or_text(value);
-  // StyleGAN's name stands for the first figure.
-  if (!result.stylegan.empty()) json["results"][result.stylegan] = finite_or_text(result.values.front().second);
+  for (const auto& [name, value] : result.values) json["results"][name] = finite_or_null(value);
+  if (!result.error.empty()) {
+    json["results"][result.metric] = nullptr;
+    json["error"] = result.error;
+  }
+  if (!result.notes.empty()) json["notes"] = result.notes;
+  // StyleGAN's name goes with the first value.
+  if (!result.stylegan.empty() && result.error.empty())
+    json["results"][result.stylegan] = finite_or_null(result.values.front().second);
   if (!result.protocol.empty()) json["protocol"] = result.protocol;
   if (!result.real.empty()) {
     json["real"] = result.real;

@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "gigacat/core/error.h"
@@ -100,8 +101,9 @@ double frechet_distance(const Gaussian& a, const Gaussian& b) {
   const at::Tensor f = factor(a.covariance), product = at::matmul(f.t(), at::matmul(b.covariance, f));
   const at::Tensor values = at::linalg_eigvalsh((product + product.t()) / 2);
   const double root = values.clamp_min(0).sqrt().sum().item<double>();
-  return difference.dot(difference).item<double>() + a.covariance.trace().item<double>() +
-         b.covariance.trace().item<double>() - 2 * root;
+  // Rounding takes the distance of equal sets a little below 0.
+  return std::max(0.0, difference.dot(difference).item<double>() + a.covariance.trace().item<double>() +
+                           b.covariance.trace().item<double>() - 2 * root);
 }
 
 }  // namespace gigacat::eval

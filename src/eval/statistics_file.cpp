@@ -86,7 +86,7 @@ StatisticsFile read_statistics(const std::filesystem::path& path) {
     if (!ending.empty() && ending[0] != '_') continue;
     file.gaussians[feature_of(ending)] = read_gaussian(zip, ending, path.string());
   }
-  if (file.gaussians.empty()) fail<UsageError>(path.string(), " holds no mu and sigma: it is no file of statistics");
+  if (file.gaussians.empty()) fail<UsageError>(path.string(), " holds no mu and sigma: it is no statistics file");
   file.description = read_description(zip, path.string());
   return file;
 }

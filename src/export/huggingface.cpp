@@ -76,6 +76,19 @@ std::string facts_table(const Exported& made, const RunFacts& facts) {
       row("made by", facts.run.contains("version") ? "gigacat " + facts.run["version"].get<std::string>() : ""));
 }
 
+// How the run was gone on with, where it was.
+std::string history(const json& run) {
+  const json starts = run.value("starts", json::array());
+  if (starts.size() < 2) return "";
+  std::string rows = "\n## Starts\n\n| after step | time | ranks | changes |\n| --- | --- | --- | --- |\n";
+  for (const json& start : starts) {
+    const auto changes = start.value("changes", std::vector<std::string>());
+    rows += cat("| ", text_of(start.value("step", json(0))), " | ", start.value("time", ""), " | ",
+                text_of(start.value("ranks", json(1))), " | ", join(changes, "; "), " |\n");
+  }
+  return rows;
+}
+
 }  // namespace
 
 RunFacts read_facts(const run::WeightSource& source) {
@@ -94,7 +107,7 @@ std::string model_card(const Exported& made, const RunFacts& facts,
       "---\nlicense: ", license,
       "\nlibrary_name: gigacat\npipeline_tag: ", text ? "text-to-image" : "unconditional-image-generation",
       "\ntags:\n- gan\n- ", made.model->name(), "\n---\n\n# ", config.name, "\n\nA generator trained with gigacat.\n\n",
-      facts_table(made, facts), "\n## Metrics\n\n", metric_rows(facts.evaluations),
+      facts_table(made, facts), history(facts.run), "\n## Metrics\n\n", metric_rows(facts.evaluations),
       "\n## Drawing images\n\nNeeds `torch` and `safetensors`:\n\n```sh\npython gigacat_generator.py ",
       text ? "\"red heart\" \"blue circle\"" : "0 1 2", " --seed 0 --out ", latents ? "latents.safetensors" : "samples",
       "\n```\n\n```python\n", "from gigacat_generator import Generator\n\ngenerator = Generator()\n",

@@ -64,8 +64,10 @@ ImportReport write_run(const ImportRequest& request, const weights::TorchFile& f
   return report;
 }
 
-nn::TensorMap read_any(const fs::path& file) {
-  return file.extension() == ".safetensors" ? nn::read_tensors(file) : weights::TorchFile(file).tensors();
+// Formats are told by their bytes: endings of files in the wild are often another's.
+bool begins_as_safetensors(const fs::path& file) {
+  const MappedFile mapped(file);  // eight bytes of length, then JSON
+  return mapped.bytes().size() > 8 && mapped.bytes()[8] == std::byte{'{'};
 }
 
 }  // namespace
@@ -74,14 +76,19 @@ ImportReport import_file(const ImportRequest& request) {
   if (!fs::is_regular_file(request.file)) fail<UsageError>("no file at ", request.file.string());
   ImportReport report;
   report.sha256 = sha256_file(request.file);
-  if (request.file.extension() != ".safetensors") {
+  const bool is_safetensors = !weights::is_torch_file(request.file) &&
+                              (request.file.extension() == ".safetensors" || begins_as_safetensors(request.file));
+  nn::TensorMap tensors;
+  if (is_safetensors) {
+    tensors = nn::read_tensors(request.file);
+  } else {
     const weights::TorchFile file(request.file);
     if (is_official_gat(file.root())) return write_run(request, file, report);
+    tensors = file.tensors();
   }
   if (!request.overrides.empty())
     fail<UsageError>("overrides (", request.overrides.front(),
                      ") are for the checkpoint of a GAT run, which this is not");
-  nn::TensorMap tensors = read_any(request.file);
   std::vector<std::string> some;
   for (const auto& [name, tensor] : tensors)
     if (some.size() < 4) some.push_back(name);

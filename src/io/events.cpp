@@ -2,11 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <climits>
-#include <cstdio>
+#include <cstdint>
+#include <cstdlib>
 
 #include "bytes.h"
 #include "gigacat/core/error.h"
@@ -18,7 +20,7 @@ namespace {
 
 // Field numbers of tensorflow.Event, Summary, Summary.Value, Summary.Image, SummaryMetadata and TensorProto.
 namespace event_field {
-constexpr int kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5;
+constexpr int kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5, kSessionLog = 7;
 }
 namespace value_field {
 constexpr int kTag = 1, kSimpleValue = 2, kImage = 4, kTensor = 8, kMetadata = 9;
@@ -28,7 +30,7 @@ constexpr int kHeight = 1, kWidth = 2, kColorspace = 3, kEncoded = 4;
 }
 constexpr int kSummaryValue = 1, kMetadataPlugin = 1, kPluginName = 1;
 constexpr int kTensorDtype = 1, kTensorShape = 2, kTensorStrings = 8, kShapeDimension = 2, kDimensionSize = 1;
-constexpr int kRgb = 3, kTypeString = 7;
+constexpr int kRgb = 3, kTypeString = 7, kSessionStatus = 1, kSessionStart = 1;
 
 // The masking that TFRecord asks for, so that the checksum of data that holds checksums stays useful.
 uint32_t masked_crc(Bytes bytes) {
@@ -42,17 +44,28 @@ std::string host_name() {
   return known ? name.data() : "localhost";
 }
 
-// A name that no other writer has: TensorBoard reads all files of a folder in the order of their names.
+constexpr std::string_view kPrefix = "events.out.tfevents.";
+
+// Seconds in the name of the last file of a folder; 0 when there is none.
+int64_t last_seconds(const fs::path& folder) {
+  int64_t last = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(kPrefix)) last = std::max<int64_t>(last, std::atoll(name.c_str() + kPrefix.size()));
+  }
+  return last;
+}
+
+// A name that no other writer has. TensorBoard reads all files of a folder in the order of their names: this one comes
+// last, also where two runs began in one second or the clock was set back.
 fs::path new_path(const fs::path& folder) {
   static std::atomic<int> count{0};
-  for (;;) {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    char seconds[24];
-    std::snprintf(seconds, sizeof seconds, "%010lld",
-                  static_cast<long long>(std::chrono::duration_cast<std::chrono::seconds>(now).count()));
-    const fs::path path = folder / cat("events.out.tfevents.", seconds, ".", host_name(), ".", getpid(), ".", count++);
-    if (!fs::exists(path)) return path;
-  }
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  int64_t seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+  if (const int64_t last = last_seconds(folder); last >= seconds) seconds = last + 1;
+  std::string digits = std::to_string(seconds);
+  digits.insert(0, 10 - std::min<size_t>(10, digits.size()), '0');
+  return folder / cat(kPrefix, digits, ".", host_name(), ".", getpid(), ".", count++);
 }
 
 std::string summary_of(std::string_view value) {
@@ -72,6 +85,14 @@ EventWriter::EventWriter(const fs::path& folder) {
   std::string version = event(0, "");
   proto::add_bytes(version, event_field::kFileVersion, "brain.Event:2");
   record(version);
+  flush();
+}
+
+void EventWriter::begin_session(int64_t step) {
+  std::string session, start = event(step, "");
+  proto::add_integer(session, kSessionStatus, kSessionStart);
+  proto::add_bytes(start, event_field::kSessionLog, session);
+  record(start);
   flush();
 }
 

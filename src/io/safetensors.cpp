@@ -41,6 +41,8 @@ static_assert(kDtypes.size() == static_cast<size_t>(Dtype::f64) + 1);
 
 Bytes header_bytes(Bytes file) {
   if (file.size() < 8) fail("shorter than the 8 bytes of the header length");
+  if (file[0] == std::byte{'P'} && file[1] == std::byte{'K'})
+    fail("a zip archive, as torch.save makes, and no safetensors file whatever its name: gigacat import reads it");
   const auto length = load_le<uint64_t>(file, 0);
   if (length == 0) fail("header length 0");
   if (length > kMostHeaderBytes) fail("header length ", length, " is over ", kMostHeaderBytes);

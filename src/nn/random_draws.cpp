@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
+#include "dist/device_random.h"
 #include "gigacat/core/error.h"
 #include "gigacat/dist/device.h"
-#include "gigacat/dist/device_random.h"
 
 namespace gigacat::nn {
 

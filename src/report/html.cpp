@@ -13,6 +13,7 @@ constexpr std::string_view kStyle =
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
     "td,th{padding:.25rem .8rem;border-bottom:1px solid #e4e4e4;text-align:left;vertical-align:top}"
     "th{font-weight:600}.wide{overflow-x:auto}.row{display:flex;flex-wrap:wrap;gap:1rem}"
+    ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(24rem,1fr));gap:1rem}"
     "figure{margin:0;flex:1 1 24rem;max-width:38rem;min-width:0}figcaption{font-weight:600}svg.chart{width:100%}"
     "img{max-width:100%;image-rendering:pixelated}code,pre{font-size:13px}pre{overflow-x:auto}"
     ".note{color:#666}.warning{color:#a33}details{margin:.6rem 0}summary{cursor:pointer}"

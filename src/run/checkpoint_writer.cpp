@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -95,7 +96,8 @@ void with_our_errors(const fs::path& folder, const F& work) {
   }
 }
 
-void write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint, int64_t keep_last, int64_t keep_every) {
+// Returns the seconds that it took.
+double write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint, int64_t keep_last, int64_t keep_every) {
   const auto began = std::chrono::steady_clock::now();
   const fs::path place = checkpoint_path(folder, checkpoint.step);
   const fs::path temporary = folder / cat(kTemporary, place.filename().string(), "-", ::getpid());
@@ -108,6 +110,7 @@ void write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint, int6
   });
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   log::info("checkpoint ", place.string(), " written in ", human_time(took.count()));
+  return took.count();
 }
 
 }  // namespace
@@ -133,8 +136,9 @@ CheckpointWriter::~CheckpointWriter() {
 
 void CheckpointWriter::write(Checkpoint checkpoint) {
   wait();
+  began_ = std::chrono::steady_clock::now();
   pending_ = std::async(std::launch::async, [this, checkpoint = std::move(checkpoint)] {
-    write_checkpoint(folder_, checkpoint, keep_last_, keep_every_);
+    seconds_of_last_ = write_checkpoint(folder_, checkpoint, keep_last_, keep_every_);
   });
 }
 
@@ -142,10 +146,10 @@ void CheckpointWriter::wait() {
   if (pending_.valid()) pending_.get();
 }
 
-bool CheckpointWriter::wait_for(std::chrono::milliseconds limit) {
-  if (pending_.valid() && pending_.wait_for(limit) != std::future_status::ready) return false;
-  wait();
-  return true;
+double CheckpointWriter::seconds_left() const {
+  if (!pending_.valid() || pending_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) return 0;
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - began_;
+  return std::max(seconds_of_last_ - passed.count(), 0.0);
 }
 
 }  // namespace gigacat::run

@@ -170,10 +170,12 @@ void EvalSection::bind(config::Binder& b) {
           {.free_on_resume = true});
   b.field("protocol", protocol, "adm", "how images are resized for Inception",
           {.choices = eval::protocol_names(), .free_on_resume = true});
-  b.field("weights", weights, {}, "weight files, FILE (Inception) or NETWORK=FILE; empty: those in the cache folder",
+  b.field("weights", weights, {},
+          "weight files, FILE (Inception) or NAME=FILE, network=FILE of your own; empty: those in the cache folder",
           {.free_on_resume = true});
   b.field("batch", batch, 0, "images at once; 0: 16 on a CPU, 64 on a GPU", {.min = 0, .free_on_resume = true});
-  b.field("best", best, "fid", "figure by which the best checkpoint is kept as RUN/best; empty: none is",
+  b.field("best", best, "fid",
+          "metric by which the best checkpoint is kept as RUN/best, where eval.metrics has it; empty: none",
           {.free_on_resume = true});
   b.check("metrics", [this]() -> std::string {
     try {
@@ -182,6 +184,16 @@ void EvalSection::bind(config::Binder& b) {
       return error.what();
     }
     return every > 0 && metrics.empty() ? "no metric is named" : "";
+  });
+  b.check("best", [this]() -> std::string {
+    const std::string value = best.substr(0, best.find('@')), metric = eval::metric_of(value);
+    if (best.empty() || every == 0) return "";
+    if (metric.empty()) {
+      const std::string near = nearest(value, eval::value_names());
+      return cat("no metric gives ", value, near.empty() ? "" : cat("; did you mean ", near, "?"));
+    }
+    const bool measured = std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
+    return measured || best == "fid" ? "" : cat("eval.metrics does not hold ", metric);
   });
   b.check("truncation", [this] { return truncation.empty() ? "give at least one psi; 1 is off" : ""; });
 }

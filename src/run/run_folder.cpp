@@ -8,6 +8,7 @@
 #include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <utility>
@@ -34,12 +35,6 @@ std::string folder_name(int64_t number, const std::string& name) {
   return std::string(5 - std::min<size_t>(5, digits.size()), '0') + digits + "-" + name;
 }
 
-std::string as_file_name(std::string name) {
-  for (char& c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c)) && !std::strchr("._-+=", c)) c = '-';
-  return name.empty() ? "run" : name;
-}
-
 int64_t highest_number(const fs::path& out) {
   int64_t highest = -1;
   for (const auto& entry : fs::directory_iterator(out)) highest = std::max(highest, run_number(entry.path()));
@@ -47,6 +42,29 @@ int64_t highest_number(const fs::path& out) {
 }
 
 }  // namespace
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+std::string as_file_name(std::string name) {
+  for (char& c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c)) && !std::strchr("._-+=", c)) c = '-';
+  return name.empty() ? "run" : name;
+}
+
+bool is_checkpoint(const fs::path& path) { return fs::exists(path / "COMMIT") || fs::exists(path / "state.json"); }
+
+fs::path latest_run(const fs::path& out, const std::string& name) {
+  for (const fs::path& run : list_runs(out))
+    if (name.empty() || run.filename().string().substr(6) == as_file_name(name)) return run;
+  return {};
+}
 
 RunFolder RunFolder::create(const fs::path& out, const std::string& name) {
   std::error_code error;
@@ -78,8 +96,34 @@ RunFolder RunFolder::open(const fs::path& path) {
   return RunFolder(path);
 }
 
-void RunFolder::write_info(const nlohmann::json& info) const {
+nlohmann::json RunFolder::info() const {
+  const fs::path file = path_ / "run.json";
+  if (!fs::exists(file)) return nlohmann::json::object();
+  auto info = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  return info.is_object() ? info : nlohmann::json::object();
+}
+
+void RunFolder::write_info(nlohmann::ordered_json info) const {
+  const nlohmann::json before = this->info();
+  if (!info.contains("starts") && before.contains("starts")) info["starts"] = before["starts"];
   write_atomically(path_ / "run.json", info.dump(2) + "\n");
+}
+
+void RunFolder::add_start(nlohmann::ordered_json start) const {
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  start["time"] = utc_now();
+  start["host"] = host;
+  nlohmann::ordered_json info = this->info();
+  info["starts"].push_back(std::move(start));
+  write_info(std::move(info));
+}
+
+void RunFolder::note_end(const std::string& how, int64_t step) const {
+  nlohmann::ordered_json info = this->info();
+  if (!info.contains("starts") || info["starts"].empty()) return;
+  info["starts"].back()["end"] = {{"how", how}, {"step", step}, {"time", utc_now()}};
+  write_info(std::move(info));
 }
 
 void RunFolder::trim_metrics(int64_t step) const {

@@ -34,12 +34,11 @@ eval::Side generated_side(std::shared_ptr<const Sampler> sampler, Specs specs, c
                           std::map<std::string, std::string> description) {
   const auto all = std::make_shared<const Specs>(std::move(specs));
   const auto draw = [sampler, all](int64_t first, int64_t last) {
-    return sampler->draw_last(
-        std::span(*all).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first)));
+    return sampler->draw_last(std::span(*all).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first)));
   };
   eval::Side side;
   side.name = origin;
-  side.images = eval::drawn_images(origin, std::ssize(*all), draw, std::move(description));
+  side.images = eval::generated_images(origin, std::ssize(*all), draw, std::move(description));
   if (sampler->has_trajectory())
     side.trajectory = [sampler, all](int64_t count, dist::Group& ranks) {
       return trajectory_of(*sampler, std::span(*all).first(static_cast<size_t>(count)), ranks);

@@ -14,6 +14,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/progress.h"
+#include "gigacat/io/enlarge.h"
 #include "gigacat/io/npy.h"
 #include "gigacat/nn/image_tensor.h"
 #include "sample/sample_folder.h"
@@ -60,8 +61,9 @@ json settings_of(const SampleRequest& request, const OpenedSampler& opened, cons
   else
     settings["seeds"] = request.seeds;
   json& list = settings["samples"] = json::array();
+  const int64_t stages = sampler.stages();
   for (const SampleSpec& spec : specs) {
-    json entry = {{"seed", spec.seed}, {"index", spec.index}};
+    json entry = {{"file", png_name(std::ssize(list), stages - 1, stages)}, {"seed", spec.seed}, {"index", spec.index}};
     if (sampler.prompts().empty())
       entry["class"] = spec.label;
     else
@@ -71,9 +73,9 @@ json settings_of(const SampleRequest& request, const OpenedSampler& opened, cons
   return settings;
 }
 
-// Draws what is missing of a rank's share.
+// Draws what is missing of a rank's share; the first `show` of it go into the report.
 void fill(const Sampler& sampler, SampleStore& store, const std::vector<SampleSpec>& specs, dist::Group& group,
-          SampleReport& report) {
+          int64_t show, SampleReport& report) {
   const int64_t rows = sampler.rows();
   const Share share = share_of(std::ssize(specs), rows, group.rank(), group.size());
   Progress progress("sampling", "sample", share.last - share.first);
@@ -88,7 +90,10 @@ void fill(const Sampler& sampler, SampleStore& store, const std::vector<SampleSp
       // All of a call is drawn, so that an image is the same in an interrupted call and in one that was not.
       const auto drawn =
           sampler.draw(std::span(specs).subspan(static_cast<size_t>(first), static_cast<size_t>(last - first)));
-      for (const int64_t i : missing) store.write(i, drawn[static_cast<size_t>(i - first)]);
+      for (const int64_t i : missing) {
+        store.write(i, drawn[static_cast<size_t>(i - first)]);
+        if (std::ssize(report.first) < show) report.first.push_back(drawn[static_cast<size_t>(i - first)].back());
+      }
     }
     progress.update(last - share.first);
   }
@@ -106,7 +111,7 @@ void write_npz(const SampleRequest& request, const OpenedSampler& opened, const 
     return std::string();
   });
   PixelFile pixels(parts, std::ssize(specs), height * width * kChannels);
-  fill(sampler, pixels, specs, group, report);
+  fill(sampler, pixels, specs, group, request.show, report);
   dist::on_first(group, "samples to file", [&] {
     std::vector<int64_t> labels;
     for (const SampleSpec& spec : specs) labels.push_back(spec.label);
@@ -128,7 +133,7 @@ void write_folder(const SampleRequest& request, const OpenedSampler& opened, con
     return std::string();
   });
   PngFolder folder(request.out, sampler.stages(), sampler.height(), sampler.width());
-  fill(sampler, folder, specs, group, report);
+  fill(sampler, folder, specs, group, request.show, report);
 }
 
 // All images of a grid, of which each rank draws a part.
@@ -162,7 +167,7 @@ io::Image grid_of(const MemoryStore& store, int64_t count) {
     std::move(sample.begin(), sample.end(), std::back_inserter(images));
   }
   const auto side = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
-  return io::make_grid(images, stages > 1 ? stages : side);
+  return io::enlarged_grid(images, stages > 1 ? stages : side);
 }
 
 // A row for each prompt with all that was drawn for it.
@@ -184,13 +189,13 @@ io::Image grid_of_prompts(const MemoryStore& store, const std::vector<SampleSpec
     std::move(row.begin(), row.end(), std::back_inserter(images));
     captions.push_back(prompts[static_cast<size_t>(prompt)]);
   }
-  return io::caption_rows(io::make_grid(images, static_cast<int64_t>(columns)), captions);
+  return io::caption_rows(io::enlarged_grid(images, static_cast<int64_t>(columns)), captions);
 }
 
 void write_grid(const SampleRequest& request, const OpenedSampler& opened, const std::vector<SampleSpec>& specs,
                 dist::Group& group, SampleReport& report) {
   MemoryStore store(std::ssize(specs), *opened.sampler);
-  fill(*opened.sampler, store, specs, group, report);
+  fill(*opened.sampler, store, specs, group, request.show, report);
   store.join(group);
   dist::on_first(group, "samples to file", [&] {
     write_atomically(request.out,

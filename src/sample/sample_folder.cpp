@@ -23,7 +23,7 @@ PngFolder::PngFolder(fs::path path, int64_t stages, int64_t height, int64_t widt
 
 bool PngFolder::holds(int64_t i) const {
   for (int64_t stage = 0; stage < stages_; ++stage) {
-    const fs::path path = path_ / file_name(i, stage);
+    const fs::path path = path_ / png_name(i, stage, stages_);
     if (!fs::exists(path)) return false;
     try {
       const std::string bytes = read_file(path);
@@ -40,7 +40,7 @@ bool PngFolder::holds(int64_t i) const {
 void PngFolder::write(int64_t i, const std::vector<io::Image>& stages) {
   GIGACAT_CHECK(std::ssize(stages) == stages_, stages.size());
   for (int64_t stage = 0; stage < stages_; ++stage) {
-    const fs::path target = path_ / file_name(i, stage);
+    const fs::path target = path_ / png_name(i, stage, stages_);
     const fs::path temporary = cat(target.string(), ".", ::getpid(), ".tmp");
     FileWriter out(temporary);
     out.write(io::encode_png(stages[static_cast<size_t>(stage)]));
@@ -49,9 +49,9 @@ void PngFolder::write(int64_t i, const std::vector<io::Image>& stages) {
   }
 }
 
-std::string PngFolder::file_name(int64_t i, int64_t stage) const {
+std::string png_name(int64_t i, int64_t stage, int64_t stages) {
   char name[48];
-  if (stages_ == 1)
+  if (stages == 1)
     std::snprintf(name, sizeof name, "%06lld.png", static_cast<long long>(i));
   else
     std::snprintf(name, sizeof name, "%06lld-%lld.png", static_cast<long long>(i), static_cast<long long>(stage));

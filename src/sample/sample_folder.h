@@ -24,13 +24,15 @@ class SampleStore {
   virtual void write(int64_t i, const std::vector<io::Image>& stages) = 0;
 };
 
-// A PNG for each image, each complete when it appears: 000000.png; with several stages 000000-0.png (coarsest), ...
+// 000000.png; with several stages 000000-0.png (coarsest), 000000-1.png, ...
+std::string png_name(int64_t i, int64_t stage, int64_t stages);
+
+// A PNG for each image, each complete when it appears.
 class PngFolder : public SampleStore {
  public:
   PngFolder(std::filesystem::path path, int64_t stages, int64_t height, int64_t width);
   bool holds(int64_t i) const override;
   void write(int64_t i, const std::vector<io::Image>& stages) override;
-  std::string file_name(int64_t i, int64_t stage) const;
 
  private:
   std::filesystem::path path_;

@@ -2,8 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
+#include <span>
 
+#include "gigacat/io/enlarge.h"
 #include "gigacat/nn/image_tensor.h"
 
 namespace gigacat::sample {
@@ -20,7 +23,7 @@ at::Tensor visible(const at::Tensor& images) {
 
 io::Image image_grid(const at::Tensor& images) {
   const auto columns = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(images.size(0)))));
-  return io::make_grid(nn::to_images(visible(images)), columns);
+  return io::enlarged_grid(nn::to_images(visible(images)), columns);
 }
 
 double mean_distance(const at::Tensor& images, const std::vector<int64_t>& labels) {
@@ -50,8 +53,13 @@ SampleGrid::SampleGrid(const Sampler& like, int64_t count, int64_t seed) {
 io::Image SampleGrid::draw(const Sampler& sampler) const {
   const at::Tensor images = sampler.decode(sampler.generate(grid_));
   if (rows_.empty()) return image_grid(images);
-  return io::caption_rows(
-      io::make_grid(nn::to_images(visible(images)), std::ssize(grid_) / std::ssize(rows_)), rows_);
+  return io::caption_rows(io::enlarged_grid(nn::to_images(visible(images)), std::ssize(grid_) / std::ssize(rows_)),
+                          rows_);
+}
+
+std::vector<io::Image> SampleGrid::first_images(const Sampler& sampler, int64_t count) const {
+  const auto specs = std::span(grid_).first(static_cast<size_t>(std::min(count, std::ssize(grid_))));
+  return nn::to_images(visible(sampler.decode(sampler.generate(specs))));
 }
 
 double SampleGrid::diversity(const Sampler& sampler) const {

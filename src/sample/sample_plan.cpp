@@ -29,6 +29,7 @@ std::vector<int64_t> parse_labels(const std::string& text, int64_t num_classes) 
     std::iota(labels.begin(), labels.end(), 0);
     return labels;
   }
+  if (num_classes == 1) fail<UsageError>("--labels: this model has no classes: leave the option out");
   labels = parse_ranges(text, "--labels");
   if (labels.empty()) fail<UsageError>("--labels names no class: give all, or a list such as 0,1,4-6");
   const int64_t most = *std::max_element(labels.begin(), labels.end());
@@ -43,9 +44,7 @@ std::vector<int64_t> parse_labels(const std::string& text, int64_t num_classes) 
 std::vector<SampleSpec> plan_samples(const SampleRequest& request, int64_t num_classes) {
   check_numbers(request);
   const std::vector<int64_t> labels = parse_labels(request.labels, num_classes);
-  const auto label_of = [&labels](int64_t i) {
-    return labels[static_cast<size_t>(i % std::ssize(labels))];
-  };
+  const auto label_of = [&labels](int64_t i) { return labels[static_cast<size_t>(i % std::ssize(labels))]; };
   std::vector<SampleSpec> specs;
   if (request.seeds.empty()) {
     for (int64_t i = 0; i < request.count; ++i) specs.push_back({request.seed, i, label_of(i)});
@@ -64,8 +63,8 @@ Share share_of(int64_t count, int64_t rows, int rank, int world) {
 
 OpenedSampler open_sampler(const SampleRequest& request, dist::Group& group) {
   check_numbers(request);
-  const run::WeightSource source = run::parse_source(dist::on_first(
-      group, "weights", [&] { return run::to_text(run::find_weights(request.from, request.weights)); }));
+  const run::WeightSource source = run::parse_source(
+      dist::on_first(group, "weights", [&] { return run::to_text(run::find_weights(request.from, request.weights)); }));
   auto sampler = std::make_shared<Sampler>(Sampler::open(source, request.overrides, group.device(),
                                                          {.truncation = request.truncation,
                                                           .guidance = request.guidance,

@@ -20,7 +20,9 @@ constexpr int64_t kRows = 8;
 // The generator's mode while samples are drawn.
 class EvalMode {
  public:
-  explicit EvalMode(torch::nn::Module& module) : module_(module), was_training_(module.is_training()) { module_.eval(); }
+  explicit EvalMode(torch::nn::Module& module) : module_(module), was_training_(module.is_training()) {
+    module_.eval();
+  }
   ~EvalMode() { module_.train(was_training_); }
   EvalMode(const EvalMode&) = delete;
   EvalMode& operator=(const EvalMode&) = delete;
@@ -73,8 +75,7 @@ Sampler Sampler::open(const run::WeightSource& source, const std::vector<std::st
 }
 
 void Sampler::set_upsampler(std::shared_ptr<upsample::Upsampler> upsampler) {
-  if (options_.all_stages)
-    fail<UsageError>("--all-stages and --upsampler: an upsampler takes the last stage only");
+  if (options_.all_stages) fail<UsageError>("--all-stages and --upsampler: an upsampler takes the last stage only");
   upsampler_ = std::move(upsampler);
   scale_ = upsampler_->scale();
 }
@@ -114,9 +115,7 @@ at::Tensor Sampler::images(std::span<const SampleSpec> specs, bool all_stages) c
   return at::cat(parts, 1);
 }
 
-at::Tensor Sampler::generate(std::span<const SampleSpec> specs) const {
-  return images(specs, /*all_stages=*/false)[0];
-}
+at::Tensor Sampler::generate(std::span<const SampleSpec> specs) const { return images(specs, /*all_stages=*/false)[0]; }
 
 std::vector<std::vector<io::Image>> Sampler::draw(std::span<const SampleSpec> specs) const {
   const at::NoGradGuard no_grad;
@@ -158,7 +157,8 @@ std::vector<io::Image> Sampler::draw(const models::Style& style) const {
 }
 
 at::Tensor Sampler::render(const models::Style& style) const {
-  if (!space_->is_pixels()) fail<UsageError>("this model makes latents: only a generator of pixels can be projected to");
+  if (!space_->is_pixels())
+    fail<UsageError>("this model makes latents: only a generator of pixels can be projected to");
   const at::Tensor x = model_->synthesize(*generator_, style, /*all_stages=*/false)[0];
   return x.size(1) == 3 ? x : x.expand({-1, 3, -1, -1});
 }

@@ -1,10 +1,13 @@
 #include "gigacat/sweep/report.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "sweep/metrics.h"
 #include "sweep/report_text.h"
 
 namespace gigacat::sweep {
@@ -15,49 +18,55 @@ std::string number(double value) {
   return text;
 }
 
+// The mean has as many decimals as two digits of the deviation need.
 std::string spread_text(const Spread& spread) {
   if (spread.count == 0) return "";
-  return number(spread.mean) + (spread.count > 1 ? " ± " + number(spread.deviation) : "");
+  if (spread.count == 1 || !(spread.deviation > 0) || !std::isfinite(spread.deviation)) return number(spread.mean);
+  const int decimals = std::clamp(1 - static_cast<int>(std::floor(std::log10(spread.deviation))), 0, 12);
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f ± %.*f", decimals, spread.mean, decimals, spread.deviation);
+  return text;
 }
 
-std::optional<double> paper_figure(const Plan& plan, const std::string& label, const std::string& metric) {
-  const auto row = plan.paper.find(label);
-  if (row == plan.paper.end()) return std::nullopt;
-  const auto figure = row->second.find(metric);
-  return figure == row->second.end() ? std::nullopt : std::optional(figure->second);
+std::optional<double> paper_value(const Sweep& sweep, const std::string& label, const std::string& metric) {
+  const auto row = sweep.paper.find(label);
+  if (row == sweep.paper.end()) return std::nullopt;
+  const auto value = row->second.find(metric);
+  return value == row->second.end() ? std::nullopt : std::optional(value->second);
 }
 
-std::vector<Column> columns_of(const Plan& plan) {
+std::vector<Column> columns_of(const Sweep& sweep, const std::vector<LabelResult>& results) {
+  const std::vector<std::string> metrics = shown_metrics(sweep, results);
   std::vector<Column> columns;
   std::vector<std::string> extra;
-  for (const auto& [label, figures] : plan.paper)
-    for (const auto& [metric, figure] : figures)
-      if (std::find(plan.metrics.begin(), plan.metrics.end(), metric) == plan.metrics.end() &&
+  for (const auto& [label, values] : sweep.paper)
+    for (const auto& [metric, value] : values)
+      if (std::find(metrics.begin(), metrics.end(), metric) == metrics.end() &&
           std::find(extra.begin(), extra.end(), metric) == extra.end())
         extra.push_back(metric);
-  const auto better = [&plan](const std::string& metric) {
-    const auto& list = plan.higher_is_better;
-    return std::find(list.begin(), list.end(), metric) != list.end() ? " ↑" : " ↓";
+  const auto arrow = [&sweep](const std::string& metric) {
+    const Better better = better_of(sweep, metric);
+    return better == Better::unknown ? "" : better == Better::higher ? " ↑" : " ↓";
   };
-  for (const std::vector<std::string>* names : {&plan.metrics, &std::as_const(extra)})
+  for (const std::vector<std::string>* names : {&metrics, &std::as_const(extra)})
     for (const std::string& metric : *names) {
-      if (names == &plan.metrics) columns.push_back({metric, false, metric + better(metric)});
+      if (names == &metrics) columns.push_back({metric, false, metric + arrow(metric)});
       bool known = false;
-      for (const auto& item : plan.paper) known = known || item.second.contains(metric);
+      for (const auto& item : sweep.paper) known = known || item.second.contains(metric);
       if (known) columns.push_back({metric, true, metric + " (paper)"});
     }
   return columns;
 }
 
-std::string cell_of(const Plan& plan, const LabelResult& label, const Column& column) {
+std::string cell_of(const Sweep& sweep, const LabelResult& label, const Column& column) {
   if (!column.paper) return spread_text(spread_of(label, column.metric));
-  const auto figure = paper_figure(plan, label.label, column.metric);
-  return figure ? number(*figure) : "";
+  const auto value = paper_value(sweep, label.label, column.metric);
+  return value ? number(*value) : "";
 }
 
-std::string to_markdown(const Plan& plan, const std::vector<LabelResult>& results) {
-  const auto columns = columns_of(plan);
-  std::string text = cat("# ", plan.title, "\n\n| run | seeds |"), rule = "| --- | --- |";
+std::string to_markdown(const Sweep& sweep, const std::vector<LabelResult>& results) {
+  const auto columns = columns_of(sweep, results);
+  std::string text = cat("# ", sweep.title, "\n\n| run | seeds |"), rule = "| --- | --- |";
   for (const Column& column : columns) {
     text += " " + column.title + " |";
     rule += " --- |";
@@ -65,11 +74,11 @@ std::string to_markdown(const Plan& plan, const std::vector<LabelResult>& result
   text += "\n" + rule + "\n";
   for (const LabelResult& label : results) {
     text += cat("| ", label.label, " | ", label.done, " of ", label.runs.size(), " |");
-    for (const Column& column : columns) text += " " + cell_of(plan, label, column) + " |";
+    for (const Column& column : columns) text += " " + cell_of(sweep, label, column) + " |";
     text += "\n";
   }
-  text += cat("\nMean ± deviation over seeds of the mean of the last ", plan.average,
-              " records of each run. Base config: ", plan.base.generic_string(), ".\n");
+  text += cat("\nMean ± deviation over seeds of the mean of the last ", sweep.average,
+              " records of each run. Base config: ", sweep.base.generic_string(), ".\n");
   for (const LabelResult& label : results)
     for (size_t i = 0; i < label.runs.size(); ++i)
       if (label.results[i].state.status == "failed")
@@ -89,31 +98,33 @@ std::string quoted(const std::string& text) {
 
 }  // namespace
 
-std::string to_csv(const Plan& plan, const std::vector<LabelResult>& results) {
+std::string to_csv(const Sweep& sweep, const std::vector<LabelResult>& results) {
   std::string text = "label,seed,id,status,step,seconds,error";
-  for (const std::string& metric : plan.metrics) text += "," + quoted(metric);
+  const std::vector<std::string> metrics = shown_metrics(sweep, results);
+  for (const std::string& metric : metrics) text += "," + quoted(metric);
   text += "\r\n";
   for (const LabelResult& label : results)
     for (size_t i = 0; i < label.runs.size(); ++i) {
       const RunResult& result = label.results[i];
       text += cat(quoted(label.label), ",", label.runs[i]->seed, ",", label.runs[i]->id, ",", result.state.status, ",",
                   result.state.step, ",", number(result.state.seconds), ",", quoted(result.state.error));
-      for (const std::string& metric : plan.metrics) {
-        const auto found = result.figures.find(metric);
-        text += "," + (found == result.figures.end() ? std::string() : cat(found->second));
+      for (const std::string& metric : metrics) {
+        const auto found = result.values.find(metric);
+        text += "," + (found == result.values.end() ? std::string() : cat(found->second));
       }
       text += "\r\n";
     }
   return text;
 }
 
-fs::path write_report(const Plan& plan) {
-  const auto results = read_results(plan);
-  fs::create_directories(plan.folder);
-  write_atomically(plan.folder / "report.md", to_markdown(plan, results));
-  write_atomically(plan.folder / "report.csv", to_csv(plan, results));
-  write_atomically(plan.folder / "report.html", to_html(plan, results));
-  return plan.folder;
+fs::path write_report(const Sweep& sweep) {
+  const auto results = read_results(sweep);
+  fs::create_directories(sweep.folder);
+  write_atomically(sweep.folder / "report.md", to_markdown(sweep, results));
+  write_atomically(sweep.folder / "report.csv", to_csv(sweep, results));
+  write_atomically(sweep.folder / "report.html", to_html(sweep, results));
+  check_written(sweep, results);
+  return sweep.folder;
 }
 
 }  // namespace gigacat::sweep

@@ -1,4 +1,4 @@
-// What the forms of a report share.
+// Shared by the three forms of a report.
 #pragma once
 
 #include <algorithm>
@@ -12,16 +12,16 @@ namespace gigacat::sweep {
 
 // Four digits.
 std::string number(double value);
-// "1.2 ± 0.1"; "" when no run is done.
+// "1.20 ± 0.13", rounded by the deviation; "" when no run is done.
 std::string spread_text(const Spread& spread);
 
-// A column of the table: a metric of ours, or the paper's figure for it.
+// A column of the table: measured values of a metric, or the paper's.
 struct Column {
   std::string metric;
   bool paper;
   std::string title;
 };
-std::vector<Column> columns_of(const Plan& plan);
-std::string cell_of(const Plan& plan, const LabelResult& label, const Column& column);
+std::vector<Column> columns_of(const Sweep& sweep, const std::vector<LabelResult>& results);
+std::string cell_of(const Sweep& sweep, const LabelResult& label, const Column& column);
 
 }  // namespace gigacat::sweep

@@ -5,8 +5,8 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
-#include "gigacat/sweep/report.h"
 #include "gigacat/run/run_folder.h"
+#include "gigacat/sweep/report.h"
 
 namespace gigacat::sweep {
 namespace {
@@ -16,20 +16,20 @@ std::map<std::string, Curve> read_curves(const fs::path& metrics) {
   if (!fs::exists(metrics)) return curves;
   std::istringstream lines(read_file(metrics));
   for (std::string line; std::getline(lines, line);) {
-    const auto figures = nlohmann::json::parse(line, nullptr, false);
-    if (!figures.is_object() || !figures.contains("step")) continue;  // a line that is being written
-    for (const auto& [name, value] : figures.items())
-      if (name != "step" && value.is_number())
-        curves[name].emplace_back(figures["step"].get<int64_t>(), value.get<double>());
-    if (!figures.contains("eval")) continue;
-    const auto results = figures["eval"].value("results", nlohmann::json::object());
+    const auto record = nlohmann::json::parse(line, nullptr, false);
+    if (!record.is_object() || !record.contains("step")) continue;  // a line that is being written
+    const auto step = record["step"].get<int64_t>();
+    for (const auto& [name, value] : record.items())
+      if (name != "step" && value.is_number()) curves[name].emplace_back(step, value.get<double>());
+    if (!record.contains("eval")) continue;
+    const auto results = record["eval"].value("results", nlohmann::json::object());
     for (const auto& [name, value] : results.items())
-      if (value.is_number()) curves["eval/" + name].emplace_back(figures["step"].get<int64_t>(), value.get<double>());
+      if (value.is_number()) curves["eval/" + name].emplace_back(step, value.get<double>());
   }
   return curves;
 }
 
-fs::path last_picture(const fs::path& samples) {
+fs::path last_sample_grid(const fs::path& samples) {
   fs::path last;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(samples, error)) {
@@ -39,32 +39,27 @@ fs::path last_picture(const fs::path& samples) {
   return last;
 }
 
-RunResult read_result(const Plan& plan, const Run& run) {
+RunResult read_result(const Sweep& sweep, const Run& run) {
   RunResult result;
-  result.state = state_of(plan, run);
+  result.state = state_of(sweep, run);
   if (result.state.run.empty()) return result;
   const auto folder = run::RunFolder::open(result.state.run);
   result.curves = read_curves(folder.metrics());
-  result.picture = last_picture(folder.samples());
+  result.sample_grid = last_sample_grid(folder.samples());
   for (const auto& [name, curve] : result.curves) {
-    // Of an evaluation, which comes rarely, the last one counts.
-    const int64_t wanted = name.starts_with("eval/") ? 1 : plan.average;
-    const auto count = std::min<int64_t>(wanted, std::ssize(curve));
+    // Evaluations are rare: only the last one counts.
+    const int64_t records = name.starts_with("eval/") ? 1 : sweep.average;
+    const auto count = std::min<int64_t>(records, std::ssize(curve));
     double sum = 0;
     for (int64_t i = std::ssize(curve) - count; i < std::ssize(curve); ++i) sum += curve[static_cast<size_t>(i)].second;
-    result.figures[name] = sum / static_cast<double>(count);
+    result.values[name] = sum / static_cast<double>(count);
   }
   return result;
 }
 
 }  // namespace
 
-Spread spread_of(const LabelResult& label, const std::string& metric) {
-  std::vector<double> values;
-  for (const RunResult& result : label.results) {
-    const auto found = result.figures.find(metric);
-    if (result.state.status == "done" && found != result.figures.end()) values.push_back(found->second);
-  }
+Spread spread_of(const std::vector<double>& values) {
   Spread spread;
   spread.count = std::ssize(values);
   if (values.empty()) return spread;
@@ -75,13 +70,22 @@ Spread spread_of(const LabelResult& label, const std::string& metric) {
   return spread;
 }
 
-std::vector<LabelResult> read_results(const Plan& plan) {
+Spread spread_of(const LabelResult& label, const std::string& metric) {
+  std::vector<double> values;
+  for (const RunResult& result : label.results) {
+    const auto found = result.values.find(metric);
+    if (result.state.status == "done" && found != result.values.end()) values.push_back(found->second);
+  }
+  return spread_of(values);
+}
+
+std::vector<LabelResult> read_results(const Sweep& sweep) {
   std::vector<LabelResult> labels;
-  for (const Run& run : plan.runs) {
+  for (const Run& run : sweep.runs) {
     auto label = std::find_if(labels.begin(), labels.end(), [&](const auto& item) { return item.label == run.label; });
     if (label == labels.end()) label = labels.insert(labels.end(), LabelResult{.label = run.label});
     label->runs.push_back(&run);
-    label->results.push_back(read_result(plan, run));
+    label->results.push_back(read_result(sweep, run));
     if (label->results.back().state.status == "done") ++label->done;
   }
   return labels;

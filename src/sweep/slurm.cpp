@@ -17,21 +17,21 @@ std::string quoted(const std::string& word) {
   return out + "'";
 }
 
-std::string script_of(const Plan& plan, const RunnerOptions& options, const std::vector<std::string>& command,
+std::string script_of(const Sweep& sweep, const RunnerOptions& options, const std::vector<std::string>& command,
                       const std::vector<std::string>& extra, const std::vector<std::string>& ids) {
   std::string text = "#!/bin/bash\n";
   const auto option = [&text](const std::string& line) { text += "#SBATCH " + line + "\n"; };
-  option("--job-name=" + plan.name);
+  option("--job-name=" + sweep.name);
   option(cat("--array=0-", ids.size() - 1, "%", options.jobs));
   option("--nodes=1");
   option("--ntasks=1");
-  option("--output=" + (fs::absolute(plan.folder) / "slurm-%A-%a.txt").string());
+  option("--output=" + (fs::absolute(sweep.folder) / "slurm-%A-%a.txt").string());
   option("--signal=B:USR1@120");  // two minutes before the time limit: a checkpoint, and the task comes back
   option("--requeue");
   for (const std::string& line : extra) option(line);
   text += "\nruns=(" + join(ids, " ") + ")\n";
   text += "cd " + quoted(fs::current_path().string()) + "\n";
-  // The runner starts the ranks of its run itself: SLURM's own variables would make it one of many.
+  // The runner starts the ranks itself: with SLURM's variables it would take itself for one of them.
   std::string call = "env -u SLURM_PROCID -u SLURM_NTASKS -u SLURM_LOCALID";
   for (const std::string& word : command) call += " " + quoted(word);
   text += call + cat(" --only \"${runs[SLURM_ARRAY_TASK_ID]}\" --ranks ", options.ranks) +
@@ -57,20 +57,20 @@ std::string output_of(const std::string& command) {
 
 }  // namespace
 
-std::string submit_to_slurm(const Plan& plan, const RunnerOptions& options, const std::vector<std::string>& command,
+std::string submit_to_slurm(const Sweep& sweep, const RunnerOptions& options, const std::vector<std::string>& command,
                             const std::vector<std::string>& extra) {
-  if (!plan.halving.metric.empty())
+  if (!sweep.halving.metric.empty())
     fail<UsageError>(
         "halving compares runs that one process starts: leave --submit out, or take halving out of the sweep");
   std::vector<std::string> ids;
-  for (const Run& run : plan.runs) {
-    const std::string status = state_of(plan, run).status;
+  for (const Run& run : sweep.runs) {
+    const std::string status = state_of(sweep, run).status;
     if (status != "done" && (status != "failed" || options.retry)) ids.push_back(run.id);
   }
   if (ids.empty()) return "nothing to submit: all runs are done or failed";
-  fs::create_directories(plan.folder);
-  const fs::path script = plan.folder / "slurm.sh";
-  write_atomically(script, script_of(plan, options, command, extra, ids));
+  fs::create_directories(sweep.folder);
+  const fs::path script = sweep.folder / "slurm.sh";
+  write_atomically(script, script_of(sweep, options, command, extra, ids));
   return output_of("sbatch " + quoted(script.string()));
 }
 

@@ -18,10 +18,10 @@ namespace {
 
 using nlohmann::json;
 
-eval::NetworkShelf make_shelf(const run::EvalSection& section, at::Device device) {
+eval::FeatureNetworks make_networks(const run::EvalSection& section, at::Device device) {
   eval::WeightFiles files;
   for (const std::string& text : section.weights) files.give(text, "inception");
-  return eval::NetworkShelf(std::move(files), section.protocol, device);
+  return eval::FeatureNetworks(std::move(files), section.protocol, device);
 }
 
 // The config's reference, or the run's own data as the networks see it.
@@ -30,13 +30,6 @@ eval::Side reference(const run::RunConfig& config, const RunContext& context) {
   if (data::is_latent(context.source->content()))
     fail<UsageError>("eval.real: the run's data are latents; name the images, or statistics of them, to compare with");
   return {eval::loader_images(config.data.path, context.source, config.data), {}, config.data.path, {}};
-}
-
-// The metric that gives a figure: "is" of "is_std"; precision is of pr.
-std::string metric_of(const std::string& figure) {
-  if (figure == "precision" || figure == "recall") return "pr";
-  if (figure == "density" || figure == "coverage") return "dc";
-  return figure;
 }
 
 }  // namespace
@@ -80,13 +73,13 @@ Evaluation::Evaluation(const run::RunConfig& config, const RunContext& context, 
       model_(*context.gan.model),
       group_(*context.group),
       space_(*context.space),
-      shelf_(make_shelf(config.evaluation, context.device)),
+      networks_(make_networks(config.evaluation, context.device)),
       real_(reference(config, context)) {
   const models::ImageShape shape = config.image_shape();
   if (space_.is_pixels() && shape.channels != 1 && shape.channels != 3)
     fail<UsageError>("eval.every: the networks make latents of ", shape.channels,
                      " channels, and metrics need images: give autoencoder.kind and autoencoder.weights");
-  shelf_.get("inception");
+  eval::load_networks(config.evaluation.metrics, networks_);
   const std::string known = dist::on_first(group_, "best score", [&] { return best ? json(*best).dump() : ""; });
   if (!known.empty()) best_ = json::parse(known).get<double>();
 }
@@ -105,7 +98,7 @@ std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, doub
   fake.name = "samples";
   return eval::evaluate(
       {.metrics = section.metrics, .batch = section.batch, .cache = cache_folder().string(), .quiet = true}, real_,
-      fake, shelf_, group_);
+      fake, networks_, group_);
 }
 
 Evaluated Evaluation::run(torch::nn::Module& generator) {
@@ -118,9 +111,12 @@ Evaluated Evaluation::run(torch::nn::Module& generator) {
         for (auto& [figure, value] : result.values) figure = cat(figure, "@", psi);
     std::move(results.begin(), results.end(), std::back_inserter(done.results));
   }
-  if (section.best.empty()) return done;
+  const std::string metric = eval::metric_of(section.best.substr(0, section.best.find('@')));
+  const auto chosen = std::find_if(done.results.begin(), done.results.end(),
+                                   [&](const eval::Result& result) { return result.metric == metric; });
+  if (chosen == done.results.end() || !chosen->error.empty()) return done;  // the log names the error
   const double value = figure_of(done.results, section.best);
-  const bool larger = eval::is_larger_better(metric_of(section.best.substr(0, section.best.find('@'))));
+  const bool larger = eval::is_larger_better(metric);
   done.is_best = !best_ || (larger ? value > *best_ : value < *best_);
   if (done.is_best) best_ = value;
   return done;

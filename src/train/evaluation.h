@@ -53,7 +53,7 @@ class Evaluation {
   models::Model& model_;
   dist::Group& group_;
   const pretrained::LatentSpace& space_;
-  eval::NetworkShelf shelf_;
+  eval::FeatureNetworks networks_;
   eval::Side real_;
   std::optional<double> best_;
 };

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "gigacat/core/error.h"
@@ -12,6 +11,8 @@
 
 namespace gigacat::train {
 namespace {
+
+constexpr int64_t kShownSamples = 16;  // at the end of a run
 
 BatchOptions batch_options(const run::RunConfig& config, dist::Group& group) {
   return {.seed = static_cast<uint64_t>(config.seed),
@@ -47,12 +48,16 @@ Loop::Loop(run::RunConfig& config, const dist::Environment& environment, const T
   live_ = sampler_of(state_.model.generator());
   if (config.evaluation.every > 0)
     evaluation_ = std::make_unique<Evaluation>(config, context_, best_ ? best_->value() : std::nullopt);
-  if (!group_.is_first()) return;
+  dist::run_on_first(group_, "files of the run", [this] { open_files(); });
+}
+
+void Loop::open_files() {
+  const run::RunConfig& config = config_;
   const run::RunFolder& folder = context_.place->folder;
   write_run_info(context_, config_, environment_, options_, "");
   profile_ = std::make_unique<Profile>(config.train.profile, folder.path() / "profile", context_.device);
   writer_ = std::make_unique<run::CheckpointWriter>(folder.checkpoints(), config.checkpoint.keep_last,
-                                               config.checkpoint.keep_every);
+                                                    config.checkpoint.keep_every);
   monitor_ = std::make_unique<Monitor>(config, folder, group_.size(), recipe_.cost().flops, state_.step, state_.images);
   grid_ = std::make_unique<sample::SampleGrid>(*average_, config.log.sample_count, config.seed);
 }
@@ -107,9 +112,12 @@ void Loop::report(const std::vector<MicroBatch>& batches, const at::Tensor& fake
   StepFigures figures{.step = state_.step, .images = state_.images};
   const auto losses = mean_losses({state_.discriminator.losses, state_.generator.losses}, group_);
   figures.diagnostics = mean_over_ranks(recipe_.diagnostics(fakes), group_);
-  if (!monitor_) return;
   figures.discriminator.losses = losses[0];
   figures.generator.losses = losses[1];
+  dist::run_on_first(group_, "writing figures", [&] { write(figures, batches); });
+}
+
+void Loop::write(StepFigures& figures, const std::vector<MicroBatch>& batches) {
   for (const auto& [half, shown] :
        {std::pair(&state_.discriminator, &figures.discriminator), std::pair(&state_.generator, &figures.generator)}) {
     shown->grad_norm = half->optimizer.grad_norm().item<double>();
@@ -135,20 +143,23 @@ void Loop::first_step_done() {
 void Loop::draw_samples() {
   const int64_t every = config_.log.samples_every;
   const bool due = every > 0 && (state_.step % every == 0 || state_.step == config_.train.steps);
-  if (due && monitor_) monitor_->image("fakes", grid_->draw(*average_), state_.step);
+  if (!due) return;
+  dist::run_on_first(group_, "sample grid",
+                     [this] { monitor_->image("fakes", grid_->draw(*average_), state_.step); });
 }
 
 void Loop::evaluate() {
   if (!evaluation_ || !evaluation_->is_due(state_.step)) return;
   const Evaluated done = evaluation_->run(state_.ema.module());
-  if (monitor_) monitor_->scores(done.results, state_.step);
+  dist::run_on_first(group_, "writing scores", [&] { monitor_->scores(done.results, state_.step); });
   if (!done.is_best) return;
   save();
-  if (!writer_) return;
-  writer_->wait();
-  const std::string& figure = config_.evaluation.best;
-  best_->keep(run::checkpoint_path(context_.place->folder.checkpoints(), state_.step), state_.step, figure,
-              figure_of(done.results, figure));
+  dist::run_on_first(group_, "best checkpoint", [&] {
+    writer_->wait();
+    const std::string& figure = config_.evaluation.best;
+    best_->keep(run::checkpoint_path(context_.place->folder.checkpoints(), state_.step), state_.step, figure,
+                figure_of(done.results, figure));
+  });
 }
 
 void Loop::save() {
@@ -156,36 +167,57 @@ void Loop::save() {
   group_.barrier("checkpoint");  // it counts only when every rank is done with the step
   saved_step_ = state_.step;
   for (NetworkState* half : {&state_.discriminator, &state_.generator}) half->optimizer.gather();
-  if (!writer_) return;
-  const std::string identity = context_.data_identity.get();
-  write_run_info(context_, config_, environment_, options_, identity);
-  writer_->write(capture(state_, config_, group_.size(), identity));
-  for (NetworkState* half : {&state_.discriminator, &state_.generator}) half->optimizer.release();
+  dist::run_on_first(group_, "checkpoint", [this] {
+    const std::string identity = context_.data_identity.get();
+    write_run_info(context_, config_, environment_, options_, identity);
+    writer_->write(capture(state_, config_, group_.size(), identity));  // waits for the one before
+    for (NetworkState* half : {&state_.discriminator, &state_.generator}) half->optimizer.release();
+  });
 }
 
-// Meets the other ranks again and again, so that a slow disk is no time-out of theirs.
-void Loop::wait_for_writer() {
-  bool written = false;
-  while (!written) {
-    const bool mine = !writer_ || writer_->wait_for(std::chrono::seconds(1));
-    written = group_.sum(mine ? 0 : 1, "last checkpoint") == 0;
-  }
+// Whether a last checkpoint will be on disk before whoever sent SIGTERM sends SIGKILL: else one that is being written
+// is finished instead. All ranks get rank 0's answer.
+bool Loop::has_time_to_save(int stop) {
+  if (stop != kExitTerminated || environment_.seconds_to_stop == 0) return true;
+  const std::string why = dist::on_first(group_, "time for a checkpoint", [this] {
+    const double left = environment_.seconds_to_stop - signals_.seconds_since_request();
+    const double needed = writer_->seconds_left() + 1.2 * writer_->seconds_of_last();
+    return needed <= left ? std::string()
+                          : cat("it takes some ", human_time(needed), ", and ", environment_.launcher,
+                                " ends this process in ", human_time(std::max(left, 0.0)));
+  });
+  if (!why.empty()) log::warn("no checkpoint of step ", state_.step, " is begun: ", why);
+  return why.empty();
+}
+
+// What there is to look at.
+void Loop::show_samples() {
+  if (!monitor_) return;
+  const fs::path grid = monitor_->last_image();
+  if (!grid.empty()) log::info("samples: ", grid.string());
+  log::info("curves, samples, config and events on one page: gigacat report ", context_.place->folder.path().string(),
+            " -o report.html");
+  if (options_.show_samples) options_.show_samples(grid_->first_images(*average_, kShownSamples));
 }
 
 int Loop::finish(int stop) {
   if (profile_) profile_->end();
-  save();
-  wait_for_writer();
-  if (monitor_) monitor_->finish();
-  // A launcher ends the other ranks when one has left: none leaves before the checkpoint is on disk.
-  group_.barrier("end of the run");
+  if (has_time_to_save(stop)) save();
+  const bool done = state_.step >= config_.train.steps;
+  dist::run_on_first(group_, "end of the run", [&] {
+    writer_->wait();
+    monitor_->finish();
+    context_.place->folder.note_end(done ? "done" : "stopped on request", state_.step);
+  });
   const std::string where = context_.place ? context_.place->folder.path().string() : "";
-  if (state_.step >= config_.train.steps) {
+  if (done) {
     log::info("done: ", state_.step, " steps, ", static_cast<double>(state_.images) / 1000, " kimg in ", where);
+    show_samples();
     return 0;
   }
   log::info("stopped on request after step ", state_.step, "; go on with: gigacat train --resume ", where);
-  return stop;
+  // To torchrun every other code is a failure after which it starts all ranks again.
+  return environment_.launcher == "torchrun" && !environment_.agent.empty() ? 0 : stop;
 }
 
 }  // namespace gigacat::train

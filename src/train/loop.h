@@ -30,13 +30,16 @@ class Loop {
 
  private:
   void set_examples();
+  void open_files();
   std::vector<MicroBatch> next_batch();
   void report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes);
+  void write(StepFigures& figures, const std::vector<MicroBatch>& batches);
   void first_step_done();
   void draw_samples();
+  void show_samples();
   void evaluate();
   void save();
-  void wait_for_writer();
+  bool has_time_to_save(int stop);
   int finish(int stop);
 
   run::RunConfig& config_;

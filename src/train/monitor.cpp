@@ -111,7 +111,9 @@ Monitor::Monitor(const run::RunConfig& config, const run::RunFolder& folder, int
       metrics_(folder.metrics(), /*append=*/true),
       progress_("training", "step", config.train.steps, step, config.log.plain_every) {
   fs::create_directories(folder.samples());
-  if (config.log.tensorboard) events_ = std::make_unique<io::EventWriter>(folder.path());
+  if (!config.log.tensorboard) return;
+  events_ = std::make_unique<io::EventWriter>(folder.path());
+  events_->begin_session(step == 0 ? 0 : step + 1);
 }
 
 void Monitor::progress(int64_t step) { progress_.update(step, note_); }
@@ -190,7 +192,8 @@ void Monitor::image(const std::string& name, const io::Image& image, int64_t ste
   std::ostringstream file;
   file << name << '-' << std::setw(7) << std::setfill('0') << step << ".png";
   const std::string png = io::encode_png(image);
-  write_atomically(folder_.samples() / file.str(), png);
+  last_image_ = folder_.samples() / file.str();
+  write_atomically(last_image_, png);
   if (events_) events_->image(name, png, image.height, image.width, step);
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -48,7 +49,8 @@ class Monitor {
  public:
   // Appends to the run's files. `step_cost`: FLOPs of one sample's step; `step`, `images`: done already. Errors: Error
   // when a file cannot be opened.
-  Monitor(const run::RunConfig& config, const run::RunFolder& folder, int world, double step_cost, int64_t step, int64_t images);
+  Monitor(const run::RunConfig& config, const run::RunFolder& folder, int world, double step_cost, int64_t step,
+          int64_t images);
   // After each step.
   void progress(int64_t step);
   // At a log interval: everything is written. `split`: see Stopwatch::take.
@@ -57,6 +59,8 @@ class Monitor {
   void scores(const std::vector<eval::Result>& results, int64_t step);
   // An image into samples/NAME-STEP.png and the event file.
   void image(const std::string& name, const io::Image& image, int64_t step);
+  // File of the last grid of samples that image() wrote; empty when there is none.
+  const std::filesystem::path& last_image() const { return last_image_; }
   // Removes the progress bar.
   void finish();
 
@@ -71,6 +75,7 @@ class Monitor {
   int64_t images_before_;
   std::chrono::steady_clock::time_point recorded_;
   std::string note_;
+  std::filesystem::path last_image_;
   FileWriter metrics_;
   std::unique_ptr<io::EventWriter> events_;
   Progress progress_;

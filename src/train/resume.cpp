@@ -1,7 +1,10 @@
 #include "train/resume.h"
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
@@ -10,13 +13,15 @@
 namespace gigacat::train {
 namespace {
 
-std::unique_ptr<run::RunConfig> config_of(const run::RunFolder& folder) {
-  return run::parse_config(read_file(folder.config()), folder.config().string());
-}
+std::unique_ptr<run::RunConfig> config_at(const fs::path& path) { return run::parse_config(read_file(path), path.string()); }
 
 // `key` names a field or a section around it.
 bool covers(const std::string& key, const std::string& path) {
   return path == key || (path.size() > key.size() && path.starts_with(key) && path[key.size()] == '.');
+}
+
+bool is_allowed(const std::vector<std::string>& allow, const std::string& path) {
+  return std::any_of(allow.begin(), allow.end(), [&](const std::string& key) { return covers(key, path); });
 }
 
 void check_allowed_keys(const config::Binder& binder, const std::vector<std::string>& allow) {
@@ -31,75 +36,157 @@ void check_allowed_keys(const config::Binder& binder, const std::vector<std::str
   }
 }
 
-// The newest run of just this config. One without a checkpoint counts: it was ended before its first.
-std::optional<run::RunFolder> interrupted_run(const run::RunConfig& config) {
+// Whether one of the processes that restart this launch's ranks has started a rank of the run before.
+bool is_of_launch(const run::RunFolder& folder, const std::set<std::string>& agents) {
+  const nlohmann::json starts = folder.info().value("starts", nlohmann::json::array());
+  for (const auto& start : starts)
+    for (const auto& agent : start.value("agents", nlohmann::json::array()))
+      if (agents.contains(agent.get<std::string>())) return true;
+  return false;
+}
+
+// The newest run of this launch with just this config. One without a checkpoint counts: it was ended before its first.
+std::optional<run::RunFolder> interrupted_run(const run::RunConfig& config, const std::set<std::string>& agents) {
+  if (agents.empty()) return std::nullopt;
   for (const fs::path& path : run::list_runs(config.out)) {
     try {
       const run::RunFolder folder = run::RunFolder::open(path);
-      if (config::differences(config_of(folder)->binder, config.binder, /*skip_free=*/false).empty()) return folder;
-    } catch (const UsageError& error) {  // of another version, or another program's
+      if (is_of_launch(folder, agents) &&
+          config::differences(config_at(folder.config())->binder, config.binder, /*skip_free=*/false).empty())
+        return folder;
+    } catch (const std::exception& error) {  // of another version, or another program's
       log::debug("restart: ", path.string(), " is passed over: ", error.what());
     }
   }
   return std::nullopt;
 }
 
-void check_data(const run::Checkpoint& checkpoint, const std::string& identity, const std::vector<std::string>& allow) {
-  const std::string before = checkpoint.state.at("data").at("identity").get<std::string>();
-  if (before == identity) return;
-  if (before.empty()) {  // imported from another program, which does not tell
-    log::info("the imported run goes on with the data set ", identity.substr(0, 12));
-    return;
+// Ranks of an attempt that has failed may live for a while, one of them with the run's lock.
+std::unique_ptr<run::RunLock> lock_after_restart(const run::RunFolder& folder) {
+  constexpr auto kPatience = std::chrono::minutes(12);  // longer than a collective's usual timeout
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (bool said = false;; said = true) {
+    try {
+      return std::make_unique<run::RunLock>(folder);
+    } catch (const UsageError& error) {
+      if (std::chrono::steady_clock::now() > deadline) throw;
+      if (!said) log::info("restart: ", error.what());
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
-  const bool allowed =
-      std::any_of(allow.begin(), allow.end(), [](const std::string& key) { return covers(key, "data.path"); });
-  if (!allowed)
-    fail<UsageError>("the data set is not the one that the run began with (identity ", identity.substr(0, 12),
-                     ", then ", before.substr(0, 12), "): --allow data.path lets it change");
-  log::warn("the data set is not the one that the run began with");
 }
 
-RunPlace go_on(const run::RunFolder& folder, const run::RunConfig& config, const TrainOptions& options,
-               const std::function<std::string()>& data_identity) {
-  RunPlace place{folder, std::make_unique<run::RunLock>(folder), std::nullopt, true};
-  check_resumable(config, *config_of(folder), options.allow);
-  log::open_file(folder.log());  // what is said of broken checkpoints belongs there
-  if (const auto newest = run::newest_good_checkpoint(folder.checkpoints())) {
-    place.checkpoint = run::read_checkpoint(
-        *newest, {"generator", "discriminator", "ema", "optimizer_generator", "optimizer_discriminator"},
-        /*verified=*/true);
-    check_data(*place.checkpoint, data_identity(), options.allow);
+// Returns what changes, or "".
+std::string check_data(const run::Checkpoint& checkpoint, const std::string& identity,
+                       const std::vector<std::string>& allow) {
+  const std::string before = checkpoint.state.at("data").at("identity").get<std::string>();
+  if (before == identity) return "";
+  const std::string change =
+      cat("data: identity ", before.empty() ? "unknown" : before.substr(0, 12), " -> ", identity.substr(0, 12));
+  if (before.empty()) {  // imported from a program that keeps none
+    log::info("the imported run goes on with the data set ", identity.substr(0, 12));
+    return change;
   }
-  return place;
+  if (!is_allowed(allow, "data.path"))
+    fail<UsageError>("the data set is not the one that the run began with (identity ", identity.substr(0, 12),
+                     ", then ", before.substr(0, 12), "); to go on with it: --allow data.path");
+  log::warn("the data set is not the one that the run began with");
+  return change;
+}
+
+// A folder of checkpoints that holds any, finished or not.
+bool has_checkpoints(const fs::path& folder) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().filename().string().starts_with("step-")) return true;
+  return false;
+}
+
+run::Checkpoint read_for_training(const fs::path& path, bool verified) {
+  return run::read_checkpoint(path, {"generator", "discriminator", "ema", "optimizer_generator", "optimizer_discriminator"},
+                         verified);
+}
+
+std::string new_name(const run::RunConfig& config) { return config.name.empty() ? config.recipe_name : config.name; }
+
+RunDirectory begin(const run::RunConfig& config) {
+  RunDirectory run{run::RunFolder::create(config.out, new_name(config)), nullptr, std::nullopt};
+  run.lock = std::make_unique<run::RunLock>(run.folder);
+  write_atomically(run.folder.config(), config.to_yaml());
+  return run;
+}
+
+RunDirectory go_on(const run::RunFolder& folder, std::unique_ptr<run::RunLock> lock, const run::RunConfig& config,
+                   const TrainOptions& options, const std::function<std::string()>& data_identity,
+                   std::vector<std::string>& changes) {
+  RunDirectory run{folder, std::move(lock), std::nullopt, true};
+  const auto before = config_at(folder.config());
+  check_resumable(config, *before, options.allow);
+  changes = config::differences(before->binder, config.binder, /*skip_free=*/false);
+  log::open_file(folder.log());  // what is said of broken checkpoints belongs there
+  const auto newest = run::newest_good_checkpoint(folder.checkpoints());
+  if (newest) {
+    run.checkpoint = read_for_training(*newest, /*verified=*/true);
+    changes.push_back(check_data(*run.checkpoint, data_identity(), options.allow));
+  } else if (has_checkpoints(folder.checkpoints())) {
+    fail("no checkpoint in ", folder.checkpoints().string(),
+         " can be used (the log says why of each): put an undamaged copy there, or begin a new run");
+  }
+  return run;
+}
+
+// A new run that goes on from a checkpoint.
+RunDirectory branch(const fs::path& path, const run::RunConfig& config, const TrainOptions& options,
+                    const std::function<std::string()>& data_identity, std::vector<std::string>& changes) {
+  const auto before = config_at(path / "config.yaml");
+  check_resumable(config, *before, options.allow);
+  changes = config::differences(before->binder, config.binder, /*skip_free=*/false);
+  run::Checkpoint checkpoint = read_for_training(path, /*verified=*/false);
+  changes.push_back(check_data(checkpoint, data_identity(), options.allow));
+  RunDirectory run = begin(config);
+  run.checkpoint = std::move(checkpoint);
+  log::info("a new run from ", path.string());
+  return run;
 }
 
 }  // namespace
 
 void check_resumable(const run::RunConfig& now, const run::RunConfig& before, const std::vector<std::string>& allow) {
   check_allowed_keys(now.binder, allow);
-  std::vector<std::string> refused;
+  std::vector<std::string> refused, keys = allow;
   for (const std::string& line : config::differences(before.binder, now.binder, /*skip_free=*/true)) {
     const std::string path = line.substr(0, line.find(": "));
-    const bool allowed =
-        std::any_of(allow.begin(), allow.end(), [&](const std::string& key) { return covers(key, path); });
-    if (!allowed) refused.push_back("  " + line);
+    if (is_allowed(allow, path)) continue;
+    refused.push_back("  " + line);
+    keys.push_back(path);
   }
   if (!refused.empty())
-    fail<UsageError>("the run cannot go on with another config (run -> now); --allow KEY lets a key change:\n",
-                     join(refused, "\n"));
+    fail<UsageError>("the run cannot go on with another config (run -> now):\n", join(refused, "\n"),
+                     "\nif that is meant, add: --allow ", join(keys, ","));
 }
 
-RunPlace open_run(const run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options,
-                  const std::function<std::string()>& data_identity) {
-  std::optional<run::RunFolder> old;
-  if (!options.resume.empty()) old = run::RunFolder::open(options.resume);
-  if (!old && environment.restart > 0) old = interrupted_run(config);
-  RunPlace place = old ? go_on(*old, config, options, data_identity)
-                       : RunPlace{run::RunFolder::create(config.out, config.name.empty() ? config.recipe_name : config.name),
-                                  nullptr, std::nullopt, false};
-  if (!place.lock) place.lock = std::make_unique<run::RunLock>(place.folder);
-  if (!place.resumed) write_atomically(place.folder.config(), config.to_yaml());
-  return place;
+RunDirectory open_run(const run::RunConfig& config, const dist::Group& group, const TrainOptions& options,
+                      const std::function<std::string()>& data_identity) {
+  std::vector<std::string> changes;
+  std::optional<RunDirectory> run;
+  if (const auto interrupted = interrupted_run(config, group.agents()))
+    run = go_on(*interrupted, lock_after_restart(*interrupted), config, options, data_identity, changes);
+  else if (options.resume.empty())
+    run = begin(config);
+  else if (run::is_checkpoint(options.resume))
+    run = branch(options.resume, config, options, data_identity, changes);
+  else {
+    const run::RunFolder old = run::RunFolder::open(options.resume);
+    run = go_on(old, std::make_unique<run::RunLock>(old), config, options, data_identity, changes);
+  }
+  std::erase(changes, "");
+  nlohmann::ordered_json start{
+      {"command", options.command}, {"ranks", group.size()}, {"step", run->checkpoint ? run->checkpoint->step : 0}};
+  if (!options.resume.empty() && !run->resumed) start["from"] = fs::absolute(options.resume).string();
+  if (!group.agents().empty()) start["agents"] = group.agents();
+  if (!changes.empty()) start["changes"] = changes;
+  run->folder.add_start(std::move(start));
+  return std::move(*run);
 }
 
 }  // namespace gigacat::train

@@ -8,10 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
-#include <ctime>
-#include <iomanip>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
@@ -39,15 +36,6 @@ dist::GroupOptions group_options(const run::RunConfig& config) {
   return {.backend = config.train.backend, .timeout = timeout, .rendezvous = timeout};
 }
 
-std::string utc_now() {
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  gmtime_r(&now, &parts);
-  std::ostringstream out;
-  out << std::put_time(&parts, "%Y-%m-%dT%H:%M:%SZ");
-  return out.str();
-}
-
 std::string host_name() {
   char name[256] = "";
   gethostname(name, sizeof name - 1);
@@ -64,29 +52,36 @@ run::Gan build_networks(const run::RunConfig& config, at::Device device) {
 }
 
 // Rank 0 chooses the folder and reads the checkpoint; whether there is one is all that the others need to know.
-void find_place(RunContext& context, const run::RunConfig& config, const dist::Environment& environment,
-                const TrainOptions& options, const Phases& phases) {
-  if (!context.group->is_first()) return;
-  context.place = open_run(config, environment, options, [&context] { return context.data_identity.get(); });
-  log::open_file(context.place->folder.log());
-  phases.replay();
-  log::info(context.place->resumed ? "going on with run " : "run folder ", context.place->folder.path().string());
+void find_place(RunContext& context, const run::RunConfig& config, const TrainOptions& options, const Phases& phases) {
+  dist::run_on_first(*context.group, "run folder", [&] {
+    context.place = open_run(config, *context.group, options, [&context] { return context.data_identity.get(); });
+    log::open_file(context.place->folder.log());
+    phases.replay();
+    log::info(context.place->resumed ? "going on with run " : "run folder ", context.place->folder.path().string());
+  });
 }
 
 void load_weights(RunContext& context, const run::RunConfig& config) {
   bool resumed = context.place && context.place->checkpoint;
   resumed = context.group->broadcast_text(resumed ? "resumed" : "", "resume").size() > 0;
-  if (context.place && context.place->checkpoint) restore(*context.state, *context.place->checkpoint);
-  if (context.place) context.place->checkpoint.reset();
+  dist::run_on_first(*context.group, "reading the checkpoint", [&] {
+    if (context.place->checkpoint) restore(*context.state, *context.place->checkpoint);
+    context.place->checkpoint.reset();
+  });
   broadcast(*context.state, *context.group, resumed);
-  if (context.place && context.place->resumed) {  // only now is it sure that the run can go on like this
+  dist::run_on_first(*context.group, "files of the run", [&] {
+    if (!context.place->resumed) return;
+    // Only now is it sure that the run can go on like this.
     write_atomically(context.place->folder.config(), config.to_yaml());
     context.place->folder.trim_metrics(context.state->step);
-  }
+  });
   if (resumed)
     log::info("going on after step ", context.state->step, " (", static_cast<double>(context.state->images) / 1000, " kimg)");
   else if (context.place && context.place->resumed)
     log::info("the run has no checkpoint yet: it begins again");
+  if (resumed && context.state->step >= config.train.steps)
+    log::info("nothing to do: the run has taken ", context.state->step, " of train.steps=", config.train.steps,
+              " steps; give a larger train.steps to go on");
 }
 
 std::unique_ptr<data::Loader> make_loader(const RunContext& context, const run::RunConfig& config) {
@@ -120,7 +115,7 @@ std::shared_ptr<const data::Source> open_data(run::RunConfig& config) {
 RunContext set_up(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options,
                   Phases& phases) {
   RunContext context;
-  context.started = utc_now();
+  context.started = run::utc_now();
   log::set_rank(environment.rank, environment.world);
   config.micro_batch(environment.world);
   configure_process(config);
@@ -131,7 +126,7 @@ RunContext set_up(run::RunConfig& config, const dist::Environment& environment, 
   if (context.group->is_first())  // reads the size of every file: beside the first steps, not before them
     context.data_identity = std::async(std::launch::async, [source = context.source] { return source->identity(); });
   phases.run(
-      "run folder", [&] { find_place(context, config, environment, options, phases); }, context.group.get());
+      "run folder", [&] { find_place(context, config, options, phases); }, context.group.get());
   phases.run(
       "networks",
       [&] {

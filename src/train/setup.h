@@ -21,7 +21,7 @@ struct RunContext {
   std::shared_ptr<dist::Group> group;
   std::shared_ptr<const data::Source> source;
   std::shared_future<std::string> data_identity;  // rank 0 only
-  std::optional<RunPlace> place;                  // rank 0 only
+  std::optional<RunDirectory> place;              // rank 0 only
   run::Gan gan;
   std::unique_ptr<TrainState> state;
   std::unique_ptr<pretrained::LatentSpace> space;

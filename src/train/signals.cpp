@@ -63,4 +63,11 @@ int StopSignals::agreed(dist::Group& group) const {
   return code.item<int>();
 }
 
+double StopSignals::seconds_since_request() const {
+  if (requested == 0) return 0;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec - requested_at);
+}
+
 }  // namespace gigacat::train

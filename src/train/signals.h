@@ -18,6 +18,8 @@ class StopSignals {
 
   // Exit code of the request that reached any rank, the same on all; 0: none. A collective. Errors: as Group.
   int agreed(dist::Group& group) const;
+  // Since this rank got its first request; 0: none.
+  double seconds_since_request() const;
 
  private:
   struct sigaction before_[3];

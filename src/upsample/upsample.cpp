@@ -19,6 +19,7 @@
 #include "gigacat/core/resumable_folder.h"
 #include "gigacat/core/text.h"
 #include "gigacat/dist/device.h"
+#include "gigacat/io/folder.h"
 #include "gigacat/io/png_writer.h"
 
 namespace gigacat::upsample {
@@ -39,21 +40,15 @@ std::string format_of(const fs::path& path) {
   return extension == ".png" || extension == ".webp" ? extension.substr(1) : "";
 }
 
-bool is_readable(const fs::path& path) {
-  return !format_of(path).empty() || lower(path.extension().string()) == ".bmp";
-}
-
 struct Job {
   std::string in;  // "-": standard input
   fs::path out;    // "-": standard output
   std::string format;
 };
 
-std::vector<fs::path> images_below(const fs::path& folder) {
-  std::vector<fs::path> found;
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file() && is_readable(entry.path())) found.push_back(entry.path());
-  std::sort(found.begin(), found.end());
+// Relative to `folder`; results in a folder within it are not read again.
+std::vector<std::string> images_below(const fs::path& folder, const fs::path& out) {
+  std::vector<std::string> found = io::list_files(folder, io::is_image, {out});
   if (found.empty()) fail<UsageError>(folder.string(), " holds no image (.png, .jpg, .webp, .bmp)");
   return found;
 }
@@ -85,7 +80,8 @@ std::vector<Job> plan(const UpsampleRequest& request) {
   for (const std::string& input : request.inputs) {
     if (input == "-") fail<UsageError>("standard input needs a file or - as output, not a folder");
     if (fs::is_directory(input)) {
-      for (const fs::path& path : images_below(input)) jobs.push_back(job_of(path, fs::relative(path, input), request));
+      for (const std::string& name : images_below(input, request.out))
+        jobs.push_back(job_of(fs::path(input) / name, name, request));
     } else {
       jobs.push_back(job_of(input, fs::path(input).filename(), request));
     }

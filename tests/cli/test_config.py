@@ -56,6 +56,61 @@ class PresetTest(CliTest):
                 self.assertFalse(os.path.exists(os.path.join(os.getcwd(), "runs")))
 
 
+class PresetByNameTest(CliTest):
+    """A preset is found by its name from any folder: configs/ is not where people are who installed the program."""
+
+    def listed(self, **options):
+        lines = self.gigacat("config", "list", cwd=self.dir, **options).stdout.splitlines()
+        return dict(line.strip().split(None, 1) if " " in line.strip() else (line.strip(), "")
+                    for line in lines if line.startswith("  "))
+
+    def test_list_has_a_line_for_each(self):
+        listed = self.listed()
+        for path in PRESETS:
+            name = os.path.relpath(path, SOURCE + "/configs")
+            is_part = os.path.basename(name) == "base.yaml" or "/base/" in name or name.startswith("data/")
+            self.assertEqual(name in listed, not is_part, name)
+        for name, text in listed.items():
+            self.assertGreater(len(text), 10, "%s begins with no comment that says what it is for" % name)
+
+    def test_names_work_anywhere(self):
+        for name in ("quickstart/emoji-cat.yaml", "configs/quickstart/emoji-cat.yaml", "photos-64", "photos-256-gpu.yaml",
+                     "cat/ffhq256-b-2.yaml", "cat/afhq256-s-2.yaml"):
+            self.assertIn("ok", self.gigacat("config", "check", name, cwd=self.dir).stdout)
+        self.assertIn("all runs:", self.gigacat("sweep", "plan", "sweeps/cat-small.yaml", cwd=self.dir).stdout)
+
+    def test_pictures_of_ones_own(self):
+        images = image_folder(self.path("images"), size=40)
+        for name in ("photos-64", "photos-128", "photos-256", "photos-64-gpu"):
+            done = self.gigacat("train", name, "data.path=" + images, "train.device=cpu", "--dry-run", cwd=self.dir)
+            self.assertRegex(done.stdout, r"(?i)memory")
+
+    def test_a_file_here_comes_first(self):
+        os.makedirs(self.path("quickstart"))
+        self.write("quickstart/emoji-cat.yaml", "recipe: cat\nname: mine\ndata: {path: x, resolution: 8}\n")
+        self.assertIn("name: mine", self.gigacat("config", "show", "quickstart/emoji-cat.yaml", cwd=self.dir).stdout)
+
+    def test_own_files_include_presets(self):
+        own = self.write("own.yaml", "include: photos-64.yaml\nname: mine\ntrain: {batch: 4}\n")
+        shown = self.gigacat("config", "show", own, cwd=self.dir).stdout
+        for line in ("name: mine", "batch: 4", "anchor: attached"):
+            self.assertIn(line, shown)
+
+    def test_unknown_names(self):
+        message = self.refused("config", "check", "photo-64.yaml")
+        self.assertIn("did you mean photos-64.yaml?", message)
+        self.assertIn(os.getcwd(), message)
+        self.assertIn("gigacat config list", self.refused("train", "nothing-of-that-kind.yaml"))
+        self.assertIn("is a folder", self.refused("config", "check", self.dir))
+
+    def test_another_share_folder(self):
+        os.makedirs(self.path("share", "configs"))
+        self.write("share/configs/ours.yaml", "# Ours.\nrecipe: cat\nname: ours\ndata: {path: x, resolution: 8}\n")
+        env = {"GIGACAT_SHARE": self.path("share")}
+        self.assertEqual(self.listed(env=env), {"ours.yaml": "Ours"})
+        self.gigacat("config", "list", cwd=self.dir, env={"GIGACAT_SHARE": self.path("nowhere")}, code=1)
+
+
 class BadConfigTest(CliTest):
     def complaint(self, text, *overrides):
         path = self.write("bad.yaml", text)

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from harness import BIN, SOURCE, CliTest, clean_environment, image_folder, main, read_bytes, read_text
+from harness import BIN, SOURCE, CliTest, clean_environment, image_folder, main, npy, png, read_bytes, read_text, write_tar
 
 
 def spoil(folder, count):
@@ -51,6 +51,47 @@ class InspectTest(CliTest):
         os.makedirs(self.path("empty"))
         self.refused("data", "inspect", self.path("empty"))
         self.refused("data", "inspect", config, "--limit", "-1")
+
+
+class OwnDataTest(CliTest):
+    """Data sets as people have them (webdataset#237, torchvision#109, clean-fid#52)."""
+
+    def test_unquoted_patterns_are_explained(self):
+        for number in range(2):
+            write_tar(self.path("%d.tar" % number), {"0.png": png(4, 4, lambda x, y: (x, y, 0))})
+        config = self.tiny(self.dir)
+        shards = [self.path("0.tar"), self.path("1.tar")]
+        said = self.refused("train", config, *["data.path=" + shard for shard in shards])
+        self.assertIn("data.path is given twice", said)
+        self.assertIn("put quotes around a pattern", said)
+        self.assertIn("put quotes around a pattern", self.refused("data", "inspect", *shards))
+        said = self.refused("config", "show", config, "train.batch=8", "train.batch=16")
+        self.assertIn("train.batch is given twice, as 8 and as 16: give it once", said)
+        self.assertIn("samples: 2", self.gigacat("data", "inspect", self.path("{0..1}.tar")).stdout)
+
+    def test_what_it_was_taken_for_and_what_was_left_out(self):
+        picture = png(4, 4, lambda x, y: (x, y, 0))
+        write_tar(self.path("0.tar"), {"photo 2.5.png": picture, "photo 2.5.txt": b"a photo", "a.gif": b"GIF89a"})
+        done = self.gigacat("data", "inspect", self.path("0.tar"), "data.captions=true")
+        self.assertIn("taken for: 1 WebDataset shards of images", done.stdout)
+        self.assertIn("samples: 1 (0 labelled, 1 with a caption)", done.stdout)
+        self.assertRegex(done.stdout, r"left out: pictures that end in .gif.*: 1, such as 0.tar/a.gif")
+        self.assertIn("left out", done.stderr)
+        with open(self.path("unit.npy"), "wb") as file:
+            file.write(npy([0.25] * 96, (2, 3, 4, 4)))
+        done = self.gigacat("data", "inspect", self.path("unit.npy"))
+        self.assertIn("taken for: float32 [2, 3, 4, 4] in [0, 1], channels first: images of 4x4", done.stdout)
+
+    def test_paths(self):
+        image_folder(self.path("home", "pictures"))
+        image_folder(self.path("images"))
+        self.write("c.yaml", "recipe: cat\ndata: {path: images, resolution: 8}\n")
+        self.assertIn("samples: 24", self.gigacat("data", "inspect", self.path("c.yaml")).stdout)
+        environment = clean_environment({"HOME": self.path("home")})
+        done = subprocess.run([BIN, "data", "inspect", self.path("c.yaml"), "data.path=~/pictures"], env=environment,
+                              capture_output=True, text=True, check=False)
+        self.assertIn("samples: 24", done.stdout, done.stderr)
+        self.assertIn("looked for " + os.getcwd(), self.refused("data", "inspect", "no/such"))
 
 
 class LargeIndexTest(CliTest):

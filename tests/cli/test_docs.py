@@ -38,6 +38,8 @@ class DocsTest(CliTest):
         """Runs a gigacat command of the docs on a small run, small data and few steps."""
         run, data = self.the_run, self.images
         words = [re.sub(r"^runs/00000-[\w-]+", run, word) for word in words]
+        if "--resume" in words:
+            words = [re.sub(r"step-\d+$", "step-0000002", word) for word in words] + ["out=" + os.path.dirname(run)]
         if words[0] == "train" and "--resume" not in words and "--dry-run" not in words:
             words += ["--dry-run"]
             if "--ranks" in words:
@@ -73,6 +75,9 @@ class DocsTest(CliTest):
                 return None  # of a GAT run: tests/cli/test_import.py
             at = words.index("-o") + 1
             words[at] = self.path("export", words[at])
+        if words[0] == "report":
+            words = ["report", *[run for word in words if re.match(r"runs/|/", word) and not word.endswith(".html")],
+                     "-o", self.path("report.html")]
         if words[0] == "sweep":
             words += ["-o", self.path("sweeps")]
         if words[0] == "sample":

@@ -37,7 +37,7 @@ class EncodeTest(CliTest):
         config = self.tiny(self.dir)
         self.gigacat("train", config, "data.resolution=0", "train.steps=3", *hint)
         run = self.run_folder(self.dir)
-        grid = 2 * 32 + 2  # four samples, decoded to 32 px, with a gap
+        grid = 2 * 96 + 2  # four samples, decoded to 32 px, each enlarged three times, with a gap
         self.assertEqual(png_size(os.path.join(run, "samples/fakes-0000003.png")), (grid, grid))
         self.gigacat("sample", run, "-o", self.path("samples"), "--count", 2)
         self.assertEqual(png_size(self.path("samples/000001.png")), (32, 32))

@@ -5,7 +5,7 @@ import os
 import shutil
 
 from harness import CliTest, image_folder, main, read_bytes, read_text
-from weights import clip_weights, inception_weights, lpips_weights
+from weights import classifier_weights, clip_weights, inception_weights, lpips_weights
 
 
 class EvalTest(CliTest):
@@ -118,14 +118,84 @@ class EvalTest(CliTest):
         self.assertIn("eval.metrics", self.refused("train", config, "eval.every=1", "eval.metrics=[fidd]"))
         self.assertIn("no weights of inception", self.refused("train", config, "eval.every=1", env=env))
 
+    def test_training_measures_without_weights(self):
+        config = self.tiny(self.dir)
+        words = ("train.steps=2", "eval.every=2", "eval.samples=24", "eval.metrics=[trajectory, swd]")
+        env = {"GIGACAT_CACHE": self.path("cache")}
+        logged = []
+        for number, ranks in enumerate((1, 2)):
+            done = self.gigacat("train", config, *words, "--ranks", ranks, env=env)
+            self.assertIn("swd could not be computed: it needs images of 16 pixels", done.stderr)
+            lines = read_text(os.path.join(self.run_folder(self.dir, number), "metrics.jsonl")).splitlines()
+            logged.append([json.loads(line)["eval"] for line in lines if "eval" in json.loads(line)])
+            self.assertEqual([result["metric"] for result in logged[-1]], ["trajectory", "swd"])
+        one, two = (result[0]["results"] for result in logged)
+        self.assertEqual(sorted(one), ["direction", "discrepancy", "rewrite"])
+        for name, value in one.items():
+            self.assertAlmostEqual(two[name], value, places=4)
+        self.assertIn("did you mean", self.refused("train", config, *words, "eval.best=rewrit"))
+        self.assertIn("does not hold is", self.refused("train", config, *words, "eval.best=is"))
+
     def test_pairs_need_no_network(self):
         for name in ("a", "b"):
             image_folder(self.path(name), size=16)
-        done = self.eval("psnr", "ssim", "--real", self.path("a"), "--fake", self.path("b"), weights=False)
-        self.assertRegex(done.stdout, r"psnr inf .*\nssim 1 ")
+        words = ("--real", self.path("a"), "--fake", self.path("b"))
+        done = self.eval("psnr", "ssim", *words, weights=False)
+        self.assertRegex(done.stdout, r"psnr inf .*24 of 24 pairs are of equal images.*\nssim 1 ")
         os.remove(self.path("a", "class0", "003.png"))
-        self.assertIn("class0/003 has no partner",
-                      self.eval("psnr", "--real", self.path("a"), "--fake", self.path("b"), weights=False, code=1).stderr)
+        for ranks in (1, 2):
+            done = self.eval("psnr", *words, "--json", "--ranks", ranks, weights=False)
+            self.assertIn("1 of the 24 images of %s has no partner" % self.path("b"), done.stderr)
+            result = json.loads(done.stdout)[0]
+            self.assertIsNone(result["results"]["psnr"])
+            self.assertIn("23 of 23", result["notes"]["psnr"])
+            self.assertIn("class0/003", result["notes"]["missing_real"])
+
+    def test_a_metric_that_fails_does_not_cost_the_others(self):
+        few = image_folder(self.path("few"), classes=1, per_class=3, size=24)
+        words = ("fid", "pr", "kid", "--real", self.real, "--fake", few)
+        for ranks in (1, 2):
+            done = self.eval(*words, "--json", "--ranks", ranks, code=1)
+            fid, pr, kid = json.loads(done.stdout)
+            self.assertGreater(fid["results"]["fid"], 0)
+            self.assertIsNone(pr["results"]["pr"])
+            self.assertIn("3-th neighbour", pr["error"])
+            self.assertIn("error: pr could not be computed: ", done.stderr)
+            self.assertEqual(kid["notes"]["subset"], "100 subsets of 3 images")
+            self.assertIn("kid: subsets of 3 images, not 1000", done.stderr)
+        self.assertRegex(self.eval(*words, code=1).stdout, r"^fid [\d.e+-]+ .*\nkid [\d.e+-]+ .*\n$")
+        chosen = json.loads(self.eval("kid", *words[3:], "--kid-subset", 2, "--json").stdout)[0]
+        self.assertEqual(chosen["notes"]["subset"], "100 subsets of 2 images")
+
+    def test_swd_needs_no_weights(self):
+        words = ("swd", "--fake", self.fake)
+        apart = self.gigacat("eval", *words, "--real", self.real, "--json").stdout
+        result = json.loads(apart)[0]
+        self.assertEqual(sorted(result["results"]), ["swd", "swd_16"])
+        self.assertEqual((result["protocol"], result["weights"]), ("pyramid-16", {}))
+        two = json.loads(self.gigacat("eval", *words, "--real", self.real, "--json", "--ranks", 2, "--batch", 2).stdout)[0]
+        self.assertAlmostEqual(two["results"]["swd"], result["results"]["swd"], places=9)
+        self.assertEqual(json.loads(self.gigacat("eval", *words, "--real", self.fake, "--json").stdout)[0]["results"]["swd"], 0)
+
+    def test_ones_own_classifier(self):
+        judge = classifier_weights(self.path("judge.safetensors"))
+        words = ("--real", self.real, "--fake", self.fake, "--network", judge)
+        result = json.loads(self.eval("fid", "is", *words, "--json", weights=False).stdout)
+        self.assertEqual(result[0]["protocol"], "bicubic-16")
+        self.assertEqual(list(result[0]["weights"]), ["judge.safetensors"])
+        self.assertGreater(result[1]["results"]["is"], 1)
+        two = json.loads(self.eval("fid", *words, "--ranks", 2, "--json", weights=False).stdout)[0]["results"]["fid"]
+        self.assertAlmostEqual(two, result[0]["results"]["fid"], delta=1e-6 * two + 1e-9)
+        self.assertIn("spatial", self.eval("sfid", *words, weights=False, code=2).stderr)
+        stats = self.path("real.npz")
+        self.gigacat("data", "stats", self.real, "-o", stats, "--network", judge)
+        again = json.loads(self.eval("fid", "--real", stats, *words[2:], "--json", weights=False).stdout)[0]["results"]["fid"]
+        self.assertAlmostEqual(again, result[0]["results"]["fid"], delta=1e-6 * again + 1e-9)
+        self.assertIn("protocol bicubic-16", self.eval("fid", "--real", stats, "--fake", self.fake, code=2).stderr)
+        broken = classifier_weights(self.path("broken.safetensors"), broken=True)
+        self.assertIn("layer 1", self.eval("fid", *words[:-1], broken, weights=False, code=1).stderr)
+        self.assertIn("there is no file", self.eval("fid", *words[:-1], "nothing.pt", weights=False, code=2).stderr)
+        self.assertIn("no TorchScript", self.eval("fid", *words[:-1], self.write("x.pt", "x"), weights=False, code=1).stderr)
 
     def test_clip_networks(self):
         clip = clip_weights(self.path("clip.safetensors"))
@@ -163,6 +233,8 @@ class EvalTest(CliTest):
     def test_refusals(self):
         real, fake = ("--real", self.real), ("--fake", self.fake)
         self.assertIn("did you mean fid", self.eval("fidd", *real, *fake, code=2).stderr)
+        self.assertIn("gigacat eval fid --real %s --fake %s" % (self.real, self.fake),
+                      self.eval("fid", self.real, self.fake, code=2).stderr)
         self.assertIn("--real", self.eval("fid", *fake, code=2).stderr)
         self.assertIn("--fake", self.eval("fid", *real, code=2).stderr)
         self.assertIn("known: adm", self.eval("fid", *real, *fake, "--protocol", "best", code=2).stderr)

@@ -6,9 +6,9 @@ import time
 from harness import SOURCE, CliTest, main, read_text
 
 COMMANDS = ["", "train", "sample", "upsample", "eval", "edit", "edit interpolate", "edit style-mix", "edit prompt-mix",
-            "edit truncation", "edit project", "data", "data emoji", "data encode", "data filter", "data inspect", "data stats", "config", "config show",
+            "edit truncation", "edit project", "data", "data emoji", "data encode", "data filter", "data inspect", "data stats", "config", "config list", "config show",
             "config check", "config schema", "config docs", "sweep", "sweep plan", "sweep run", "sweep status",
-            "sweep report", "weights", "weights list", "weights get", "weights verify", "weights where", "import", "export",
+            "sweep report", "report", "weights", "weights list", "weights get", "weights verify", "weights where", "import", "export",
             "info", "doctor", "completion", "man", "version"]
 
 

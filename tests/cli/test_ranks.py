@@ -136,11 +136,15 @@ class RanksTest(CliTest):
         self.assertIn("divisible", self.refused("train", self.config, "train.batch=9", "--ranks", 2))
 
     def test_ranks_within_a_launcher(self):
-        message = self.refused("train", self.config, "--ranks", 2, env={
-            "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(free_port())})
-        self.assertIn("--ranks 2", message)
+        def variables(world):
+            return {"RANK": "0", "WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+
+        message = self.refused("train", self.config, "--ranks", 2, env=variables(3))
+        self.assertIn("--ranks 2 but torchrun has started 3, by RANK=0 of WORLD_SIZE=3", message)
         self.assertIn("RANK", self.refused("train", self.config, env={"RANK": "two", "WORLD_SIZE": "2"}))
+        done = self.gigacat("train", self.config, *self.keys, "out=" + self.path("pod"), "--ranks", 2, env=variables(1))
+        self.assertIn("processes: 2, by --ranks; without it 1, by RANK=0 of WORLD_SIZE=1", done.stderr)
+        self.compare(self.path("pod"))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Runs that are killed, stopped or damaged go on to the bit."""
 
+import json
 import os
 import random
 import signal
 import time
 
-from harness import CliTest, main, read_bytes, read_text
+from harness import CliTest, image_folder, main, read_bytes, read_text
 
 
 class ResumeTest(CliTest):
@@ -110,6 +111,67 @@ class ResumeTest(CliTest):
         self.gigacat("train", self.config, *self.keys("longer"), "train.steps=10")
         self.gigacat("train", "--resume", out + "/00000-tiny", "train.steps=%d" % self.STEPS)
         self.assert_same_weights(self.checkpoint(out + "/00000-tiny", self.STEPS), self.reference)
+
+    def test_a_list_of_keys_to_allow(self):
+        _, run = self.finished("allow")
+        change = ["optimizer.lr=0.001", "train.batch=4", "train.steps=12"]
+        message = self.refused("train", "--resume", run, *change)
+        flag = message.split("add: ")[1].split()
+        self.assertEqual(sorted(flag[1].split(",")), ["optimizer.lr", "train.batch"])
+        self.gigacat("train", "--resume", run, *change, *flag)
+        starts = json.loads(read_text(run + "/run.json"))["starts"]
+        self.assertEqual([start["step"] for start in starts], [0, 10])
+        self.assertIn("train.batch: 8 -> 4", starts[1]["changes"])
+
+    def finished(self, out):
+        """A run of ten steps: its folder of runs and its own."""
+        self.gigacat("train", self.config, *self.keys(out), "train.steps=10")
+        return "%s/%s" % (self.shared, out), "%s/%s/00000-tiny" % (self.shared, out)
+
+    def test_latest(self):
+        keys = self.keys("latest")
+        first = self.gigacat("train", self.config, *keys, "train.steps=5", "--resume", "latest")
+        self.assertIn("a new one begins", first.stderr)
+        self.gigacat("train", self.config, *keys, "train.steps=10", "--resume", "latest")
+        self.gigacat("train", "--resume", "latest", keys[0], "train.steps=%d" % self.STEPS)
+        self.assertEqual(os.listdir(self.shared + "/latest"), ["00000-tiny"])
+        self.assert_same_weights(self.checkpoint(self.shared + "/latest/00000-tiny", self.STEPS), self.reference)
+        self.assertIn("no run in", self.refused("train", "--resume", "latest", "out=" + self.path("none")))
+
+    def test_a_checkpoint_is_never_trained_in(self):
+        out, run = self.finished("branch")
+        checkpoint = self.checkpoint(run, 10)
+        before = {name: read_bytes(checkpoint + "/" + name) for name in os.listdir(checkpoint)}
+        self.gigacat("train", "--resume", checkpoint, "train.steps=%d" % self.STEPS)
+        self.assertEqual(before, {name: read_bytes(checkpoint + "/" + name) for name in os.listdir(checkpoint)})
+        self.assertEqual(sorted(os.listdir(out)), ["00000-tiny", "00001-tiny"])
+        self.assert_same_weights(self.checkpoint(out + "/00001-tiny", self.STEPS), self.reference)
+
+    def test_nothing_to_do(self):
+        _, run = self.finished("done")
+        for steps in (10, 5):
+            done = self.gigacat("train", "--resume", run, "train.steps=%d" % steps)
+            self.assertIn("nothing to do: the run has taken 10 of train.steps=%d steps" % steps, done.stderr)
+        self.assertEqual(len(read_text(run + "/metrics.jsonl").splitlines()), 10)
+
+    def test_the_same_data_elsewhere(self):
+        folder = self.path("data")
+        config = self.tiny(folder) if os.makedirs(folder) is None else None
+        runs = folder + "/runs"
+        text = read_text(config).replace(folder + "/images", "images").replace(runs, "runs")
+        relative = self.write("data/relative.yaml", text)
+        keys = ["train.steps=4", "checkpoint.every=4"]
+        self.gigacat("train", relative, *keys, "train.steps=8", cwd=folder)
+        self.gigacat("train", relative, *keys, cwd=folder)
+        run = runs + "/00001-tiny"
+        message = self.gigacat("train", "--resume", run, "train.steps=8", cwd=self.dir, code=2).stderr
+        self.assertIn("data.path: there is nothing at images (relative to the working directory %s)" % self.dir, message)
+        os.rename(folder + "/images", folder + "/pictures")
+        image_folder(folder + "/images", per_class=13)
+        message = self.refused("train", "--resume", run, "train.steps=8", "data.path=" + folder + "/images")
+        self.assertIn("the data set is not the one", message)
+        self.gigacat("train", "--resume", run, "train.steps=8", "data.path=" + folder + "/pictures")
+        self.assert_same_weights(self.checkpoint(run, 8), self.checkpoint(runs + "/00000-tiny", 8))
 
     def test_nothing_to_resume(self):
         self.assertIn("no run folder", self.refused("train", "--resume", self.path("nowhere")))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 from harness import BIN, SOURCE, CliTest, main, read_bytes, read_text
 
@@ -34,6 +35,28 @@ class RunFolderTest(CliTest):
         for name in ("checkpoints", "config.yaml", "log.txt", "metrics.jsonl", "run.json", "samples"):
             self.assertIn(name, names)
         self.assertEqual(len([name for name in names if name.startswith("events.out.tfevents.")]), 1)
+
+    def test_curves_of_a_run_that_was_killed(self):
+        python = tensorboard_python()
+        if python is None:
+            self.skipTest("no tensorboard package and no registry to take it from")
+        run = self.path("runs/00000-tiny")
+        process = self.start("train", self.tiny(self.dir), "train.steps=100000", "checkpoint.every=20")
+        while not (os.path.exists(run + "/metrics.jsonl") and len(read_text(run + "/metrics.jsonl").splitlines()) >= 35):
+            self.assertIsNone(process.poll())
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        end = len(read_text(run + "/metrics.jsonl").splitlines()) + 20
+        for steps in (end, end + 5):
+            self.gigacat("train", "--resume", run, "train.steps=%d" % steps)
+        read = subprocess.run([python, SOURCE + "/tests/io/read_events.py", run], capture_output=True, check=True)
+        events = json.loads(read.stdout)
+        for tag, points in events["scalars"].items():
+            steps = [step for step, _ in points]
+            self.assertEqual(steps, sorted(set(steps)), tag)
+            self.assertEqual(steps[-1], end + 5)
+        self.assertEqual([step for step, _ in events["scalars"]["D/loss"]], list(range(1, end + 6)))
 
     def test_config_is_the_whole_config(self):
         text = read_text(self.the_run + "/config.yaml")

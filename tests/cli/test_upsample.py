@@ -102,6 +102,20 @@ class UpsampleTest(CliTest):
             pixels = rgba_pixels(read_bytes(self.path("large/%s.png" % name)))
             self.assertEqual({pixel[3] for pixel in pixels}, {alpha}, name)
 
+    def test_folders_as_people_have_them(self):
+        """upscayl#283: leftovers of systems are neither pictures nor failures; links are followed; results stay results."""
+        self.picture("in/a.png", width=5, height=3)
+        self.picture("elsewhere/b.png", width=5, height=3)
+        self.picture("in/.ipynb_checkpoints/a-checkpoint.png")
+        os.makedirs(self.path("in/__MACOSX"))
+        for name in ("in/._a.png", "in/__MACOSX/._a.png", "in/.DS_Store", "in/Thumbs.db"):
+            self.write(name, b"no picture")
+        os.symlink(self.path("elsewhere"), self.path("in/linked"))
+        arguments = ("upsample", self.path("in"), "-o", self.path("in/large"), "--weights", self.weights, "--scale", 2)
+        self.assertIn("2 images", self.gigacat(*arguments).stdout)
+        self.assertIn("2 were there", self.gigacat(*arguments).stdout)
+        self.assertEqual(sorted(os.listdir(self.path("in/large"))), [".upsample.json", "a.png", "linked"])
+
     def test_pipes(self):
         image = self.picture("a.png")
         done = subprocess.run([BIN, "upsample", "-", "-o", "-", "--weights", self.weights], input=read_bytes(image),

@@ -110,6 +110,20 @@ def clip_weights(path, width=64, size=64, patch=16):
     return write_safetensors(path, tensors)
 
 
+def classifier_weights(path, widths=(8, 12), classes=5, size=16, broken=False):
+    """A classifier for eval --network. `broken`: its second layer does not follow the first."""
+    draw, tensors, inputs = random.Random(10), {}, 3
+    for layer, width in enumerate(widths):
+        tensors["convs.%d.weight" % layer] = ((width, inputs, 3, 3), noise(draw, width * inputs * 9, 0.3))
+        tensors["convs.%d.bias" % layer] = ((width,), noise(draw, width, 0.1))
+        inputs = width + 1 if broken else width
+    tensors["linear.weight"] = ((classes, widths[-1]), noise(draw, classes * widths[-1], 0.5))
+    tensors["linear.bias"] = ((classes,), noise(draw, classes, 0.5))
+    for name, values in (("strides", [1, 2]), ("size", [size]), ("mean", [0.5] * 3), ("std", [0.25] * 3)):
+        tensors[name] = ((len(values),), array.array("f", values))
+    return write_safetensors(path, tensors)
+
+
 def lpips_weights(backbone, heads):
     """AlexNet's convolutions by torchvision's names, and the heads of lpips."""
     draw, tensors, weights = random.Random(9), {}, {}

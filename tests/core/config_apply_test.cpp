@@ -195,7 +195,8 @@ TEST(Apply, UnknownKeysNameTheNearest) {
   EXPECT_THAT(mistakes("sede: 1"), ElementsAre("c.yaml:1:1: sede: unknown key; did you mean seed?"));
   EXPECT_THAT(mistakes("model:\n  generator:\n    dpeth: 1"),
               ElementsAre("c.yaml:3:5: model.generator.dpeth: unknown key; did you mean model.generator.depth?"));
-  // The right key in the wrong section.
+  // The right key in the wrong section, or in none.
+  EXPECT_THAT(mistakes("steps: 1"), ElementsAre("c.yaml:1:1: steps: unknown key; did you mean train.steps?"));
   EXPECT_THAT(mistakes("lr: 1"), ElementsAre("c.yaml:1:1: lr: unknown key; did you mean train.lr?"));
   EXPECT_THAT(mistakes("model: {depth: 1}"), ElementsAre(HasSubstr("did you mean model.generator.depth?")));
   EXPECT_THAT(

@@ -55,7 +55,11 @@ TEST(Document, EntriesHaveKindsAndPlaces) {
 
 TEST(Document, SyntaxErrorsHaveAPlace) {
   EXPECT_THAT(only_mistake("seed: [1, 2\nname: x\n"), AllOf(StartsWith("c.yaml:"), HasSubstr("not valid YAML")));
-  EXPECT_THAT(only_mistake("seed: 1\n\tname: x\n"), StartsWith("c.yaml:2:1: not valid YAML"));
+  // moraes/config#1: a tab is called a tab.
+  EXPECT_EQ(only_mistake("seed: 1\n\tname: x\n"),
+            "c.yaml:2:1: not valid YAML: a tab in the indentation; indent with spaces");
+  EXPECT_THAT(only_mistake("seed: 1\ntrain:\n  \tsteps: 1\n"), StartsWith("c.yaml:3:3: not valid YAML: a tab"));
+  EXPECT_EQ(only_mistake("name: a\tb # tabs elsewhere\tare text\n"), "");
   EXPECT_EQ(only_mistake("name: \"x\nseed: 1\n"), "c.yaml:1:7: not valid YAML: a quote is not closed");
   EXPECT_EQ(only_mistake("seed: 1\nname: 'it''s\n"), "c.yaml:2:7: not valid YAML: a quote is not closed");
   EXPECT_EQ(only_mistake("name: 'it''s'\n"), "");

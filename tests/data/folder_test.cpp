@@ -4,7 +4,7 @@
 #include <set>
 
 #include "data/fixtures.h"
-#include "data/listing.h"
+#include "gigacat/io/folder.h"
 
 namespace gigacat::data {
 namespace {
@@ -52,6 +52,20 @@ TEST(Folder, StudioganLayoutReadsTrain) {
   const auto source = open_source(config_for(folder.path()));
   EXPECT_EQ(source->size(), 2);
   EXPECT_THAT(source->class_names(), ElementsAre("a", "b"));
+}
+
+// pytorch/vision#4925: a folder of train, test and validation beside an empty one was three classes.
+TEST(Folder, PartsOfADataSetAreNoClasses) {
+  TempFolder folder;
+  for (const char* name : {"train/a/0.png", "train/b/0.png", "test/a/0.png", "validation/a/0.png"})
+    folder.write(name, solid_png(4, 4, 0));
+  folder.write("README.md", "x");
+  fs::create_directory(folder.path("empty_subfolder_XYZ"));
+  const auto source = open_source(config_for(folder.path()));
+  EXPECT_EQ(source->size(), 2);
+  EXPECT_THAT(source->class_names(), ElementsAre("a", "b"));
+  folder.write("other/0.png", solid_png(4, 4, 0));  // then they are folders like others
+  EXPECT_EQ(open_source(config_for(folder.path()))->class_names().size(), 4u);
 }
 
 TEST(Folder, SomeUnlabelledAreRefused) {
@@ -108,7 +122,7 @@ TEST(Folder, LinksThatLoopEnd) {
   fs::create_directory_symlink(folder.path(), folder.path("a/loop"));
   fs::create_directory_symlink(folder.path("a"), folder.path("b"));
   fs::create_symlink(folder.path("nowhere.png"), folder.path("a/dangling.png"));
-  EXPECT_THAT(list_files(folder.path(), is_image),
+  EXPECT_THAT(io::list_files(folder.path(), io::is_image),
               ElementsAre("a/0.png", "a/dangling.png", "b/0.png", "b/dangling.png"));
 }
 

@@ -59,9 +59,9 @@ TEST(Inspect, ContactSheet) {
   const std::string png = contact_sheet(*source, config, 2, 4);
   const io::ImageHeader header = io::probe_image(std::as_bytes(std::span<const char>(png)), "sheet");
   EXPECT_EQ(header.format, "png");
-  EXPECT_GE(header.width, 4 * 8);
-  EXPECT_LT(header.width, 5 * 8 + 10);
-  EXPECT_GE(header.height, 2 * 8);
+  EXPECT_GE(header.width, 4 * 96);
+  EXPECT_LT(header.width, 5 * 96);
+  EXPECT_GE(header.height, 2 * 96);
   EXPECT_THROW(contact_sheet(*source, config, 0, 4), UsageError);
 }
 

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "dist/device_random.h"
 #include "gigacat/core/error.h"
-#include "gigacat/dist/device_random.h"
 
 namespace gigacat::dist {
 namespace {

@@ -85,9 +85,13 @@ TEST(Environment, OpenMpi) {
   EXPECT_EQ(e.master_address, "head");
 }
 
-const Variables kSlurm = {{"SLURM_PROCID", "9"},    {"SLURM_NTASKS", "16"},
-                          {"SLURM_LOCALID", "1"},   {"SLURM_NTASKS_PER_NODE", "8"},
-                          {"SLURM_JOB_ID", "4242"}, {"SLURM_JOB_NODELIST", "gpu[03-04]"}};
+const Variables kSlurm = {{"SLURM_STEP_ID", "0"},
+                          {"SLURM_PROCID", "9"},
+                          {"SLURM_NTASKS", "16"},
+                          {"SLURM_LOCALID", "1"},
+                          {"SLURM_NTASKS_PER_NODE", "8"},
+                          {"SLURM_JOB_ID", "4242"},
+                          {"SLURM_JOB_NODELIST", "gpu[03-04]"}};
 
 TEST(Environment, Slurm) {
   const Environment e = detect(kSlurm);
@@ -140,7 +144,7 @@ TEST(Environment, FirstHost) {
 }
 
 TEST(Environment, ErrorsNameTheVariable) {
-  EXPECT_THAT(error_of({{"RANK", "0"}}), HasSubstr("RANK is set but WORLD_SIZE is not"));
+  EXPECT_THAT(error_of({{"RANK", "1"}}), HasSubstr("RANK is set but WORLD_SIZE is not"));
   EXPECT_THAT(error_of({{"WORLD_SIZE", "2"}}), HasSubstr("WORLD_SIZE is set but RANK is not"));
   EXPECT_THAT(error_of({{"RANK", "two"}, {"WORLD_SIZE", "4"}}), HasSubstr("RANK=\"two\""));
   EXPECT_THAT(error_of({{"RANK", "1x"}, {"WORLD_SIZE", "4"}}), HasSubstr("RANK=\"1x\""));
@@ -163,8 +167,120 @@ TEST(Environment, ErrorsOfPlace) {
   EXPECT_THAT(with("LOCAL_RANK", "2", "LOCAL_WORLD_SIZE", "2"), HasSubstr("LOCAL_RANK=2"));
   EXPECT_THAT(with("LOCAL_WORLD_SIZE", "8"), HasSubstr("LOCAL_WORLD_SIZE=8"));
   EXPECT_THAT(with("LOCAL_RANK", "0", "LOCAL_WORLD_SIZE", "2"), HasSubstr("need MASTER_ADDR"));
-  EXPECT_THAT(error_of({{"SLURM_PROCID", "9"}, {"SLURM_NTASKS", "16"}, {"SLURM_LOCALID", "1"}}),
+  EXPECT_THAT(error_of({{"SLURM_STEP_ID", "0"}, {"SLURM_PROCID", "9"}, {"SLURM_NTASKS", "16"}, {"SLURM_LOCALID", "1"}}),
               HasSubstr("SLURM_JOB_NODELIST is not"));
+}
+
+// What people's clusters set, and what it means.
+struct Situation {
+  const char* name;
+  Variables variables;
+  int rank, world;
+  const char *launcher, *origin;  // origin: a part of it
+};
+
+Variables with(Variables variables, const Variables& more) {
+  for (const auto& [name, value] : more) variables[name] = value;
+  return variables;
+}
+
+const Variables kBatch = {{"SLURM_JOB_ID", "4242"},         {"SLURM_JOBID", "4242"}, {"SLURM_PROCID", "0"},
+                          {"SLURM_LOCALID", "0"},           {"SLURM_NODEID", "0"},   {"SLURM_NNODES", "1"},
+                          {"SLURM_TASKS_PER_NODE", "1"},    {"SLURM_GTIDS", "0"},    {"SLURM_NODELIST", "node017"},
+                          {"SLURM_JOB_NODELIST", "node017"}};
+const Variables kStep = with(kBatch, {{"SLURM_STEP_ID", "0"}, {"SLURM_STEP_NUM_TASKS", "1"}, {"SLURM_NTASKS", "1"}});
+const Variables kInteractive = with(kBatch, {{"SLURM_STEP_ID", "4294967290"},
+                                             {"SLURM_STEPID", "4294967290"},
+                                             {"SLURM_STEP_NUM_TASKS", "1"},
+                                             {"SLURM_STEP_TASKS_PER_NODE", "1"}});
+const Variables kTorchrun = {{"RANK", "1"},
+                             {"WORLD_SIZE", "2"},
+                             {"LOCAL_RANK", "1"},
+                             {"LOCAL_WORLD_SIZE", "2"},
+                             {"MASTER_ADDR", "n"},
+                             {"MASTER_PORT", "9"},
+                             {"TORCHELASTIC_RUN_ID", "none"}};
+
+const Situation kSituations[] = {
+    {"batch script without --ntasks", kBatch, 0, 1, "single", "no task of srun (SLURM_STEP_ID is not set)"},
+    {"batch script with --ntasks=1", with(kBatch, {{"SLURM_NTASKS", "1"}}), 0, 1, "single", "no task of srun"},
+    {"batch script with --ntasks=8", with(kBatch, {{"SLURM_NTASKS", "8"}, {"SLURM_NPROCS", "8"}}), 0, 1, "single",
+     "no task of srun"},
+    {"batch step by its number", with(kBatch, {{"SLURM_STEP_ID", "4294967291"}}), 0, 1, "single", "batch script"},
+    {"interactive step", kInteractive, 0, 1, "single", "4294967290, an interactive step"},
+    {"interactive step of 4 tasks", with(kInteractive, {{"SLURM_NTASKS", "4"}}), 0, 1, "single", "an interactive step"},
+    {"salloc's shell on the login node", {{"SLURM_JOB_ID", "7"}, {"SLURM_NTASKS", "4"}}, 0, 1, "single", "SLURM job 7"},
+    {"task of an array job",
+     with(kBatch, {{"SLURM_ARRAY_JOB_ID", "4200"}, {"SLURM_ARRAY_TASK_ID", "3"}, {"SLURM_ARRAY_TASK_COUNT", "9"}}), 0,
+     1, "single", "SLURM job 4242"},
+    {"srun -n 1", kStep, 0, 1, "slurm", "SLURM_PROCID=0 of SLURM_STEP_NUM_TASKS=1"},
+    {"srun in a job without --ntasks", with(kBatch, {{"SLURM_STEP_ID", "2"}}), 0, 1, "slurm", "1, by SLURM_PROCID=0"},
+    {"srun -n 2 in a job of 8",
+     with(kStep, {{"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}, {"SLURM_NTASKS", "8"}}), 1, 2, "slurm",
+     "2, by SLURM_PROCID=1 of SLURM_STEP_NUM_TASKS=2 (slurm)"},
+    {"torchrun in a batch script", with(kBatch, kTorchrun), 1, 2, "torchrun", "RANK=1 of WORLD_SIZE=2"},
+    {"torchrun in srun tasks of more", with(with(kStep, {{"SLURM_STEP_NUM_TASKS", "4"}}), kTorchrun), 1, 2, "torchrun",
+     "RANK=1 of WORLD_SIZE=2"},
+    {"RANK and WORLD_SIZE from srun's",
+     with(with(kStep, {{"SLURM_PROCID", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}}), {{"RANK", "1"}, {"WORLD_SIZE", "2"}}), 1,
+     2, "torchrun", "RANK=1"},
+    {"WORLD_SIZE from srun's", with(kStep, {{"SLURM_STEP_NUM_TASKS", "2"}, {"WORLD_SIZE", "2"}}), 0, 2, "slurm",
+     "SLURM_PROCID=0"},
+    {"another launcher below one srun task a machine",
+     with(with(kStep, {{"SLURM_STEP_NUM_TASKS", "2"}}), {{"RANK", "9"}, {"WORLD_SIZE", "16"}, {"MASTER_ADDR", "n"}}), 9,
+     16, "torchrun", "RANK=9"},
+    {"pod of one",
+     {{"RANK", "0"}, {"WORLD_SIZE", "1"}, {"MASTER_ADDR", "pod-0"}, {"MASTER_PORT", "23456"}},
+     0,
+     1,
+     "torchrun",
+     "1, by RANK=0 of WORLD_SIZE=1"},
+    {"pod with WORLD_SIZE only", {{"WORLD_SIZE", "1"}}, 0, 1, "single", ""},
+    {"left over RANK", {{"RANK", "0"}}, 0, 1, "single", ""},
+    {"left over LOCAL_RANK and MASTER_PORT", {{"LOCAL_RANK", "3"}, {"MASTER_PORT", "x"}}, 0, 1, "single", ""},
+    {"empty variables", {{"RANK", ""}, {"WORLD_SIZE", ""}, {"SLURM_PROCID", ""}}, 0, 1, "single", ""},
+    {"mpirun in a SLURM job", with(kBatch, {{"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE", "2"}}), 1, 2, "mpi",
+     "OMPI_COMM_WORLD_RANK=1"},
+    {"Intel MPI",
+     {{"PMI_RANK", "1"}, {"PMI_SIZE", "2"}, {"MPI_LOCALRANKID", "1"}, {"MPI_LOCALNRANKS", "2"}},
+     1,
+     2,
+     "mpi",
+     "PMI_RANK=1 of PMI_SIZE=2"},
+    {"srun --mpi=pmi2", with(kStep, {{"SLURM_STEP_NUM_TASKS", "2"}, {"PMI_RANK", "0"}, {"PMI_SIZE", "2"}}), 0, 2,
+     "slurm", "SLURM_PROCID=0"},
+    {"PBS", {{"PBS_JOBID", "1.head"}, {"PBS_NODENUM", "0"}, {"PBS_TASKNUM", "1"}, {"NCPUS", "8"}}, 0, 1, "single", ""},
+    {"LSF",
+     {{"LSB_JOBID", "1"}, {"LSB_DJOB_NUMPROC", "8"}, {"LSB_HOSTS", "a a"}, {"LS_JOBPID", "3"}},
+     0,
+     1,
+     "single",
+     ""},
+};
+
+TEST(Environment, ClustersAsTheyAre) {
+  for (const Situation& situation : kSituations) {
+    SCOPED_TRACE(situation.name);
+    const Environment e = detect(situation.variables);
+    EXPECT_EQ(e.rank, situation.rank);
+    EXPECT_EQ(e.world, situation.world);
+    EXPECT_EQ(e.launcher, situation.launcher);
+    EXPECT_THAT(e.origin, HasSubstr(situation.origin));
+    EXPECT_EQ(e.origin.empty(), *situation.origin == 0);
+  }
+}
+
+TEST(Environment, OnlyContradictionsAreRefused) {
+  EXPECT_THAT(
+      error_of(with(kStep, {{"SLURM_PROCID", "2"}, {"SLURM_STEP_NUM_TASKS", "4"}, {"RANK", "0"}, {"WORLD_SIZE", "1"}})),
+      AllOf(HasSubstr("RANK=0 of WORLD_SIZE=1 contradicts SLURM_PROCID=2 of SLURM_STEP_NUM_TASKS=4"),
+            HasSubstr("unset")));
+  EXPECT_THAT(error_of(with(kStep, {{"SLURM_STEP_NUM_TASKS", "4"}, {"WORLD_SIZE", "8"}})),
+              HasSubstr("WORLD_SIZE=8 contradicts SLURM_PROCID=0 of SLURM_STEP_NUM_TASKS=4"));
+  EXPECT_THAT(error_of(with(kStep, {{"SLURM_PROCID", "1"}})),
+              HasSubstr("SLURM_PROCID=1 contradicts SLURM_STEP_NUM_TASKS=1"));
+  EXPECT_THAT(error_of(with(kBatch, {{"SLURM_PROCID", "1"}})), HasSubstr("SLURM_PROCID=1 contradicts SLURM_STEP_ID"));
+  EXPECT_THAT(error_of(with(kStep, {{"SLURM_STEP_ID", "first"}})), HasSubstr("SLURM_STEP_ID=\"first\""));
 }
 
 }  // namespace

@@ -71,17 +71,19 @@ void broadcasts(const GroupPointer& group) {
   group->barrier("end");
 }
 
-// Two threads of each rank, each with a group of its own.
-void twin(const GroupPointer& group) {
-  const GroupPointer other = group->twin();
-  at::Tensor mine = at::ones({100}), theirs = at::ones({100});
-  std::thread thread([&] {
-    for (int i = 0; i < 20; ++i) other->all_reduce(theirs, Reduce::max, "max");
-    other->barrier("end of the thread");
+// Rank 0 works for longer than the timeout; its errors reach all.
+void busy(const GroupPointer& group) {
+  const std::string text = dist::on_first(*group, "slow work", [] {
+    std::this_thread::sleep_for(std::chrono::seconds(5));
+    return std::string("done");
   });
-  for (int i = 0; i < 20; ++i) group->all_reduce(mine, Reduce::mean, "mean");
-  thread.join();
-  expect(mine.eq(1).all().item<bool>() && theirs.eq(1).all().item<bool>(), "values of both threads");
+  expect(text == "done", "rank 0's text");
+  try {
+    dist::run_on_first(*group, "failing work", [] { fail<UsageError>("no luck"); });
+    expect(false, "an error");
+  } catch (const UsageError& error) {
+    expect(std::string(error.what()) == "no luck", "rank 0's error");
+  }
 }
 
 void state(const GroupPointer& group) {
@@ -149,7 +151,7 @@ std::map<std::string, Scenario> scenarios() {
   all.merge(std::map<std::string, Scenario>{{"collectives", collectives},
                                             {"views_and_types", views_and_types},
                                             {"broadcasts", broadcasts},
-                                            {"twin", twin},
+                                            {"busy", busy},
                                             {"state", state},
                                             {"state_mismatch", state_mismatch},
                                             {"die", die},

@@ -4,10 +4,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cmath>
 #include <iterator>
 
 #include "core/temporary_folder.h"
-#include "eval/pass.h"
+#include "eval/feature_extraction.h"
 #include "eval/prefetch.h"
 #include "eval/toy_network.h"
 #include "gigacat/core/error.h"
@@ -30,7 +31,7 @@ std::string error_of(const std::function<void()>& run) {
 
 class Evaluate : public ::testing::Test {
  protected:
-  Evaluate() { shelf_.put("inception", std::make_unique<ToyNetwork>()); }
+  Evaluate() { networks_.put("inception", std::make_unique<ToyNetwork>()); }
 
   // Features of all images of a set at once.
   at::Tensor features(int64_t seed, int64_t count, const std::string& name) {
@@ -59,12 +60,12 @@ class Evaluate : public ::testing::Test {
   }
 
   std::vector<Result> run(const std::vector<std::string>& metrics, const Side& real, const Side& fake) {
-    return evaluate({.metrics = metrics, .batch = 8, .cache = cache_, .quiet = true}, real, fake, shelf_, *group_);
+    return evaluate({.metrics = metrics, .batch = 8, .cache = cache_, .quiet = true}, real, fake, networks_, *group_);
   }
 
   TemporaryFolder folder_;
   std::string cache_;
-  NetworkShelf shelf_{WeightFiles(), "adm", at::kCPU};
+  FeatureNetworks networks_{WeightFiles(), "adm", at::kCPU};
   std::shared_ptr<dist::Group> group_ = dist::Group::create({}, at::kCPU);
 };
 
@@ -98,14 +99,14 @@ TEST_F(Evaluate, StoredImagesAndStatisticsGiveTheSame) {
   const Side stored = open_side(path);
   EXPECT_EQ(stored.images->size(), 40);
   EXPECT_NEAR(run({"fid"}, stored, fake)[0].values[0].second, expected, 1e-9 * expected);
-  write_statistics(folder_ / "real.npz", measure(*stored.images, {}, shelf_, *group_));
+  write_statistics(folder_ / "real.npz", measure(*stored.images, {}, networks_, *group_));
   const Side statistics = open_side((folder_ / "real.npz").string());
   const auto results = run({"fid", "sfid"}, statistics, fake);
   EXPECT_NEAR(results[0].values[0].second, expected, 1e-9 * expected);
   EXPECT_EQ(results[0].real_images, 40);
   EXPECT_THAT(error_of([&] { run({"kid"}, statistics, fake); }), HasSubstr("holds statistics"));
   EXPECT_THAT(error_of([&] { run({"patch-fid"}, statistics, fake); }), HasSubstr("no statistics for patch-fid"));
-  NetworkShelf other(WeightFiles(), "clean", at::kCPU);
+  FeatureNetworks other(WeightFiles(), "clean", at::kCPU);
   other.put("inception", std::make_unique<ToyNetwork>());
   EXPECT_THAT(error_of([&] { evaluate({.metrics = {"fid"}}, statistics, fake, other, *group_); }),
               HasSubstr("protocol adm, not clean"));
@@ -125,13 +126,113 @@ TEST_F(Evaluate, RealStatisticsAreKeptUnderTheContent) {
 
 TEST_F(Evaluate, PairsAreMatchedByName) {
   const Side real = open_side(folder("real", 0, 12)), same = open_side(folder("same", 0, 12));
-  EXPECT_EQ(run({"psnr"}, real, same)[0].values[0].second, INFINITY);
-  EXPECT_THAT(to_line(run({"psnr"}, real, same)[0]), HasSubstr("psnr inf"));
-  EXPECT_EQ(to_json(run({"psnr"}, real, same)[0])["results"]["psnr"], "inf");
-  write_atomically(folder_ / "same/odd.png", io::encode_png(toy_image(0, 5)));
-  EXPECT_THAT(error_of([&] { run({"psnr"}, real, open_side((folder_ / "same").string())); }),
-              HasSubstr("odd has no partner"));
-  EXPECT_THAT(error_of([&] { run({"ssim"}, real, open_side((folder_ / "real").string())); }), HasSubstr("11 pixels"));
+  const Result equal = run({"psnr"}, real, same)[0];
+  EXPECT_EQ(equal.values, (Values{{"psnr", INFINITY}}));
+  EXPECT_THAT(to_line(equal), HasSubstr("psnr inf"));
+  EXPECT_TRUE(to_json(equal)["results"]["psnr"].is_null());
+  EXPECT_EQ(to_json(equal)["notes"]["psnr"], "infinite: 12 of 12 pairs are of equal images");
+  EXPECT_THAT(run({"ssim"}, real, same)[0].error, HasSubstr("11 pixels"));
+}
+
+TEST_F(Evaluate, ImagesWithoutAPartnerAreCountedAndNamed) {
+  const Side real = open_side(folder("real", 0, 12));
+  folder("fake", 1, 9);
+  write_atomically(folder_ / "fake/odd.png", io::encode_png(toy_image(0, 5)));
+  write_atomically(folder_ / "fake/1004.png", io::encode_png(toy_image(0, 4)));  // equal to its partner
+  const Result result = run({"psnr"}, real, open_side((folder_ / "fake").string()))[0];
+  EXPECT_EQ(result.real_images, 9);
+  EXPECT_THAT(result.notes.at("missing_fake"), HasSubstr("3 of the 12 images of "));
+  EXPECT_THAT(result.notes.at("missing_fake"), HasSubstr("1009, 1010, 1011"));
+  EXPECT_THAT(result.notes.at("missing_real"), HasSubstr("odd"));
+  ASSERT_EQ(result.values.size(), 3u);
+  EXPECT_EQ(result.values[1].first, "psnr_unequal");
+  EXPECT_TRUE(std::isfinite(result.values[1].second) && std::isfinite(result.values[2].second));
+  folder("other", 1, 0);
+  write_atomically(folder_ / "other/odd.png", io::encode_png(toy_image(0, 5)));
+  EXPECT_THAT(run({"psnr"}, real, open_side((folder_ / "other").string()))[0].error, HasSubstr("no image of"));
+}
+
+// A metric that fails leaves the others their values.
+TEST_F(Evaluate, FailedMetricsDoNotCostTheOthers) {
+  const Side real{toy_images(0, 20), {}, "real"}, fake{toy_images(1, 3), {}, "fake"};
+  const auto results = run({"fid", "pr", "is"}, real, fake);
+  EXPECT_GT(results[0].values.at(0).second, 0);
+  EXPECT_THAT(results[1].error, HasSubstr("3-th neighbour of 3 images"));
+  EXPECT_TRUE(results[1].values.empty());
+  EXPECT_THAT(to_line(results[1]), HasSubstr("pr could not be computed: "));
+  EXPECT_TRUE(to_json(results[1])["results"]["pr"].is_null());
+  EXPECT_EQ(to_json(results[1])["error"], results[1].error);
+  EXPECT_GT(results[2].values.at(0).second, 0);
+  networks_.put("patch", std::make_unique<ToyNetwork>(NAN));
+  const auto others = run({"fid", "patch-fid"}, real, fake);
+  EXPECT_EQ(others[0].values, results[0].values);
+  EXPECT_THAT(others[1].error, HasSubstr("not finite"));
+}
+
+TEST_F(Evaluate, SubsetsOfKidFitTheSides) {
+  const Side real{toy_images(0, 20), {}, "real"}, fake{toy_images(1, 12), {}, "fake"};
+  const Result result = run({"kid"}, real, fake)[0];
+  EXPECT_EQ(result.notes.at("subset"), "100 subsets of 12 images");
+  const Score expected = kernel_distance(features(0, 20, "pool").to(at::kFloat), features(1, 12, "pool").to(at::kFloat),
+                                         {.subset_size = 12});
+  EXPECT_NEAR(result.values[0].second, expected.mean, 1e-9 * std::abs(expected.mean));
+  const auto chosen = evaluate({.metrics = {"kid"}, .kid_subset = 5}, real, fake, networks_, *group_);
+  EXPECT_EQ(chosen[0].notes.at("subset"), "100 subsets of 5 images");
+  const Side one{toy_images(1, 1), {}, "one"};
+  EXPECT_THAT(run({"kid"}, real, one)[0].error, HasSubstr("two images at least"));
+}
+
+TEST_F(Evaluate, DistancesOfEqualSetsAreZeroAndNotNegative) {
+  const Side set{toy_images(0, 15), {}, "set"};
+  const double fid = run({"fid"}, set, set)[0].values[0].second;
+  EXPECT_GE(fid, 0);
+  EXPECT_LT(fid, 1e-6);
+}
+
+TEST_F(Evaluate, StatisticsThatDoNotStateTheirProtocolAreUnknown) {
+  const Side fake{toy_images(1, 30), {}, "fake"};
+  Side real{nullptr, measure(*toy_images(0, 30), {}, networks_, *group_), "real.npz"};
+  EXPECT_EQ(run({"fid"}, real, fake)[0].protocol, "adm");
+  real.statistics->description.clear();
+  const Result result = run({"fid"}, real, fake)[0];
+  EXPECT_EQ(result.protocol, "real unknown, fake adm");
+  EXPECT_EQ(result.weights.at("inception"), "real unknown, fake toy");
+  const Result both = run({"fid"}, real, real)[0];
+  EXPECT_EQ(both.protocol, "unknown");
+  EXPECT_TRUE(both.weights.empty());
+}
+
+TEST_F(Evaluate, SlicedWassersteinNeedsNoNetwork) {
+  const auto images = [](int64_t count, int64_t seed, int step) {
+    return generated_images("ramps", count,
+                            [=](int64_t first, int64_t last) {
+                              std::vector<io::Image> set;
+                              for (int64_t i = first; i < last; ++i) {
+                                io::Image image{40, 36, 3, {}};
+                                for (int64_t k = 0; k < 40 * 36 * 3; ++k)
+                                  image.pixels.push_back(static_cast<uint8_t>((k * step + i * 37 + seed) % 256));
+                                set.push_back(std::move(image));
+                              }
+                              return set;
+                            },
+                            {});
+  };
+  FeatureNetworks none(WeightFiles(), "adm", at::kCPU);
+  const auto swd = [&](int64_t count, int64_t seed, int step) {
+    const Side real{images(60, 0, 7), {}, "real"}, fake{images(count, seed, step), {}, "fake"};
+    return evaluate({.metrics = {"swd"}, .batch = 8, .quiet = true}, real, fake, none, *group_)[0];
+  };
+  const Result same = swd(60, 0, 7), near = swd(50, 11, 7), far = swd(50, 0, 90);
+  EXPECT_EQ(same.values[0].second, 0);
+  EXPECT_EQ(same.protocol, "pyramid-32");
+  EXPECT_EQ(near.real_images, 50);
+  ASSERT_EQ(near.values.size(), 3u);
+  EXPECT_EQ(near.values[1].first, "swd_32");
+  EXPECT_EQ(near.values[2].first, "swd_16");
+  EXPECT_GT(near.values[0].second, 0);
+  EXPECT_GT(far.values[0].second, 2 * near.values[0].second);
+  const Side small{toy_images(0, 9), {}, "small"};
+  EXPECT_THAT(run({"fid", "swd"}, small, small)[1].error, HasSubstr("16 pixels at least"));
 }
 
 TEST_F(Evaluate, Refusals) {
@@ -140,8 +241,7 @@ TEST_F(Evaluate, Refusals) {
   EXPECT_THAT(error_of([&] { run({}, real, fake); }), HasSubstr("no metric"));
   EXPECT_THAT(error_of([&] { run({"fid"}, {}, fake); }), HasSubstr("--real"));
   EXPECT_THAT(error_of([&] { run({"fid"}, real, {}); }), HasSubstr("--fake"));
-  EXPECT_THAT(error_of([&] { run({"kid"}, real, fake); }), HasSubstr("subsets of 1000"));
-  EXPECT_THAT(error_of([&] { evaluate({.metrics = {"fid"}, .fake_count = 21}, real, fake, shelf_, *group_); }),
+  EXPECT_THAT(error_of([&] { evaluate({.metrics = {"fid"}, .fake_count = 21}, real, fake, networks_, *group_); }),
               HasSubstr("20 images, not 21"));
 }
 
@@ -149,22 +249,25 @@ TEST_F(Evaluate, BrokenImagesAndFeaturesAreNamed) {
   const std::string path = folder("real", 0, 20);
   write_atomically(fs::path(path) / "1007.png", "no image");
   const Side fake{toy_images(1, 20), {}, "fake"};
-  EXPECT_THAT(error_of([&] { run({"fid"}, open_side(path), fake); }), HasSubstr("1007.png"));
-  shelf_.put("inception", std::make_unique<ToyNetwork>(NAN));
-  EXPECT_THAT(error_of([&] { run({"is"}, {}, fake); }), HasSubstr("not finite"));
+  const auto results = run({"fid", "is"}, open_side(path), fake);
+  EXPECT_THAT(results[0].error, HasSubstr("1007.png"));
+  EXPECT_EQ(results[1].error, "") << "it needs no real side";
+  networks_.put("inception", std::make_unique<ToyNetwork>(NAN));
+  EXPECT_THAT(run({"is"}, {}, fake)[0].error, HasSubstr("not finite"));
 }
 
 TEST_F(Evaluate, DuplicatesAndSizesAreCounted) {
   const std::string path = folder("real", 0, 9);
   write_atomically(fs::path(path) / "2000.png", io::encode_png(toy_image(0, 3)));
   write_atomically(fs::path(path) / "2001.png", io::encode_png(io::Image{5, 30, 3, std::vector<uint8_t>(450, 9)}));
-  const PassResult pass = run_pass(*open_images(path), {{{"inception", "pool"}, {.moments = true}}}, shelf_,
-                                   {.title = "", .count = 11, .batch = 4, .threads = 3}, *group_);
-  EXPECT_EQ(pass.duplicates, 1);
-  EXPECT_EQ(pass.least_height, 5);
-  EXPECT_EQ(pass.most_height, 9);
-  EXPECT_EQ(pass.least_width, 7);
-  EXPECT_EQ(pass.most_width, 30);
+  const ExtractedFeatures extracted =
+      extract_features(*open_images(path), {{{"inception", "pool"}, {.moments = true}}}, networks_,
+                       {.title = "", .count = 11, .batch = 4, .threads = 3}, *group_);
+  EXPECT_EQ(extracted.duplicates, 1);
+  EXPECT_EQ(extracted.least_height, 5);
+  EXPECT_EQ(extracted.most_height, 9);
+  EXPECT_EQ(extracted.least_width, 7);
+  EXPECT_EQ(extracted.most_width, 30);
 }
 
 TEST(Shares, AreWholeBatchesAndCoverAll) {

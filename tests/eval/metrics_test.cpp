@@ -5,8 +5,9 @@
 
 #include <cmath>
 
+#include "eval/pair_metrics.h"
+#include "eval/pyramid.h"
 #include "gigacat/core/error.h"
-#include "gigacat/eval/pair_metrics.h"
 
 namespace gigacat::eval {
 namespace {
@@ -23,6 +24,30 @@ TEST(KernelDistance, DrawsEachSubsetWithoutRepetition) {
   EXPECT_LT(fake.max().item<int64_t>(), 50);
   EXPECT_FALSE(fake[0].equal(fake[1]));
   EXPECT_THROW(kernel_distance_rows(20, 19, options), Error);
+}
+
+TEST(SlicedWasserstein, OfShiftedSetsIsTheMeanProjectionOfTheShift) {
+  torch::manual_seed(5);
+  const at::Tensor x = at::randn({400, 6}), shift = at::zeros({6}).index_put_({at::tensor({2})}, at::tensor({0.5f}));
+  EXPECT_EQ(sliced_wasserstein(x, x.flip(0)), 0);
+  // E|u| of one coordinate of a random direction in 6 dimensions: Gamma(3) / (sqrt(pi) Gamma(3.5)).
+  EXPECT_NEAR(sliced_wasserstein(x, x + shift), 0.5 * 2 / (std::sqrt(M_PI) * 3.3233509), 0.01);
+  EXPECT_THROW(sliced_wasserstein(x, x.narrow(0, 0, 10)), InternalError);
+}
+
+TEST(Pyramid, LevelsAddUpToTheImage) {
+  EXPECT_THAT(pyramid_sides(64), ElementsAre(64, 32, 16));
+  EXPECT_THROW(pyramid_sides(48), InternalError);
+  const auto flat = laplacian_pyramid(std::vector<float>(64 * 64, 9), 64);
+  ASSERT_EQ(flat.size(), 3u);
+  for (const float value : flat[0]) EXPECT_NEAR(value, 0, 1e-5);
+  for (const float value : flat[2]) EXPECT_NEAR(value, 9, 1e-5);
+  // A checkerboard stands in the finest level alone.
+  std::vector<float> board;
+  for (int i = 0; i < 32 * 32; ++i) board.push_back((i / 32 + i) % 2 ? 1.0f : -1.0f);
+  const auto levels = laplacian_pyramid(board, 32);
+  for (size_t i = 0; i < board.size(); ++i) EXPECT_NEAR(levels[0][i], board[i], 1e-5);
+  for (const float value : levels[1]) EXPECT_NEAR(value, 0, 1e-5);
 }
 
 TEST(InceptionScore, KnownScores) {

@@ -30,7 +30,7 @@ Gaussian gaussian(const at::Tensor& features) {
 double off(const at::Tensor& a, const at::Tensor& b) { return ((a - b).abs().max() / b.abs().max()).item<double>(); }
 
 TEST(Moments, AreThoseOfTheWholeMatrix) {
-  // A mean that is large beside the deviation costs no digits.
+  // A mean that is large compared to the deviation costs no digits.
   const at::Tensor x = draw(1000, 12, 1) + 1e6;
   Moments streamed;
   for (const at::Tensor& block : x.split(77)) streamed.add(block);

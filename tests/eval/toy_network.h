@@ -20,7 +20,7 @@ class ToyNetwork : public FeatureNetwork {
     weight_ = at::randn({48, 24}) * factor;
   }
   std::string weights() const override { return "toy"; }
-  int64_t side() const override { return 4; }
+  std::array<int64_t, 3> input_shape() const override { return {3, 4, 4}; }
   void prepare(const io::Image& image, int64_t /*index*/, float* planes) const override {
     io::resize_planes(image, io::Resampling::bilinear, 4, 4, {planes, 48});
   }
@@ -41,13 +41,13 @@ inline io::Image toy_image(int64_t seed, int64_t i) {
 }
 
 inline std::shared_ptr<const ImageSet> toy_images(int64_t seed, int64_t count) {
-  return drawn_images("toy", count,
-                      [seed](int64_t first, int64_t last) {
-                        std::vector<io::Image> images;
-                        for (int64_t i = first; i < last; ++i) images.push_back(toy_image(seed, i));
-                        return images;
-                      },
-                      {{"truncation", "0.7"}});
+  return generated_images("toy", count,
+                          [seed](int64_t first, int64_t last) {
+                            std::vector<io::Image> images;
+                            for (int64_t i = first; i < last; ++i) images.push_back(toy_image(seed, i));
+                            return images;
+                          },
+                          {{"truncation", "0.7"}});
 }
 
 }  // namespace gigacat::eval

@@ -22,7 +22,7 @@ done
 
 # The compiler's cache stays out, so that this compiles what is installed now.
 build_on() { # NAME SOURCE
-  "$cmake" -S "$2" -B "$folder/$1" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_BUILD_TYPE=Release >/dev/null
+  "$cmake" -G Ninja -S "$2" -B "$folder/$1" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_BUILD_TYPE=Release >/dev/null
   "$cmake" --build "$folder/$1" || fail "$1 does not build on the installed prefix"
 }
 build_on consumer "$consumer"

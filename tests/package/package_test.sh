@@ -11,7 +11,7 @@ fail() {
 }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-scripts/package "$folder/out"
+scripts/package deb "$folder/out"
 deb=$(find "$folder/out" -name 'gigacat_*.deb')
 [ -n "$deb" ] || fail "no package was made"
 

@@ -161,7 +161,7 @@ TEST(GigaGan, HasTheFingerprintThatIsOnRecord) {
 
 TEST(GigaGan, ReadsCaptionsByClipsTokensWhereAVocabularyIsThere) {
   const fs::path file = fs::path(::testing::TempDir()) / "gigagan-vocabulary.txt";
-  write_atomically(file, pretrained::vocabulary());
+  write_atomically(file, text::vocabulary());
   EXPECT_THROW(tiny({"model.text.tokenizer=bpe"}), UsageError);
   const auto rows = [&](const std::string& tokenizer) {
     const auto gan = tiny({"model.text.tokenizer=" + tokenizer, "model.text.clip_vocabulary=" + file.string()});

@@ -114,12 +114,17 @@ TEST_F(CheckpointTest, AWriteThatFailsIsThrownAtTheNext) {
   EXPECT_THAT(error_of<Error>([&] { writer.write(checkpoint_of(2)); }), HasSubstr("cannot write a checkpoint"));
 }
 
-TEST_F(CheckpointTest, WaitsForAWriteInSlices) {
+TEST_F(CheckpointTest, KnowsHowLongAWriteTakes) {
   CheckpointWriter writer(folder(), 2, 0);
-  EXPECT_TRUE(writer.wait_for(std::chrono::seconds(0)));  // nothing is under way
+  EXPECT_EQ(writer.seconds_of_last(), 0);
+  EXPECT_EQ(writer.seconds_left(), 0);
   writer.write(checkpoint_of(1));
-  while (!writer.wait_for(std::chrono::milliseconds(1))) continue;
-  EXPECT_THAT(list_checkpoints(folder()), ElementsAre(1));
+  writer.wait();
+  EXPECT_GT(writer.seconds_of_last(), 0);
+  writer.write(checkpoint_of(2));
+  EXPECT_LE(writer.seconds_left(), writer.seconds_of_last());
+  writer.wait();
+  EXPECT_EQ(writer.seconds_left(), 0);
 }
 
 TEST_F(CheckpointTest, NoFolderHoldsNoCheckpoint) {

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "gigacat/io/enlarge.h"
 #include "train/fixtures.h"
 
 namespace gigacat::sample {
@@ -10,9 +11,9 @@ namespace {
 
 TEST(ImageGrid, TilesImagesIntoASquare) {
   const io::Image rgb = image_grid(at::zeros({5, 3, 4, 4}));
-  EXPECT_EQ(rgb.width, 3 * 4 + 2 * 2);
-  EXPECT_EQ(rgb.height, 2 * 4 + 2);
-  EXPECT_EQ(image_grid(at::zeros({1, 1, 4, 6})).width, 6);
+  EXPECT_EQ(rgb.width, 3 * 96 + 2 * 2) << "small images are enlarged";
+  EXPECT_EQ(rgb.height, 2 * 96 + 2);
+  EXPECT_EQ(image_grid(at::zeros({1, 1, 4, 6})).width, 6 * 24);
   EXPECT_EQ(image_grid(at::full({1, 4, 2, 2}, 3.0)).pixels[0], 255);  // latents: three deviations are white
 }
 
@@ -33,6 +34,10 @@ TEST_F(SampleGridTest, IsTheSameEachTimeAndShowsACollapse) {
   const Sampler sampler(*model, generator, pixels, at::kCPU, {});
   const SampleGrid grid(sampler, 20, 1);
   EXPECT_EQ(grid.draw(sampler).pixels, grid.draw(sampler).pixels);
+  const auto first = grid.first_images(sampler, 3);
+  ASSERT_EQ(first.size(), 3u);
+  EXPECT_EQ(io::enlarge(first[0], 12).pixels, io::crop(grid.draw(sampler), 0, 0, 8 * 12, 8 * 12).pixels);
+  EXPECT_EQ(grid.first_images(sampler, 99).size(), 20u);
   EXPECT_GT(grid.diversity(sampler), 0.01);
   EXPECT_TRUE(generator.is_training());
   at::NoGradGuard no_grad;

@@ -44,6 +44,8 @@ TEST(SamplePlan, SeedsTakeTheFirstLatentOfEachAndItsClass) {
 TEST(SamplePlan, RefusesWhatIsOutOfRange) {
   EXPECT_THAT(error_of({.labels = "0,3"}, 3), HasSubstr("class 3 is not there: the model has 3 classes"));
   EXPECT_THAT(error_of({.labels = "one"}, 3), HasSubstr("--labels"));
+  EXPECT_THAT(error_of({.labels = "0"}, 1), HasSubstr("no classes"));
+  EXPECT_EQ(error_of({}, 1), "");
   EXPECT_THAT(error_of({.labels = ""}, 3), HasSubstr("--labels"));
   EXPECT_THAT(error_of({.seeds = "1,x"}, 3), HasSubstr("--seeds"));
   EXPECT_THAT(error_of({.count = 0}, 3), HasSubstr("--count"));

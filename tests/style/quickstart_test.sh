@@ -18,6 +18,7 @@ for run in 00000-emoji-cat 00001-emoji-cat; do # the second takes the data set t
     >"$folder/output.txt" 2>&1 || { cat "$folder/output.txt"; fail "it failed"; }
   grep -q "drawn by the trained generator: $folder/runs/$run/samples.png" "$folder/output.txt" || { cat "$folder/output.txt"; fail "the last lines do not name $run"; }
   is_png "$folder/runs/$run/samples.png" || fail "samples.png of $run is no PNG"
+  grep -q "</html>" "$folder/runs/$run/report.html" || fail "report.html of $run is no whole page"
   [ -n "$(ls "$folder/runs/$run/checkpoints")" ] || fail "$run has no checkpoint"
 done
 grep -q "already there" "$folder/output.txt" || fail "the data set was made twice"

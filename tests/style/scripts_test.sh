@@ -39,4 +39,22 @@ version 2 11
 try_torch_root | grep -q "LibTorch: 2.11 in" || fail "LibTorch 2.11 is not taken"
 version 3 0
 try_torch_root | grep -q "LibTorch: 3.0 in" || fail "LibTorch 3.0 is not taken"
+# A user who is no administrator, with packages as dpkg-query (a stand-in) tells: nothing is asked, nothing is run as root.
+mkdir "$folder/bin"
+version 2 11
+stand_in() { printf '#!/bin/sh\n%s\n' "$2" >"$folder/bin/$1" && chmod +x "$folder/bin/$1"; }
+stand_in id 'echo 1000'
+stand_in sudo "touch '$folder/asked'; exit 1"
+stand_in apt-get "touch '$folder/asked'; exit 1"
+# shellcheck disable=SC2016  # the stand-in expands it
+stand_in dpkg-query 'for name; do :; done; case " $MISSING " in *" $name "*) exit 1 ;; esac; echo "install ok installed"'
+as_user() { MISSING=$1 PATH="$folder/bin:$PATH" TORCH_ROOT=$folder/torch scripts/bootstrap </dev/null >"$folder/told" 2>&1; }
+says() { grep -q -- "$1" "$folder/told"; }
+as_user "" && says "system packages: all there" || fail "bootstrap does not go on where all packages are there"
+[ ! -e "$folder/asked" ] || fail "bootstrap asked for root where all packages are there"
+as_user "mold ccache" && says "going on without ccache mold" || fail "bootstrap stops where only optional packages are missing"
+if as_user "g++ mold"; then fail "bootstrap goes on without a compiler"; fi
+for word in "administrator: g++$" "apt-get install" TORCH_ROOT wheel; do
+  says "$word" || fail "bootstrap without a compiler does not say: $word"
+done
 echo "scripts_test: $checked scripts are well"

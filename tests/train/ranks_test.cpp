@@ -125,6 +125,38 @@ TEST_F(RanksTest, ASignalStopsAllRanksAfterTheSameStep) {
   EXPECT_THAT(result.text, HasSubstr("stopped on request"));
 }
 
+// A file system that hangs for longer than the timeout: rank 0 waits for it, and the others for rank 0.
+TEST_F(RanksTest, ASlowDiskIsNoTimeout) {
+  const std::vector<std::string> keys{"train.steps=12", "train.timeout=3", "checkpoint.every=2", "log.samples_every=4"};
+  const auto wanted = weights_of(run(keys), 12);
+  for (const char* slow : {"metrics.jsonl", "/samples/", "/checkpoints/", "run.json", ".gigacat-"}) {
+    const fs::path mark = folder_.path(cat("mark-", fs::path(slow).filename().string()));
+    test::Program program(command(2, fresh(keys)), {{"LD_PRELOAD", std::string(test::bin_dir()) + "/libslow_disk.so"},
+                                                    {"SLOW_DISK_PATH", slow},
+                                                    {"SLOW_DISK_SECONDS", "8"},
+                                                    {"SLOW_DISK_MARK", mark.string()}});
+    const auto result = program.finish(120);
+    EXPECT_EQ(result.code, 0) << slow << "\n" << result.text;
+    EXPECT_TRUE(fs::exists(mark) || std::string(slow) == "run.json") << slow;
+    EXPECT_LT(difference(weights_of(newest_run(out()), 12), wanted), 1e-4) << slow;
+  }
+}
+
+// A checkpoint that could not be written before SIGKILL comes is not begun.
+TEST_F(RanksTest, ASlowDiskAndLittleTimeLeaveTheCheckpointBefore) {
+  test::Program program(command(2, fresh({"train.steps=100000", "checkpoint.every=5"})),
+                        {{"LD_PRELOAD", std::string(test::bin_dir()) + "/libslow_disk.so"},
+                         {"SLOW_DISK_PATH", "/checkpoints/.tmp-"},
+                         {"SLOW_DISK_SECONDS", "1"},
+                         {"GIGACAT_STOP_SECONDS", "10"}});
+  ASSERT_TRUE(program.wait_for("step-0000005 written in", 90));
+  program.signal(SIGTERM);
+  const auto result = program.finish(60);
+  EXPECT_EQ(result.code, kExitTerminated) << result.text;
+  EXPECT_THAT(result.text, HasSubstr("is begun: it takes some"));
+  EXPECT_THAT(list_checkpoints(newest_run(out()) / "checkpoints"), ElementsAre(5, 10));
+}
+
 TEST_F(RanksTest, TheBatchMustDivideOverTheRanks) {
   const auto result = test::Program(command(2, fresh({"train.batch=5"}))).finish(60);
   EXPECT_EQ(result.code, 2) << result.text;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -77,6 +78,50 @@ TEST_F(ResumeTest, UsesTheCheckpointBeforeABrokenOne) {
   EXPECT_THAT(read_file(run / "log.txt"), HasSubstr("going on after step 8"));
 }
 
+TEST_F(ResumeTest, ARunWhoseCheckpointsAreAllBrokenIsNotBegunAgain) {
+  const fs::path run = this->run({"train.steps=6"});
+  const std::string metrics = read_file(run / "metrics.jsonl");
+  for (const int64_t step : run::list_checkpoints(run / "checkpoints"))
+    flip_bit(run::checkpoint_path(run / "checkpoints", step) / "ema.safetensors", 200);
+  EXPECT_THAT(error_of<Error>([&] { resume(run, {"train.steps=8"}); }), HasSubstr("no checkpoint in "));
+  EXPECT_EQ(read_file(run / "metrics.jsonl"), metrics);
+}
+
+TEST_F(ResumeTest, ACheckpointBeginsANewRunAtItsStep) {
+  const auto wanted = whole();
+  const fs::path run = this->run({"train.steps=7"}), checkpoint = run::checkpoint_path(run / "checkpoints", 7);
+  const auto files = [&] { return std::distance(fs::recursive_directory_iterator(run), {}); };
+  const auto before = files();
+  resume(checkpoint, {"train.steps=12"});
+  const fs::path branch = newest_run(out());
+  EXPECT_NE(branch, run);
+  EXPECT_EQ(files(), before);
+  EXPECT_EQ(difference(weights_of(branch, 12), wanted), 0);
+  EXPECT_EQ(metrics_of(branch).front()["step"], 8);
+  const auto info = nlohmann::json::parse(read_file(branch / "run.json"));
+  EXPECT_EQ(info["starts"][0]["from"], fs::absolute(checkpoint).string());
+  EXPECT_EQ(info["starts"][0]["step"], 7);
+}
+
+TEST_F(ResumeTest, ChangesAreKept) {
+  const fs::path run = this->run({"train.steps=6"});
+  resume(run, {"train.steps=8", "optimizer.lr=0.001"}, {"optimizer"});
+  resume(run, {"train.steps=9"});
+  const auto starts = nlohmann::json::parse(read_file(run / "run.json"))["starts"];
+  ASSERT_EQ(starts.size(), 3u);
+  EXPECT_FALSE(starts[0].contains("changes"));
+  EXPECT_THAT(starts[1]["changes"].dump(), AllOf(HasSubstr("optimizer.lr: 0.002 -> 0.001"), HasSubstr("train.steps")));
+  EXPECT_EQ(starts[2]["step"], 8);
+}
+
+TEST_F(ResumeTest, TheSameDataElsewhereIsTheSameData) {
+  const auto wanted = whole();
+  const fs::path run = this->run({"train.steps=6"});
+  fs::rename(folder_.path("images"), folder_.path("pictures"));
+  resume(run, {"train.steps=12", "data.path=" + folder_.path("pictures")});
+  EXPECT_EQ(difference(weights_of(run, 12), wanted), 0);
+}
+
 TEST_F(ResumeTest, BeginsAgainWithoutAnyCheckpoint) {
   const auto wanted = whole();
   const fs::path run = this->run({"train.steps=12"});
@@ -98,7 +143,7 @@ TEST_F(ResumeTest, AnotherConfigIsRefusedWithTheDifference) {
     resume(run, {"train.steps=8", "optimizer.lr=0.5", "model.hidden=8"});
   });
   EXPECT_THAT(error, AllOf(HasSubstr("optimizer.lr: 0.002 -> 0.5"), HasSubstr("model.hidden: 16 -> 8"),
-                           Not(HasSubstr("train.steps")), HasSubstr("--allow")));
+                           Not(HasSubstr("train.steps")), HasSubstr("add: --allow optimizer.lr,model.hidden")));
   EXPECT_THAT(error_of<UsageError>([&] { resume(run, {}, {"optimiser.lr"}); }),
               HasSubstr("did you mean optimizer.lr?"));
   EXPECT_THAT(error_of<Error>([&] {
@@ -112,7 +157,8 @@ TEST_F(ResumeTest, AnotherConfigIsRefusedWithTheDifference) {
 TEST_F(ResumeTest, OtherDataIsRefused) {
   const fs::path run = this->run({"train.steps=6"});
   folder_.write("images/a/more.png", data::solid_png(8, 8, 1));
-  EXPECT_THAT(error_of<UsageError>([&] { resume(run, {"train.steps=8"}); }), HasSubstr("the data set is not the one"));
+  EXPECT_THAT(error_of<UsageError>([&] { resume(run, {"train.steps=8"}); }),
+              AllOf(HasSubstr("the data set is not the one"), HasSubstr("--allow data.path")));
   resume(run, {"train.steps=8"}, {"data"});
 }
 
@@ -122,17 +168,38 @@ TEST_F(ResumeTest, ARunInUseIsRefused) {
   EXPECT_THAT(error_of<UsageError>([&] { resume(run, {"train.steps=8"}); }), HasSubstr("is in use"));
 }
 
-TEST_F(ResumeTest, ARestartGoesOnWithTheNewestRunOfItsConfig) {
-  const auto loaded = config({"train.steps=6"});
-  ASSERT_EQ(train(*loaded, {}, {}), 0);
+TEST_F(ResumeTest, ARestartGoesOnWithTheRunOfItsLaunch) {
+  const auto start = [&](const char* agent, const char* seed = "1") {
+    dist::Environment environment;
+    environment.agent = agent;
+    ASSERT_EQ(train(*config({"train.steps=6", cat("seed=", seed)}), environment, {}), 0);
+  };
+  start("node/1/100");
   const fs::path first = newest_run(out());
-  run({"train.steps=6", "seed=3"});  // newer, of another config
+  start("node/1/100", "3");  // of another config
+  start("node/2/200");       // of another launch
+  start("");                 // of none
+  EXPECT_EQ(run::list_runs(out()).size(), 4u);
   fs::remove_all(run::checkpoint_path(first / "checkpoints", 6));
-  dist::Environment environment;
-  environment.restart = 1;
-  ASSERT_EQ(train(*config({"train.steps=6"}), environment, {}), 0);
-  EXPECT_EQ(run::list_runs(out()).size(), 2u);
+  start("node/1/100");
+  EXPECT_EQ(run::list_runs(out()).size(), 4u);
   EXPECT_THAT(run::list_checkpoints(first / "checkpoints"), ElementsAre(6));
+  start("node/3/300");  // a launch that failed before it had a run of its own resumes nobody's
+  EXPECT_EQ(run::list_runs(out()).size(), 5u);
+}
+
+TEST_F(ResumeTest, ARestartWaitsForARankOfTheFailedAttempt) {
+  dist::Environment environment;
+  environment.agent = "node/1/100";
+  ASSERT_EQ(train(*config({"train.steps=6"}), environment, {}), 0);
+  auto lock = std::make_unique<run::RunLock>(run::RunFolder::open(newest_run(out())));
+  std::thread failed([&] {
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    lock.reset();
+  });
+  EXPECT_EQ(train(*config({"train.steps=6"}), environment, {}), 0);
+  failed.join();
+  EXPECT_EQ(run::list_runs(out()).size(), 1u);
 }
 
 // Killed at moments that no one chose, again and again, until it is done.

@@ -78,7 +78,7 @@ TEST_F(TrainTest, MakesAWholeRunFolder) {
     EXPECT_THAT(log, HasSubstr(cat(phase, ": ")));
 
   const std::string png = read_file(run / "samples/fakes-0000012.png");
-  EXPECT_EQ(io::probe_image(std::as_bytes(std::span(png)), "grid").width, 2 * 8 + 2);
+  EXPECT_EQ(io::probe_image(std::as_bytes(std::span(png)), "grid").width, 2 * 96 + 2);
 }
 
 TEST_F(TrainTest, MetricsHoldEveryFigure) {

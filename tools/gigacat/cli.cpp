@@ -3,6 +3,8 @@
 #include <c10/util/Exception.h>
 
 #include <cstdio>
+#include <filesystem>
+#include <map>
 #include <new>
 
 #include "gigacat/core/error.h"
@@ -27,6 +29,12 @@ std::string first_line(const char* what) {
   return lines.empty() ? "unknown" : lines.front();
 }
 
+// Whether a word looks like the name of a file.
+bool is_path(const std::string& word) {
+  std::error_code error;
+  return word.find('/') != std::string::npos || word.ends_with(".tar") || std::filesystem::exists(word, error);
+}
+
 }  // namespace
 
 CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& help, const std::string& example) {
@@ -36,7 +44,7 @@ CLI::App* add_command(CLI::App& parent, const std::string& name, const std::stri
 }
 
 void add_overrides(CLI::App& command, std::vector<std::string>& overrides) {
-  command.add_option("OVERRIDES", overrides, "values of the config, as train.batch=64")->type_name("");
+  command.add_option("OVERRIDES", overrides, "config values to override, as train.batch=64")->type_name("");
 }
 
 void add_count(CLI::App& command, const std::string& flag, int& value, int most, const std::string& help,
@@ -46,10 +54,22 @@ void add_count(CLI::App& command, const std::string& flag, int& value, int most,
   command.add_option(flag, value, help)->type_name("N")->check(range)->group(group);
 }
 
+// Of a pattern without quotes the program sees what the shell makes of it.
+constexpr const char* kQuote =
+    "; a shell writes {..}, {a,b} and * out: put quotes around a pattern, 'data.path=DIR/{000..127}.tar'";
+
 void check_overrides(const std::vector<std::string>& overrides) {
-  for (const std::string& word : overrides)
-    if (word.find('=') == std::string::npos || word.front() == '=')
-      fail<UsageError>("'", word, "' is no override: write KEY.SUB=VALUE");
+  std::map<std::string, std::string> given;
+  for (const std::string& word : overrides) {
+    const size_t equals = word.find('=');
+    if (equals == std::string::npos || equals == 0)
+      fail<UsageError>("'", word, "' is no override: write KEY.SUB=VALUE", is_path(word) ? kQuote : "");
+    const std::string key = trim(word.substr(0, equals)), value = word.substr(equals + 1);
+    const auto [before, is_new] = given.emplace(key, value);
+    if (!is_new)
+      fail<UsageError>(key, " is given twice, as ", before->second, " and as ", value,
+                       is_path(value) ? kQuote : ": give it once");
+  }
 }
 
 int guarded(const std::function<int()>& body) {

@@ -24,6 +24,7 @@ void add_upsample(CLI::App& app, Chosen& chosen);
 void add_edit(CLI::App& app, Chosen& chosen);
 void add_config(CLI::App& app, Chosen& chosen);
 void add_sweep(CLI::App& app, Chosen& chosen);
+void add_report(CLI::App& app, Chosen& chosen);
 void add_weights(CLI::App& app, Chosen& chosen);
 void add_import(CLI::App& app, Chosen& chosen);
 void add_export(CLI::App& app, Chosen& chosen);
@@ -40,13 +41,13 @@ void add_overrides(CLI::App& command, std::vector<std::string>& overrides);
 // A number in 1..most.
 void add_count(CLI::App& command, const std::string& flag, int& value, int most, const std::string& help,
                const std::string& group);
-// Errors: UsageError for a word without "=".
+// Errors: UsageError for a word without "=" and for a key that is given twice.
 void check_overrides(const std::vector<std::string>& overrides);
 
 // Runs `body`; prints its exception as "error: ..." on stderr. Returns the exit code.
 int guarded(const std::function<int()>& body);
 
-// Version, compiler and libraries in lines; `gigacat version` prints the first alone.
+// Version, compiler and libraries in lines; `gigacat version` prints only the first.
 std::string version_line();
 
 }  // namespace gigacat::cli

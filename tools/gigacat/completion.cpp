@@ -5,13 +5,11 @@
 #include <iterator>
 
 #include "cli.h"
+#include "command_tree.h"
 #include "gigacat/core/error.h"
-#include "outline.h"
 
 namespace gigacat::cli {
 namespace {
-
-using Outlines = std::vector<CommandOutline>;
 
 // In single quotes of a shell.
 std::string quoted(const std::string& text) {
@@ -21,32 +19,32 @@ std::string quoted(const std::string& text) {
 }
 
 // Paths of all commands but the root: "gigacat train".
-std::vector<std::string> paths(const Outlines& all) {
+std::vector<std::string> paths(const CommandTree& all) {
   std::vector<std::string> out;
   for (size_t i = 1; i < all.size(); ++i) out.push_back(cat("\"", all[i].path, "\""));
   return out;
 }
 
 // The commands right below one.
-Outlines below(const Outlines& all, const CommandOutline& command) {
-  Outlines found;
+CommandTree below(const CommandTree& all, const CommandNode& command) {
+  CommandTree found;
   std::copy_if(all.begin(), all.end(), std::back_inserter(found),
-               [&](const CommandOutline& other) { return other.path == command.path + " " + other.name; });
+               [&](const CommandNode& other) { return other.path == command.path + " " + other.name; });
   return found;
 }
 
 // A command's option names, each as `show` gives it.
-std::vector<std::string> option_names(const CommandOutline& command,
+std::vector<std::string> option_names(const CommandNode& command,
                                       const std::function<std::string(const std::string&, const std::string&)>& show) {
   std::vector<std::string> names;
-  for (const OptionOutline& option : command.options)
+  for (const OptionNode& option : command.options)
     for (const std::string& name : option.names) names.push_back(show(name, option.help));
   return names;
 }
 
-std::string bash(const Outlines& all) {
+std::string bash(const CommandTree& all) {
   std::string cases;
-  for (const CommandOutline& command : all)
+  for (const CommandNode& command : all)
     cases += cat("    \"", command.path, "\") words=\"", join(command.children, " "), "\" options=\"",
                  join(option_names(command, [](auto& name, auto&) { return name; }), " "), "\" ;;\n");
   return cat(
@@ -66,11 +64,11 @@ std::string described(const std::string& name, const std::string& help) {
   return quoted(escaped + ":" + help);
 }
 
-std::string zsh(const Outlines& all) {
+std::string zsh(const CommandTree& all) {
   std::string cases;
-  for (const CommandOutline& command : all) {
+  for (const CommandNode& command : all) {
     std::vector<std::string> commands;
-    for (const CommandOutline& other : below(all, command)) commands.push_back(described(other.name, other.help));
+    for (const CommandNode& other : below(all, command)) commands.push_back(described(other.name, other.help));
     cases += cat("    (\"", command.path, "\")\n      commands=(", join(commands, " "), ")\n      options=(",
                  join(option_names(command, described), " "), ") ;;\n");
   }
@@ -84,13 +82,13 @@ std::string zsh(const Outlines& all) {
       "if [ \"$funcstack[1]\" = _gigacat ]; then _gigacat \"$@\"; else compdef _gigacat gigacat; fi\n");
 }
 
-std::string fish(const Outlines& all) {
+std::string fish(const CommandTree& all) {
   std::string lines;
-  for (const CommandOutline& command : all) {
+  for (const CommandNode& command : all) {
     const std::string start = cat("complete -c gigacat -n 'test \"$(__gigacat_at)\" = \"", command.path, "\"'");
-    for (const CommandOutline& other : below(all, command))
+    for (const CommandNode& other : below(all, command))
       lines += cat(start, " -f -a ", other.name, " -d ", quoted(other.help), "\n");
-    for (const OptionOutline& option : command.options) {
+    for (const OptionNode& option : command.options) {
       if (option.names.empty()) continue;
       lines += start;
       for (const std::string& name : option.names)
@@ -105,7 +103,7 @@ std::string fish(const Outlines& all) {
 }
 
 int run(const std::string& shell, const CLI::App& app) {
-  const Outlines all = outline(app);
+  const CommandTree all = command_tree(app);
   if (shell == "bash")
     std::fputs(bash(all).c_str(), stdout);
   else if (shell == "zsh")

@@ -1,4 +1,4 @@
-// gigacat config show|check|schema|docs
+// gigacat config list|show|check|schema|docs
 #include "gigacat/core/config.h"
 
 #include <algorithm>
@@ -9,6 +9,8 @@
 
 #include "cli.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
+#include "gigacat/core/installation.h"
 #include "gigacat/core/text.h"
 #include "gigacat/recipes/recipe.h"
 #include "gigacat/run/config.h"
@@ -23,8 +25,7 @@ struct Flags {
 
 int show(const Flags& flags) {
   check_overrides(flags.overrides);
-  std::fputs(config::to_yaml(run::load_config(flags.file, flags.overrides)->binder, /*origins=*/true).c_str(),
-             stdout);
+  std::fputs(config::to_yaml(run::load_config(flags.file, flags.overrides)->binder, /*origins=*/true).c_str(), stdout);
   return kOk;
 }
 
@@ -32,6 +33,36 @@ int check(const Flags& flags) {
   check_overrides(flags.overrides);
   run::load_config(flags.file, flags.overrides);
   std::printf("%s: ok\n", flags.file.c_str());
+  return kOk;
+}
+
+// The sentence that a preset begins with, without the comment's mark.
+std::string first_sentence(const fs::path& file) {
+  std::string text;
+  for (const std::string& line : split(read_file(file), '\n')) {
+    if (!line.starts_with("# ") || line.starts_with("#  ")) break;  // further in: a command
+    text += (text.empty() ? "" : " ") + line.substr(2);
+  }
+  const size_t end = text.find(". ");
+  return text.substr(0, end == std::string::npos && text.ends_with('.') ? text.size() - 1 : end);
+}
+
+// Files that only others include are left out: runs have a name, sweeps a base.
+int list() {
+  const fs::path configs = share_folder() / "configs";
+  std::vector<std::pair<std::string, std::string>> trains, sweeps;
+  for (const fs::path& file : preset_files()) {
+    const config::Document document = config::Document::load(configs / file);
+    const bool is_part = file.parent_path().filename() == "base";
+    if (is_part || (document.scalar("name").empty() && document.scalar("base").empty())) continue;
+    (document.scalar("base").empty() ? trains : sweeps).emplace_back(file.string(), first_sentence(configs / file));
+  }
+  if (trains.empty())
+    fail("no presets are installed with this program: share/gigacat/configs is missing beside its folder");
+  std::puts("presets, for `gigacat train NAME data.path=DIR`; a file of your own may include: NAME");
+  for (const auto& [name, text] : trains) std::printf("  %-38s %s\n", name.c_str(), text.c_str());
+  std::puts("sweeps, for `gigacat sweep run NAME`");
+  for (const auto& [name, text] : sweeps) std::printf("  %-38s %s\n", name.c_str(), text.c_str());
   return kOk;
 }
 
@@ -104,9 +135,9 @@ using Action = int (*)(const Flags&);
 void add_file_command(CLI::App& group, Chosen& chosen, const std::string& name, const std::string& help,
                       Action action) {
   CLI::App* command =
-      add_command(group, name, help, "gigacat config " + name + " configs/cat/imagenet256-b-2.yaml train.batch=64");
+      add_command(group, name, help, "gigacat config " + name + " cat/imagenet256-b-2.yaml train.batch=64");
   auto flags = std::make_shared<Flags>();
-  command->add_option("CONFIG", flags->file, "config file")->type_name("")->required();
+  command->add_option("CONFIG", flags->file, "config file, or the name of a preset")->type_name("")->required();
   add_overrides(*command, flags->overrides);
   command->callback([flags, action, &chosen] { chosen = [flags, action] { return action(*flags); }; });
 }
@@ -115,18 +146,20 @@ void add_recipe_command(CLI::App& group, Chosen& chosen, const std::string& name
                         const std::string& example, Action action) {
   CLI::App* command = add_command(group, name, help, example);
   auto flags = std::make_shared<Flags>();
-  command->add_option("RECIPE", flags->recipe, "one recipe alone; default: all")->type_name("");
+  command->add_option("RECIPE", flags->recipe, "only this recipe; without it all recipes")->type_name("");
   command->callback([flags, action, &chosen] { chosen = [flags, action] { return action(*flags); }; });
 }
 
 }  // namespace
 
 void add_config(CLI::App& app, Chosen& chosen) {
-  CLI::App* group = add_command(app, "config", "show, check and document configs",
-                                "gigacat config show configs/quickstart/emoji-cat.yaml");
+  CLI::App* group = add_command(app, "config", "list, show, check and document configs",
+                                "gigacat config show quickstart/emoji-cat.yaml");
   group->require_subcommand(1);
+  CLI::App* listing = add_command(*group, "list", "name the presets, with a line each", "gigacat config list");
+  listing->callback([&chosen] { chosen = list; });
   add_file_command(*group, chosen, "show", "print every value and where it comes from", show);
-  add_file_command(*group, chosen, "check", "say ok, or every mistake", check);
+  add_file_command(*group, chosen, "check", "print ok, or every mistake", check);
   add_recipe_command(*group, chosen, "schema", "print the JSON Schema, for editors",
                      "gigacat config schema > gigacat.schema.json", schema);
   add_recipe_command(*group, chosen, "docs", "print the reference of all keys as Markdown",

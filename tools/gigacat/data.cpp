@@ -98,6 +98,8 @@ void print_counts(const char* title, const Map& counts, size_t most, const std::
 void print(const data::Source& source, const data::Inspection& found) {
   std::printf("samples: %lld (%lld labelled, %lld with a caption)\n", static_cast<long long>(source.size()),
               static_cast<long long>(found.with_label), static_cast<long long>(found.with_caption));
+  std::printf("taken for: %s\n", found.format.c_str());
+  for (const data::LeftOut& item : found.left_out) std::printf("left out: %s\n", item.text().c_str());
   print_counts("classes", found.classes, 20, source.class_names());
   print_counts("sizes", found.sizes, 10);
   std::printf("read: %lld, bad: %lld, %.0f images/s\n", static_cast<long long>(found.samples),
@@ -127,9 +129,9 @@ struct StatsFlags {
 };
 
 int stats(const StatsFlags& flags, dist::Group& group) {
-  eval::NetworkShelf shelf = make_shelf(flags.networks, group.device());
+  eval::FeatureNetworks networks = make_networks(flags.networks, group.device());
   const auto images = eval::open_images(flags.what);
-  const eval::StatisticsFile file = eval::measure(*images, flags.request, shelf, group);
+  const eval::StatisticsFile file = eval::measure(*images, flags.request, networks, group);
   if (!group.is_first()) return kOk;
   eval::write_statistics(flags.out, file);
   std::printf("%s: mu, sigma, mu_s and sigma_s of %s images of %s, protocol %s\n", flags.out.c_str(),

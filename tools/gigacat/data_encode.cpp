@@ -2,9 +2,9 @@
 #include <cstdio>
 
 #include "cli.h"
+#include "gigacat/core/text.h"
 #include "gigacat/encode/encode.h"
 #include "gigacat/encode/encode_text.h"
-#include "gigacat/core/text.h"
 #include "gigacat/pretrained/features.h"
 #include "launch.h"
 
@@ -26,9 +26,9 @@ void read_settings(Flags& flags) {
   config::Binder binder;
   binder.section("data", request.data, "the samples");
   if (flags.text) {
-    binder.section("text", flags.text_config, "what makes features of their captions");
+    binder.section("text", flags.text_config, "encoder of the captions");
   } else {
-    binder.section("autoencoder", request.autoencoder, "what makes latents of them");
+    binder.section("autoencoder", request.autoencoder, "autoencoder that turns the images into latents");
     binder.section("encode", request.encode, "what is written");
   }
   std::vector<std::string> values = {"data.path=" + flags.data};
@@ -92,7 +92,7 @@ void add_data_encode(CLI::App& group, Chosen& chosen) {
       "text.clip_weights, text.clip_vocabulary, text.type, text.batch, text.piece.");
   auto flags = std::make_shared<Flags>();
   command->add_option("DATA", flags->data, "data set of images")->type_name("")->required();
-  command->add_option("OUT", flags->request.out, "folder for what is made")->type_name("")->required();
+  command->add_option("OUT", flags->request.out, "folder to write")->type_name("")->required();
   command->add_option("SETTINGS", flags->settings, "values, as data.resolution=256")->type_name("");
   command->add_flag("--text", flags->text, "encode the captions, for model.text.stored of a GigaGAN");
   add_count(*command, "--ranks", flags->ranks, 1024, "processes to start on this machine", "Processes");

@@ -40,7 +40,7 @@ void add_data_filter(CLI::App& group, Chosen& chosen) {
   CLI::App* command = add_command(
       group, "filter", "choose image-text pairs by CLIP score, size and aesthetic score, into new shards",
       "gigacat data filter 'data/laion/{00000..01234}.tar' data/laion-good similarity=0.3 size=512 aesthetic=5\n\n"
-      "Keys: similarity, aesthetic, size (0: not asked), similarity_columns, aesthetic_columns (of the .json), missing "
+      "Keys: similarity, aesthetic, size (0: any), similarity_columns, aesthetic_columns (of the .json), missing "
       "(drop, keep), encoder (none, clip: computes a similarity that no column holds), clip_weights, clip_vocabulary.");
   auto flags = std::make_shared<Flags>();
   command->add_option("IN", flags->request.in, ".tar shards: a file, a pattern or a folder")->type_name("")->required();

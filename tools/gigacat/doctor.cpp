@@ -4,11 +4,17 @@
 #include <ATen/Version.h>
 #include <torch/version.h>
 
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 #include <thread>
 
 #include "cli.h"
+#include "gigacat/core/cache.h"
+#include "gigacat/core/cpus.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/installation.h"
 #include "gigacat/core/text.h"
 #include "gigacat/data/emoji.h"
 #include "gigacat/dist/device.h"
@@ -16,34 +22,40 @@
 namespace gigacat::cli {
 namespace {
 
-void row(const char* name, const std::string& value) { std::printf("%-14s %s\n", name, value.c_str()); }
-
-// Says what is missing; returns whether training can go without it.
-class Findings {
+// A checklist: a line for each thing that was looked at, and whether training can go without what is missing.
+class Checklist {
  public:
-  void missing(const std::string& what, const std::string& remedy, bool stops_training) {
-    std::printf("%s %s: %s\n", stops_training ? "FAIL" : "note", what.c_str(), remedy.c_str());
-    fatal_ = fatal_ || stops_training;
+  void fine(const char* name, const std::string& value) { line("ok", name, value); }
+  void note(const char* name, const std::string& value) { line("note", name, value); }
+  void wrong(const char* name, const std::string& value) {
+    line("FAIL", name, value);
+    fatal_ = true;
   }
   bool fatal() const { return fatal_; }
 
  private:
+  static void line(const char* mark, const char* name, const std::string& value) {
+    std::printf("%-5s %-9s %s\n", mark, name, value.c_str());
+  }
   bool fatal_ = false;
 };
 
-void versions() {
-  row("program", version_line());
-  row("LibTorch", TORCH_VERSION);
-  row("compiler", GIGACAT_COMPILER);
+void check_versions(Checklist& list) {
+  std::error_code ignored;
+  list.fine("program", cat(version_line(), ", ", fs::read_symlink("/proc/self/exe", ignored).string()));
+  list.fine("LibTorch", TORCH_VERSION);
+  list.fine("compiler", GIGACAT_COMPILER);
 }
 
-void machine() {
+double kibibytes(const std::string& meminfo, const std::string& key) {
+  const size_t at = meminfo.find(key + ":");
+  return at == std::string::npos ? 0 : std::strtod(meminfo.c_str() + at + key.size() + 1, nullptr);
+}
+
+void check_memory(Checklist& list) {
   const std::string memory = read_file("/proc/meminfo");
-  const std::string total = trim(memory.substr(0, memory.find('\n')).substr(9));
-  row("CPU", cat(at::get_cpu_capability(), ", ", std::thread::hardware_concurrency(), " hardware threads"));
-  row("threads", cat(at::get_num_threads(), " for tensors"));
-  row("memory", total);
-  row("GPUs", cat(dist::visible_gpus()));
+  list.fine("memory", cat(human_bytes(1024 * kibibytes(memory, "MemTotal")), ", ",
+                          human_bytes(1024 * kibibytes(memory, "MemAvailable")), " available"));
 }
 
 // A gradient through the operations that every model needs.
@@ -57,45 +69,84 @@ std::string compute_problem(at::Device device) {
   }
 }
 
-void check_gpu(Findings& findings) {
-  if (dist::visible_gpus() == 0) return;
+void check_gpus(Checklist& list) {
+  const int gpus = dist::visible_gpus();
+  if (gpus == 0) return list.note("GPUs", "0: runs use the CPU");
   const std::string cuda = dist::cuda_problem();
-  if (!cuda.empty()) return findings.missing("a GPU is there but cannot be used", cuda, true);
+  if (!cuda.empty()) return list.wrong("GPUs", cat(gpus, ", but they cannot be used: ", cuda));
   const std::string gpu = compute_problem(dist::choose_device("cuda", 0));
-  if (!gpu.empty()) findings.missing("the GPU cannot compute", gpu, true);
+  if (!gpu.empty()) return list.wrong("GPUs", cat(gpus, ", but the first cannot compute: ", gpu));
+  list.fine("GPUs", cat(gpus, ", a gradient is computed"));
 }
 
-void check_devices(Findings& findings) {
-  check_gpu(findings);  // first: the first backward settles what devices there are
-  const std::string cpu = compute_problem(at::kCPU);
-  if (!cpu.empty()) findings.missing("the CPU cannot compute", cpu, true);
+void check_cpu(Checklist& list) {
+  const std::string fault = compute_problem(at::kCPU);
+  const std::string what = cat(at::get_cpu_capability(), ", ", at::get_num_threads(), " threads on ", usable_cpus(),
+                               " of ", std::thread::hardware_concurrency(), " processors");
+  fault.empty() ? list.fine("CPU", what + ", a gradient is computed")
+                : list.wrong("CPU", cat(what, ", which cannot compute: ", fault));
 }
 
-void check_emoji(Findings& findings) {
+void check_presets(Checklist& list) {
+  const fs::path share = share_folder();
+  share.empty() ? list.note("presets", "none beside this program: give configs by their paths, or set GIGACAT_SHARE")
+                : list.fine("presets", cat((share / "configs").string(), "; `gigacat config list` names them"));
+}
+
+void check_emoji(Checklist& list) {
   const data::EmojiOptions options;
   const std::pair<fs::path, const char*> files[] = {{options.font, "fonts-noto-color-emoji"},
                                                     {options.list, "unicode-data"},
                                                     {options.keywords, "unicode-cldr-core"}};
+  std::vector<std::string> packages;
   for (const auto& [file, package] : files)
-    if (!fs::exists(file))
-      findings.missing(cat("no ", file.string(), " for `gigacat data emoji`"), cat("apt-get install ", package), false);
+    if (!fs::exists(file)) packages.push_back(package);
+  packages.empty()
+      ? list.fine("emoji", cat(options.font.string(), ", for `gigacat data emoji`"))
+      : list.note("emoji", cat("`gigacat data emoji` lacks its files: apt-get install ", join(packages, " ")));
+}
+
+// The nearest folder that exists decides.
+bool can_be_written(fs::path folder) {
+  while (!folder.empty() && !fs::exists(folder) && folder.has_relative_path()) folder = folder.parent_path();
+  return ::access(folder.c_str(), W_OK | X_OK) == 0;
+}
+
+void check_folders(Checklist& list) {
+  const fs::path cache = cache_folder();
+  if (cache.empty() || !can_be_written(cache))
+    list.note("cache", cat(cache.empty() ? "no folder" : cache.string() + " cannot be written",
+                           ": indexes of shards and statistics are made anew each time; set GIGACAT_CACHE"));
+  else
+    list.fine("cache", cache.string());
+  std::error_code fault;
+  const fs::path here = fs::current_path();
+  const fs::space_info space = fs::space(here, fault);
+  if (!can_be_written(here))
+    list.note("runs", cat(here.string(), " cannot be written: give runs another place, out=FOLDER"));
+  else
+    list.fine("runs",
+              cat(here.string(), ", ", fault ? "" : human_bytes(static_cast<double>(space.available)), " free"));
 }
 
 int run() {
-  Findings findings;
-  versions();
-  machine();
-  check_devices(findings);
-  check_emoji(findings);
-  std::puts(findings.fatal() ? "training cannot run" : "training can run");
-  return findings.fatal() ? kFailure : kOk;
+  Checklist list;
+  check_versions(list);
+  check_gpus(list);  // first: the first backward settles what devices there are
+  check_cpu(list);
+  check_memory(list);
+  check_presets(list);
+  check_emoji(list);
+  check_folders(list);
+  std::puts(list.fatal() ? "training cannot run" : "training can run");
+  return list.fatal() ? kFailure : kOk;
 }
 
 }  // namespace
 
 void add_doctor(CLI::App& app, Chosen& chosen) {
   CLI::App* command =
-      add_command(app, "doctor", "say what is here, what is missing, and whether training can run", "gigacat doctor");
+      add_command(app, "doctor", "check what is installed and whether training can run", "gigacat doctor");
   command->callback([&chosen] { chosen = run; });
 }
 

@@ -4,9 +4,9 @@
 #include <cstdio>
 
 #include "cli.h"
-#include "gigacat/edit/project.h"
 #include "gigacat/core/error.h"
 #include "gigacat/dist/device.h"
+#include "gigacat/edit/project.h"
 
 namespace gigacat::cli {
 namespace {
@@ -30,37 +30,46 @@ void add_edit(CLI::App& parent, Chosen& chosen, Edit what, const std::string& na
   command->add_option("FROM", request->from, "run folder, checkpoint folder, or generator .safetensors")
       ->type_name("")
       ->required();
-  command->add_option("-o,--out", request->out, what == Edit::interpolate ? ".png, or .webp that moves" : ".png")
+  command
+      ->add_option(
+          "-o,--out", request->out,
+          what == Edit::interpolate ? "file to write: .png, or .webp for an animation" : "file to write, a .png")
       ->type_name("OUT")
       ->required();
-  command->add_option("--prompt", request->prompts, "caption of a model of text; one for each --prompt")
+  command->add_option("--prompt", request->prompts, "caption for a text-to-image model; may be repeated")
       ->type_name("TEXT")
       ->allow_extra_args(false);
-  command->add_option("--labels,--class", request->labels, "class, or two as 0,1")
+  command->add_option("--labels,--class", request->labels, "class, or two classes as 0,1")
       ->type_name("LIST")
       ->capture_default_str();
-  command->add_option("--seeds", request->seeds, "latents of the rows")->type_name("LIST")->capture_default_str();
-  command->add_option("--styles", request->styles, "rows found by `edit project`, in place of --seeds")
+  command->add_option("--seeds", request->seeds, "seeds of the rows' latents")
+      ->type_name("LIST")
+      ->capture_default_str();
+  command->add_option("--styles", request->styles, "rows from files of `edit project`, in place of --seeds")
       ->type_name("FILE")
       ->excludes("--seeds")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_option("--weights", request->weights, "ema or generator")->type_name("NAME")->capture_default_str();
+  command->add_option("--weights", request->weights, "weights to use: ema or generator")
+      ->type_name("NAME")
+      ->capture_default_str();
   if (what == Edit::truncation)
     command->add_option("--psi", request->psi, "values of psi")->delimiter(',')->type_name("LIST");
   else
-    command->add_option("--truncation,--trunc", request->truncation, "psi; 1 is off")
+    command->add_option("--truncation,--trunc", request->truncation, "truncation psi; 1 is off")
         ->type_name("PSI")
         ->capture_default_str();
   if (what == Edit::interpolate)
-    command->add_option("--steps", request->steps, "pictures from one end to the other")
+    command->add_option("--steps", request->steps, "images from one end to the other, both included")
         ->type_name("N")
         ->capture_default_str();
   if (what == Edit::style_mix) {
-    command->add_option("--columns", request->columns, "latents of the columns")
+    command->add_option("--columns", request->columns, "seeds of the columns' latents")
         ->type_name("LIST")
         ->capture_default_str();
-    command->add_option("--crossover", request->crossover, "layer from which the columns take over; half of them")
+    command
+        ->add_option("--crossover", request->crossover,
+                     "first layer that takes the columns' style; default: the middle layer")
         ->type_name("N");
   }
   add_overrides(*command, request->overrides);
@@ -87,25 +96,35 @@ void add_project(CLI::App& parent, Chosen& chosen) {
   command->add_option("FROM", request->from, "run folder, checkpoint folder, or generator .safetensors")
       ->type_name("")
       ->required();
-  command->add_option("IMAGE", request->image, "cut to a centred square and resized")->type_name("")->required();
-  command->add_option("-o,--out", request->out, "style for --styles of the other edits; a .found.png of it beside")
+  command->add_option("IMAGE", request->image, "image file; its centred square is resized to the model's size")
+      ->type_name("")
+      ->required();
+  command
+      ->add_option("-o,--out", request->out,
+                   "style file to write, for --styles of the other edits; its image goes into a .found.png next to it")
       ->type_name("OUT.safetensors")
       ->required();
-  command->add_option("--prompt", request->prompt, "what the image shows, for a model of text")->type_name("TEXT");
-  command->add_option("--class", request->label, "its class")->check(CLI::NonNegativeNumber)->type_name("N");
-  command->add_option("--steps", request->steps, "of Adam")
+  command->add_option("--prompt", request->prompt, "caption of the image, for a text-to-image model")
+      ->type_name("TEXT");
+  command->add_option("--class", request->label, "class of the image")->check(CLI::NonNegativeNumber)->type_name("N");
+  command->add_option("--steps", request->steps, "steps of Adam")
       ->check(CLI::Range(1, 1'000'000))
       ->type_name("N")
       ->capture_default_str();
-  command->add_option("--lr", request->lr, "in deviations of the styles")
+  command->add_option("--lr", request->lr, "learning rate, in standard deviations of the styles")
       ->check(CLI::PositiveNumber)
       ->type_name("RATE")
       ->capture_default_str();
-  command->add_flag("--each-layer", request->each_layer, "a style for each layer: nearer, less apt for edits");
-  command->add_option("--lpips", request->lpips, "weights, as alexnet,lpips-alex; without them pixels and edges")
+  command->add_flag("--each-layer", request->each_layer,
+                    "find a style for each layer: a closer image, less suited to edits");
+  command
+      ->add_option("--lpips", request->lpips,
+                   "weights of LPIPS, as alexnet,lpips-alex; without them pixels and edges are compared")
       ->type_name("LIST");
-  command->add_option("--seed", request->seed, "of the noise")->type_name("S")->capture_default_str();
-  command->add_option("--weights", request->weights, "ema or generator")->type_name("NAME")->capture_default_str();
+  command->add_option("--seed", request->seed, "seed of the noise")->type_name("S")->capture_default_str();
+  command->add_option("--weights", request->weights, "weights to use: ema or generator")
+      ->type_name("NAME")
+      ->capture_default_str();
   add_overrides(*command, request->overrides);
   command->callback([request, &chosen] { chosen = [request] { return run(*request); }; });
 }

@@ -1,18 +1,19 @@
 // gigacat eval
 #include "gigacat/eval/evaluate.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
 #include "eval_flags.h"
-#include "gigacat/upsample/degraded_pairs.h"
-#include "gigacat/sample/generated_images.h"
 #include "gigacat/core/cache.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
 #include "gigacat/run/run_folder.h"
+#include "gigacat/sample/generated_images.h"
+#include "gigacat/upsample/degraded_pairs.h"
 #include "launch.h"
 #include "sample_flags.h"
 
@@ -43,7 +44,7 @@ eval::Side fake_side(const Flags& flags, dist::Group& group) {
 }
 
 // The real images made small, and large again by the simple ways and by --fake: results of each, in this order.
-std::vector<eval::Result> judge_enlarged(const Flags& flags, eval::Side real, eval::NetworkShelf& shelf,
+std::vector<eval::Result> judge_enlarged(const Flags& flags, eval::Side real, eval::FeatureNetworks& networks,
                                          dist::Group& group) {
   if (!real.images) fail<UsageError>("--downscale makes small images of the real ones: give --real, a set of images");
   real.images = upsample::cut_images(real.images, flags.downscale);
@@ -53,7 +54,7 @@ std::vector<eval::Result> judge_enlarged(const Flags& flags, eval::Side real, ev
   for (const std::string& way : ways) {
     const eval::Side fake{
         upsample::degraded_pairs(real.images, flags.downscale, way, {.device = group.device()}), {}, way};
-    for (eval::Result& result : eval::evaluate(flags.request, real, fake, shelf, group))
+    for (eval::Result& result : eval::evaluate(flags.request, real, fake, networks, group))
       all.push_back(std::move(result));
   }
   return all;
@@ -82,32 +83,51 @@ void append_to_run(const fs::path& path, const std::string& checkpoint, const st
   out.flush();
 }
 
-void print(const Flags& flags, const std::vector<eval::Result>& results) {
+// Prints the results on the first rank; metrics that failed are named as errors. The exit code, the same on all ranks.
+int print(const Flags& flags, const std::vector<eval::Result>& results, bool is_first) {
+  const bool failed =
+      std::any_of(results.begin(), results.end(), [](const eval::Result& result) { return !result.error.empty(); });
+  const int code = failed ? kFailure : kOk;
+  if (!is_first) return code;
   json all = json::array();
   for (const eval::Result& result : results) all.push_back(eval::to_json(result));
   if (!flags.out.empty()) write_atomically(flags.out, all.dump(2) + "\n");
-  if (flags.json) {
-    std::printf("%s\n", all.dump(2).c_str());
-    return;
+  if (flags.json) std::printf("%s\n", all.dump(2).c_str());
+  for (const eval::Result& result : results)
+    if (!result.error.empty())
+      std::fprintf(stderr, "error: %s\n", eval::to_line(result).c_str());
+    else if (!flags.json)
+      std::printf("%s\n", eval::to_line(result).c_str());
+  return code;
+}
+
+// "eval fid A B": paths where only metrics belong.
+void check_words(const std::vector<std::string>& words) {
+  std::vector<std::string> metrics, paths;
+  for (const std::string& word : words) {
+    const bool is_path = fs::exists(word) || word.find('/') != std::string::npos;
+    (is_path ? paths : metrics).push_back(word);
   }
-  for (const eval::Result& result : results) std::printf("%s\n", eval::to_line(result).c_str());
+  if (paths.empty()) return;
+  fail<UsageError>("'", paths[0], "' is a path, not a metric: gigacat eval ",
+                   metrics.empty() ? "fid" : join(metrics, " "), " --real ", paths[0], " --fake ",
+                   paths.size() > 1 ? paths[1] : "PATH");
 }
 
 int run(Flags flags, dist::Group& group) {
-  eval::NetworkShelf shelf = make_shelf(flags.networks, group.device());
+  check_words(flags.request.metrics);
+  eval::FeatureNetworks networks = make_networks(flags.networks, group.device());
   const eval::Side real = flags.real.empty() ? eval::Side{} : eval::open_side(flags.real);
   flags.request.cache = cache_folder().string();
   if (flags.downscale > 0) {
-    const std::vector<eval::Result> results = judge_enlarged(flags, real, shelf, group);
-    if (group.is_first()) print(flags, results);
-    return kOk;
+    return print(flags, judge_enlarged(flags, real, networks, group), group.is_first());
   }
   const eval::Side fake = fake_side(flags, group);
-  const std::vector<eval::Result> results = eval::evaluate(flags.request, real, fake, shelf, group);
-  if (!group.is_first()) return kOk;
-  print(flags, results);
-  if (fake.images && run::holds_generator(flags.fake)) append_to_run(flags.fake, fake.images->name(), results);
-  return kOk;
+  const std::vector<eval::Result> results = eval::evaluate(flags.request, real, fake, networks, group);
+  const int code = print(flags, results, group.is_first());
+  if (group.is_first() && fake.images && run::holds_generator(flags.fake))
+    append_to_run(flags.fake, fake.images->name(), results);
+  return code;
 }
 
 std::string metrics_help() {
@@ -126,12 +146,23 @@ void add_network_flags(CLI::App& command, NetworkFlags& flags) {
   command.add_option("--weights", flags.weights, "weights of Inception, or NETWORK=FILE; may be repeated")
       ->type_name("FILE")
       ->allow_extra_args(false);
+  command
+      .add_option("--network", flags.network,
+                  "features from your own network in place of Inception's: a TorchScript file (.pt), which RUNS as a "
+                  "program, or a classifier (.safetensors) of scripts/train_judge.py")
+      ->type_name("FILE");
+  command
+      .add_option("--network-size", flags.network_size, "side of the images that --network takes; 0: as its file says")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 }
 
-eval::NetworkShelf make_shelf(const NetworkFlags& flags, at::Device device) {
+eval::FeatureNetworks make_networks(const NetworkFlags& flags, at::Device device) {
   eval::WeightFiles files;
   for (const std::string& text : flags.weights) files.give(text, "inception");
-  return eval::NetworkShelf(std::move(files), flags.protocol, device);
+  if (!flags.network.empty()) files.use_own(flags.network, flags.network_size);
+  return eval::FeatureNetworks(std::move(files), flags.protocol, device);
 }
 
 void add_eval(CLI::App& app, Chosen& chosen) {
@@ -156,6 +187,11 @@ void add_eval(CLI::App& app, Chosen& chosen) {
       ->type_name("N")
       ->check(CLI::Range(2, 64));
   add_network_flags(*command, flags->networks);
+  command
+      ->add_option("--kid-subset", request.kid_subset, "images in each subset of kid; 0: 1000, or as many as there are")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--prompt-prefix", request.prompt_prefix, "before each caption of clip, as \"A photo depicts \"")
       ->type_name("TEXT");
   command->add_flag("--json", flags->json, "print JSON");

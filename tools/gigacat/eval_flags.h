@@ -12,10 +12,12 @@ namespace gigacat::cli {
 struct NetworkFlags {
   std::string protocol = "adm";
   std::vector<std::string> weights;  // FILE or NAME=FILE
+  std::string network;               // file of the user's own network
+  int64_t network_size = 0;
 };
 
 void add_network_flags(CLI::App& command, NetworkFlags& flags);
 // Errors: UsageError for an unknown protocol or network.
-eval::NetworkShelf make_shelf(const NetworkFlags& flags, at::Device device);
+eval::FeatureNetworks make_networks(const NetworkFlags& flags, at::Device device);
 
 }  // namespace gigacat::cli

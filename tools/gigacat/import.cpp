@@ -27,13 +27,13 @@ int run(exports::ImportRequest request) {
 
 void add_import(CLI::App& app, Chosen& chosen) {
   CLI::App* command =
-      add_command(app, "import", "bring weights of other programs into safetensors; nothing in them is executed",
+      add_command(app, "import", "convert weights of other programs to safetensors; no code in them is run",
                   "gigacat import inception-2015-12-05.pt -o weights/inception.safetensors");
   auto request = std::make_shared<exports::ImportRequest>();
   command->add_option("FILE", request->file, ".safetensors, .pt, .pth, .bin (torch.save or TorchScript)")
       ->type_name("")
       ->required();
-  command->add_option("-o,--out", request->out, "file or folder; of a GAT checkpoint the folder of runs")
+  command->add_option("-o,--out", request->out, "file or folder to write; for a GAT checkpoint the folder of runs")
       ->type_name("OUT");
   add_overrides(*command, request->overrides);
   command->callback([request, &chosen] { chosen = [request] { return run(*request); }; });

@@ -50,8 +50,8 @@ void add_info(CLI::App& app, Chosen& chosen) {
   command
       ->add_option(
           "--plan", flags->plan,
-          "memory, time of a step and of the gradients' exchange on a machine: gpus=64,profile=h100 (or a100), "
-          "and any of its figures, as utilisation=0.3")
+          "estimate memory, step time and gradient exchange on a machine: gpus=64,profile=h100 (or a100), and any "
+          "of its figures, as utilisation=0.3")
       ->type_name("KEY=VALUE,...");
   command->callback([flags, &chosen] { chosen = [flags] { return run(*flags); }; });
 }

@@ -4,6 +4,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/log.h"
 #include "gigacat/dist/device.h"
 #include "gigacat/dist/launcher.h"
 
@@ -18,11 +19,14 @@ std::vector<std::string> own_arguments() {
 }
 
 bool is_parent(int ranks, const dist::Environment& environment, int max_restarts) {
-  if (environment.launcher == "single") return ranks > 1 || max_restarts > 0;
-  const bool own = environment.launcher == "gigacat";  // a restart may take fewer than --ranks says
-  if (!own && ranks > 1 && ranks != environment.world)
-    fail<UsageError>("--ranks ", ranks, " but ", environment.launcher, " has started ", environment.world,
-                     " processes: leave --ranks out");
+  if (environment.launcher == "gigacat") return false;  // a restart may take fewer than --ranks says
+  if (environment.world == 1 && (ranks > 1 || max_restarts > 0)) {
+    if (!environment.origin.empty()) log::info("processes: ", ranks, ", by --ranks; without it ", environment.origin);
+    return true;
+  }
+  if (environment.world > 1 && ranks > 1 && ranks != environment.world)
+    fail<UsageError>("--ranks ", ranks, " but ", environment.launcher, " has started ", environment.origin,
+                     ": leave --ranks out");
   return false;
 }
 

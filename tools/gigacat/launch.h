@@ -14,8 +14,8 @@ namespace gigacat::cli {
 // The words of this process's command line after the program.
 std::vector<std::string> own_arguments();
 
-// True when this process is to start `ranks` children and be nothing else: several, or one that may be restarted.
-// Errors: UsageError when a launcher has already started another number of them.
+// True when this process only starts `ranks` children: several, or one that may be restarted. Errors: UsageError when a
+// launcher has already started another number, more than one, of them.
 bool is_parent(int ranks, const dist::Environment& environment, int max_restarts = 0);
 
 // Runs `work` on `ranks` processes of this command line, or as the rank that a launcher has made of this one. The first

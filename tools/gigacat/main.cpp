@@ -1,10 +1,21 @@
 #include "cli.h"
 
+#include <ATen/Parallel.h>
+
 #include <cstdio>
+#include <cstdlib>
+
+#include "gigacat/core/cpus.h"
 
 namespace {
 
 using namespace gigacat::cli;
+
+// OpenMP counts the machine's processors, also in a container that may use only some of them.
+void limit_threads() {
+  if (std::getenv("OMP_NUM_THREADS") == nullptr && at::get_num_threads() > gigacat::usable_cpus())
+    at::set_num_threads(gigacat::usable_cpus());
+}
 
 int run(int argc, char** argv) {
   CLI::App app("Trains large generative adversarial networks and samples from them.", "gigacat");
@@ -16,6 +27,7 @@ int run(int argc, char** argv) {
   add_sample(app, chosen);
   add_upsample(app, chosen);
   add_eval(app, chosen);
+  add_report(app, chosen);
   add_edit(app, chosen);
   add_data(app, chosen);
   add_config(app, chosen);
@@ -36,6 +48,7 @@ int run(int argc, char** argv) {
     std::fprintf(stderr, "error: %s (see --help)\n", error.what());
     return kUsage;
   }
+  limit_threads();
   return chosen();
 }
 

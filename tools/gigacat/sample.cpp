@@ -9,9 +9,12 @@
 #include "gigacat/core/text.h"
 #include "launch.h"
 #include "sample_flags.h"
+#include "terminal.h"
 
 namespace gigacat::cli {
 namespace {
+
+constexpr int64_t kMostShown = 16;  // on the terminal
 
 struct Flags {
   sample::SampleRequest request;
@@ -27,8 +30,11 @@ void read_prompts(const std::string& file, std::vector<std::string>& prompts) {
 }
 
 int run(const Flags& flags, dist::Group& group) {
-  const sample::SampleReport report = sample::write_samples(flags.request, group);
+  sample::SampleRequest request = flags.request;
+  request.show = shows_images() ? kMostShown : 0;
+  const sample::SampleReport report = sample::write_samples(request, group);
   if (!group.is_first()) return kOk;
+  show_images(report.first, report.written + report.kept);
   std::printf("%lld samples of %s in %s (%s%s)\n", static_cast<long long>(report.written + report.kept),
               report.checkpoint.c_str(), flags.request.out.c_str(), human_time(report.seconds).c_str(),
               report.kept > 0 ? cat(", ", report.kept, " were there").c_str() : "");
@@ -38,13 +44,15 @@ int run(const Flags& flags, dist::Group& group) {
 void add_choice_flags(CLI::App& command, sample::SampleRequest& request, std::string& prompts) {
   const std::string group = "Which samples", how = "How they are drawn";
   add_sample_flags(command, request, group, how);
-  command.add_option("--prompt", request.prompts, "captions of a model of text, cycled; one for each --prompt")
+  command
+      .add_option("--prompt", request.prompts,
+                  "caption for a text-to-image model; may be repeated, captions are cycled")
       ->type_name("TEXT")
       ->excludes("--labels")
       ->allow_extra_args(false)
       ->group(group);
-  command.add_option("--prompts", prompts, "file of captions, one in a line")->type_name("FILE")->group(group);
-  command.add_option("--count", request.count, "samples of one seed")
+  command.add_option("--prompts", prompts, "file with a caption in each line")->type_name("FILE")->group(group);
+  command.add_option("--count", request.count, "number of samples")
       ->type_name("N")
       ->capture_default_str()
       ->group(group);
@@ -61,11 +69,10 @@ void add_drawing_flags(CLI::App& command, sample::SampleRequest& request) {
       ->type_name("S")
       ->capture_default_str()
       ->group(group);
-  command.add_flag("--all-stages", request.all_stages, "every stage's image, coarse first")->group(group);
+  command.add_flag("--all-stages", request.all_stages, "write the image of every stage, coarse first")->group(group);
   command
-      .add_option(
-          "--upsampler", request.upsampler,
-          "makes the images larger: a run, checkpoint or generator file of recipe upsampler, or AuraSR's folder")
+      .add_option("--upsampler", request.upsampler,
+                  "enlarge the images: a run, checkpoint or generator file of recipe upsampler, or AuraSR's folder")
       ->type_name("FROM")
       ->group(group);
   command.add_option("--scale", request.scale, "how many times larger; 0: the upsampler's own factor")
@@ -73,7 +80,7 @@ void add_drawing_flags(CLI::App& command, sample::SampleRequest& request) {
       ->needs("--upsampler")
       ->capture_default_str()
       ->group(group);
-  command.add_option("--weights", request.weights, "ema or generator, of a run or checkpoint")
+  command.add_option("--weights", request.weights, "weights of a run or checkpoint: ema or generator")
       ->type_name("NAME")
       ->capture_default_str()
       ->group(group);
@@ -93,7 +100,7 @@ void add_sample_flags(CLI::App& command, sample::SampleRequest& request, const s
       ->group(which);
   command
       .add_option("--truncation,--trunc", request.truncation,
-                  "psi toward the class's mean style: 1 is off, 0 the mean (the official GAT code counts the other "
+                  "truncation psi toward the mean style: 1 is off, 0 the mean (the official GAT code counts the other "
                   "way: its 0.3 is 0.7 here)")
       ->type_name("PSI")
       ->capture_default_str()
@@ -115,7 +122,7 @@ void add_sample(CLI::App& app, Chosen& chosen) {
   add_overrides(*command, request.overrides);
   add_choice_flags(*command, request, flags->prompts);
   add_drawing_flags(*command, request);
-  command->add_option("--batch", request.batch, "samples at once on a GPU")
+  command->add_option("--batch", request.batch, "samples in one pass on a GPU")
       ->type_name("N")
       ->capture_default_str()
       ->group("Processes");

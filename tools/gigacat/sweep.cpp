@@ -3,13 +3,13 @@
 #include <map>
 
 #include "cli.h"
-#include "gigacat/info/describe.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
-#include "gigacat/sweep/plan.h"
+#include "gigacat/info/describe.h"
+#include "gigacat/run/config.h"
 #include "gigacat/sweep/report.h"
 #include "gigacat/sweep/runner.h"
-#include "gigacat/run/config.h"
+#include "gigacat/sweep/sweep.h"
 
 namespace gigacat::cli {
 namespace {
@@ -43,18 +43,18 @@ Cost cost_of(const sweep::Run& run) {
   const info::ModelReport report = info::describe(*config);
   const auto samples = static_cast<double>(config->train.steps * config->train.batch);
   return {report.generator.parameters, report.discriminator.parameters, config->train.steps, config->train.batch,
-          report.cost.step * samples};
+          report.step_cost.flops * samples};
 }
 
 int print_plan(const Flags& flags) {
-  const sweep::Plan plan = sweep::read_plan(flags.file, flags.out);
-  std::printf("%s: %zu runs on top of %s, %lld left out; results in %s\n", plan.title.c_str(), plan.runs.size(),
-              plan.base.c_str(), static_cast<long long>(plan.skipped), plan.folder.c_str());
-  std::printf("keys that differ: %s\n\n", join(sweep::varied_keys(plan)).c_str());
+  const sweep::Sweep sweep = sweep::read_sweep(flags.file, flags.out);
+  std::printf("%s: %zu runs on top of %s, %lld left out; results in %s\n", sweep.title.c_str(), sweep.runs.size(),
+              sweep.base.c_str(), static_cast<long long>(sweep.skipped), sweep.folder.c_str());
+  std::printf("keys that differ: %s\n\n", join(sweep::varied_keys(sweep)).c_str());
   std::printf("%-12s  %-8s %-8s %7s %6s %9s  %s\n", "id", "G", "D", "steps", "batch", "FLOPs", "run");
   double total = 0;
   std::map<std::string, Cost> known;
-  for (const sweep::Run& run : plan.runs) {
+  for (const sweep::Run& run : sweep.runs) {
     const auto [found, is_new] = known.try_emplace(size_key(run));
     if (is_new) found->second = cost_of(run);
     const Cost& cost = found->second;
@@ -72,7 +72,7 @@ int print_plan(const Flags& flags) {
 int run(const Flags& flags) {
   sweep::RunnerOptions options = flags.options;
   for (const std::string& gpu : split(flags.gpus, ',')) options.gpus.push_back(trim(gpu));
-  const sweep::Plan plan = sweep::read_plan(flags.file, flags.out);
+  const sweep::Sweep sweep = sweep::read_sweep(flags.file, flags.out);
   if (flags.submit == "slurm") {
     const std::vector<std::string> command = {std::filesystem::read_symlink("/proc/self/exe").string(),
                                               "sweep",
@@ -80,13 +80,13 @@ int run(const Flags& flags) {
                                               flags.file.string(),
                                               "-o",
                                               flags.out.string()};
-    std::printf("%s\n", sweep::submit_to_slurm(plan, options, command, flags.slurm).c_str());
+    std::printf("%s\n", sweep::submit_to_slurm(sweep, options, command, flags.slurm).c_str());
     return kOk;
   }
-  const int code = sweep::run_sweep(plan, options);
+  const int code = sweep::run_sweep(sweep, options);
   if (!options.only.empty()) return code;
-  sweep::write_report(plan);
-  std::printf("report: %s\n", (plan.folder / "report.html").c_str());
+  sweep::write_report(sweep);
+  std::printf("report: %s\n", (sweep.folder / "report.html").c_str());
   return code;
 }
 
@@ -97,12 +97,12 @@ std::string remaining(double seconds, int64_t done, int64_t wanted) {
 }
 
 int status(const Flags& flags) {
-  const sweep::Plan plan = sweep::read_plan(flags.file, flags.out);
+  const sweep::Sweep sweep = sweep::read_sweep(flags.file, flags.out);
   double seconds = 0;
   int64_t done = 0, wanted = 0;
   std::printf("%-12s  %-8s %15s %10s  %s\n", "id", "status", "steps", "time", "run");
-  for (const sweep::Run& run : plan.runs) {
-    const sweep::RunState state = sweep::state_of(plan, run);
+  for (const sweep::Run& run : sweep.runs) {
+    const sweep::RunState state = sweep::state_of(sweep, run);
     if (state.status == "done") {  // of those under way the time is not known yet
       seconds += state.seconds;
       done += state.steps;
@@ -120,9 +120,9 @@ int status(const Flags& flags) {
 }
 
 int report(const Flags& flags) {
-  const sweep::Plan plan = sweep::read_plan(flags.file, flags.out);
-  const auto folder = sweep::write_report(plan);
-  std::fputs(sweep::to_markdown(plan, sweep::read_results(plan)).c_str(), stdout);
+  const sweep::Sweep sweep = sweep::read_sweep(flags.file, flags.out);
+  const auto folder = sweep::write_report(sweep);
+  std::fputs(sweep::to_markdown(sweep, sweep::read_results(sweep)).c_str(), stdout);
   std::printf("\nreport: %s/report.{md,csv,html}\n", folder.c_str());
   return kOk;
 }
@@ -143,17 +143,18 @@ void add_sweep(CLI::App& app, Chosen& chosen) {
                                 "gigacat sweep run configs/sweeps/cat-small.yaml --jobs 2");
   group->require_subcommand(1);
   const auto flags = std::make_shared<Flags>();
-  add(*group, chosen, "plan", "print the runs, what differs, and what they cost", flags, print_plan);
-  CLI::App* command = add(*group, chosen, "run", "train what is not done yet, then write the report", flags, run);
+  add(*group, chosen, "plan", "print the runs, the keys they differ in, and their cost", flags, print_plan);
+  CLI::App* command = add(*group, chosen, "run", "train the runs that are not done, then write the report", flags, run);
   add_count(*command, "--jobs", flags->options.jobs, 1024, "runs at once", "Processes");
   add_count(*command, "--ranks", flags->options.ranks, 1024, "processes of a run", "Processes");
-  command->add_option("--gpus", flags->gpus, "devices to hand out, as 0,1,2,3; each job gets its ranks' own")
+  command->add_option("--gpus", flags->gpus, "GPUs to use, as 0,1,2,3; each job gets one for each of its ranks")
       ->type_name("LIST")
       ->group("Processes");
-  command->add_flag("--retry", flags->options.retry, "runs that failed, once more")->group("Processes");
-  command->add_flag("--all", flags->options.all, "runs that halving has pruned too, to their end")->group("Processes");
-  command->add_option("--only", flags->options.only, "this run alone, by its id")->type_name("ID")->group("Processes");
-  command->add_option("--submit", flags->submit, "hand the runs to a cluster as a job array of --jobs at once: slurm")
+  command->add_flag("--retry", flags->options.retry, "run failed runs once more")->group("Processes");
+  command->add_flag("--all", flags->options.all, "also train runs that halving has pruned to their end")
+      ->group("Processes");
+  command->add_option("--only", flags->options.only, "only this run, by its id")->type_name("ID")->group("Processes");
+  command->add_option("--submit", flags->submit, "submit the runs to a cluster as a job array, --jobs at once: slurm")
       ->type_name("slurm")
       ->check(CLI::IsMember({"slurm"}))
       ->group("Processes");
@@ -161,7 +162,7 @@ void add_sweep(CLI::App& app, Chosen& chosen) {
       ->type_name("OPTION")
       ->allow_extra_args(false)
       ->group("Processes");
-  add(*group, chosen, "status", "where each run stands", flags, status);
+  add(*group, chosen, "status", "state of each run", flags, status);
   add(*group, chosen, "report", "Markdown, CSV and one HTML page", flags, report);
 }
 

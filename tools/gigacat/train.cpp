@@ -7,9 +7,11 @@
 #include "cli.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/log.h"
 #include "gigacat/core/text.h"
 #include "gigacat/run/run_folder.h"
 #include "launch.h"
+#include "terminal.h"
 
 namespace gigacat::cli {
 namespace {
@@ -22,8 +24,26 @@ struct Flags {
   int world = 1, ranks = 1, max_restarts = 0, min_ranks = 0;
 };
 
+bool is_latest(const Flags& flags) { return flags.resume == "latest" && !fs::exists(flags.resume); }
+
+// `--resume latest` of a config: its newest run, or a new one. The same command then starts a run and goes on with it.
+void find_latest(Flags& flags, const run::RunConfig& config) {
+  const std::string name = config.name.empty() ? config.recipe_name : config.name;
+  flags.resume = run::latest_run(config.out, name).string();
+  if (flags.resume.empty()) log::info("no run ", name, " in ", config.out, " yet: a new one begins");
+}
+
+// `--resume latest` by itself.
+void find_latest(Flags& flags, const std::vector<std::string>& overrides) {
+  std::string out = "runs";
+  for (const std::string& item : overrides)
+    if (item.starts_with("out=")) out = item.substr(4);
+  flags.resume = run::latest_run(out, "").string();
+  if (flags.resume.empty()) fail<UsageError>("--resume latest: no run in ", out, "; out=FOLDER looks elsewhere");
+}
+
 // The first word is the config unless it is an override.
-std::unique_ptr<run::RunConfig> read_config(const Flags& flags) {
+std::unique_ptr<run::RunConfig> read_config(Flags& flags) {
   std::vector<std::string> overrides = flags.words;
   std::string file;
   if (!overrides.empty() && overrides.front().find('=') == std::string::npos) {
@@ -31,9 +51,15 @@ std::unique_ptr<run::RunConfig> read_config(const Flags& flags) {
     overrides.erase(overrides.begin());
   }
   check_overrides(overrides);
-  if (!file.empty()) return run::load_config(file, overrides);
+  if (!file.empty()) {
+    auto config = run::load_config(file, overrides);
+    if (is_latest(flags)) find_latest(flags, *config);
+    return config;
+  }
   if (flags.resume.empty()) fail<UsageError>("no config: gigacat train CONFIG.yaml, or gigacat train --resume RUN");
-  const auto config = run::RunFolder::open(flags.resume).config();
+  if (is_latest(flags)) find_latest(flags, overrides);
+  const fs::path from = flags.resume;
+  const auto config = run::is_checkpoint(from) ? from / "config.yaml" : run::RunFolder::open(from).config();
   return run::parse_config(read_file(config), config.string(), overrides);
 }
 
@@ -44,7 +70,7 @@ int fewer_ranks(const run::RunConfig& config, int ranks, int least) {
   return ranks;
 }
 
-int run(const Flags& flags) {
+int run(Flags& flags) {
   const dist::Environment environment = dist::Environment::detect();
   // A config that cannot run is said once, before any process is started.
   const auto config = read_config(flags);
@@ -60,6 +86,10 @@ int run(const Flags& flags) {
   options.resume = flags.resume;
   options.allow = flags.allow;
   options.command = "gigacat " + join(own_arguments(), " ");
+  if (shows_images())
+    options.show_samples = [&](const std::vector<io::Image>& samples) {
+      show_images(samples, std::max<int64_t>(std::ssize(samples), config->log.sample_count));
+    };
   return train::train(*config, environment, options);
 }
 
@@ -69,14 +99,19 @@ void add_train(CLI::App& app, Chosen& chosen) {
   CLI::App* command = add_command(app, "train", "train a model from a config",
                                   "gigacat train configs/quickstart/emoji-cat.yaml train.steps=600 --ranks 2");
   auto flags = std::make_shared<Flags>();
-  command->add_option("CONFIG", flags->words, "config file, then values that override it, as train.batch=64")
+  command->add_option("CONFIG", flags->words, "config file or preset, then values that override it, as train.batch=64")
       ->type_name("");
-  command->add_option("--resume", flags->resume, "go on with a run; without CONFIG, with the run's own config")
-      ->type_name("RUN")
+  command
+      ->add_option(
+          "--resume", flags->resume,
+          "go on with a run (latest: with the newest), or from a checkpoint in a new run; without CONFIG, with "
+          "its own config")
+      ->type_name("RUN|CHECKPOINT|latest")
       ->group("Resuming");
-  command->add_option("--allow", flags->allow, "key whose value may differ from the run's own; may be repeated")
+  command->add_option("--allow", flags->allow, "keys whose values may differ from the run's own, as a,b")
       ->type_name("KEY")
       ->allow_extra_args(false)
+      ->delimiter(',')
       ->group("Resuming");
   command->add_flag("-n,--dry-run", flags->dry_run, "check config, data, shapes and memory; train nothing")
       ->group("Checking");

@@ -32,7 +32,7 @@ uint64_t parse_bytes(const std::string& text) {
   const bool plain = unit.empty() || (power != std::string::npos &&
                                       (unit.size() == 1 || unit.substr(1) == "B" || unit.substr(1) == "iB"));
   if (used == 0 || !plain || !(value > 0) || value > 1e15)
-    fail<UsageError>("--memory ", text, ": wanted a size as 2G or 512M");
+    fail<UsageError>("--memory ", text, ": give a size, as 2G or 512M");
   return static_cast<uint64_t>(value * std::pow(1024.0, unit.empty() ? 0 : static_cast<double>(power + 1)));
 }
 
@@ -67,8 +67,7 @@ void add_tile_flags(CLI::App& command, Flags& flags) {
       ->type_name("HOW")
       ->capture_default_str()
       ->group(group);
-  command
-      .add_option("--memory", flags.memory, "what the program may take besides weights and images, as 2G; default 1G")
+  command.add_option("--memory", flags.memory, "memory to use in addition to weights and images, as 2G; default 1G")
       ->type_name("SIZE")
       ->group(group);
 }
@@ -81,7 +80,9 @@ void add_upsample(CLI::App& app, Chosen& chosen) {
   auto flags = std::make_shared<Flags>();
   upsample::UpsampleRequest& request = flags->request;
   command->add_option("IN", request.inputs, "images and folders of images; - is standard input")->type_name("");
-  command->add_option("-i,--input", flags->inputs, "the same")->type_name("IN")->allow_extra_args(false);
+  command->add_option("-i,--input", flags->inputs, "image or folder of images, as IN; may be repeated")
+      ->type_name("IN")
+      ->allow_extra_args(false);
   command->add_option("-o,--output", request.out, "a file for one image, else a folder; - is standard output")
       ->type_name("OUT")
       ->required();
@@ -93,20 +94,20 @@ void add_upsample(CLI::App& app, Chosen& chosen) {
   command->add_option("-s,--scale,--outscale", request.options.scale, "how many times larger, 2 to 64")
       ->type_name("N")
       ->capture_default_str();
-  command->add_option("--prompt", request.options.prompt, "caption of the images, of an upsampler that reads them")
+  command->add_option("--prompt", request.options.prompt, "caption of the images, for an upsampler that reads captions")
       ->type_name("TEXT");
-  command->add_option("--seed", request.options.seed, "of the latent and the noise")
+  command->add_option("--seed", request.options.seed, "seed of the latent and the noise")
       ->type_name("S")
       ->capture_default_str();
   command->add_option("--precision", request.precision, "fp32 or bf16")->type_name("TYPE")->capture_default_str();
   command->add_option("--device", request.device, "auto, cpu, cuda, cuda:N")
       ->type_name("DEVICE")
       ->capture_default_str();
-  command->add_option("--ext", request.extension, "of files in a folder: auto (the input's), png, jpg, webp")
+  command->add_option("--ext", request.extension, "format of files in a folder: auto (the input's), png, jpg, webp")
       ->type_name("EXT")
       ->capture_default_str()
       ->group("Names");
-  command->add_option("--suffix", request.suffix, "behind the name of files in a folder")
+  command->add_option("--suffix", request.suffix, "text added to the names of files in a folder")
       ->type_name("TEXT")
       ->group("Names");
   add_tile_flags(*command, *flags);

@@ -8,11 +8,15 @@
 
 namespace gigacat::data {
 
+// `own` in the folder emoji of what is installed with the program, where it is there; else `system`, Debian's path.
+std::filesystem::path emoji_file(const std::filesystem::path& own, const std::filesystem::path& system);
+
 // What goes into the set and how it is drawn.
 struct EmojiOptions {
-  std::filesystem::path font = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf";
-  std::filesystem::path list = "/usr/share/unicode/emoji/emoji-test.txt";
-  std::filesystem::path keywords = "/usr/share/unicode/cldr/common/annotations/en.xml";
+  std::filesystem::path font = emoji_file("NotoColorEmoji.ttf", "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf");
+  std::filesystem::path list = emoji_file("emoji-test.txt", "/usr/share/unicode/emoji/emoji-test.txt");
+  std::filesystem::path keywords =
+      emoji_file("annotations/en.xml", "/usr/share/unicode/cldr/common/annotations/en.xml");
   std::string skin_tones = "default";  // "default": no skin-tone variants, "all": every fully qualified sequence
   int64_t size = 128;                  // px, square; the glyph is fitted with a margin and composited on `background`
   int64_t shard_size = 1000;           // samples in a shard

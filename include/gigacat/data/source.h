@@ -28,6 +28,14 @@ enum class Content { image, latent, moments, pixels };
 // Whether samples are arrays in a latent space.
 constexpr bool is_latent(Content content) { return content == Content::latent || content == Content::moments; }
 
+// Files of a data set that are no samples, by reason.
+struct LeftOut {
+  std::string reason;   // "pictures that end in .gif, ..."
+  std::string example;  // name of one of them
+  int64_t count = 0;
+  std::string text() const;  // "REASON: COUNT, such as EXAMPLE"
+};
+
 // Random access by index; all const members are thread-safe.
 class Source {
  public:
@@ -44,8 +52,12 @@ class Source {
   virtual std::vector<int64_t> pixel_shape() const { return {}; }
   // Whether samples come with alignment features.
   virtual bool has_features() const { return false; }
-  // Names of the classes in label order; empty when unknown.
+  // Names of the classes in label order, from the names of folders or classes.txt; empty when unknown.
   virtual const std::vector<std::string>& class_names() const = 0;
+  // What the data was taken for, in a line: "folder of images, 3 classes".
+  virtual std::string format() const { return ""; }
+  // Pictures and labels of the data set that are no samples, with the reason.
+  virtual std::vector<LeftOut> left_out() const { return {}; }
   // SHA-256 over names, sizes and labels in order: equal data sets have equal identities, wherever they lie. Computed
   // anew at each call; folders look up every file's size for it.
   virtual std::string identity() const = 0;
@@ -53,10 +65,10 @@ class Source {
   virtual std::string provenance() const { return ""; }
 };
 
-// Opens what `config.path` names. kind auto: a folder with images is `folder`, with dataset.json `stylegan` or
-// `latents`, *.tar or a brace range is `webdataset` (`latents` where provenance.json says so), .zip `stylegan`, .npz
-// `npz`. Errors: UsageError when nothing is there or it is empty, naming the path and what was looked for; Error for
-// broken files.
+// Opens what `config.path` names; what it was taken for and what was left out stand in the log. kind auto: a folder
+// with images is `folder`, with dataset.json `stylegan` or `latents`, *.tar or a brace range is `webdataset` (`latents`
+// where provenance.json says so), .zip `stylegan`, .npz and .npy `npz`. Errors: UsageError when nothing is there or it
+// is empty, naming the path, where it was looked for and what was looked for; Error for broken files.
 std::unique_ptr<Source> open_source(const DataConfig& config);
 
 // "data-{000000..000127}.tar" and globs to sorted paths. Errors: UsageError for a malformed range or over 1 million

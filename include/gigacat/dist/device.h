@@ -19,8 +19,8 @@ at::Tensor send(const at::Tensor& host, at::Device device);
 // Number of GPUs that the driver shows, without loading CUDA libraries; 0 when there is no driver.
 int visible_gpus();
 
-// Where a GPU sits in its machine, as "0000:3b:00.0"; "" when the driver does not say.
-std::string gpu_place(at::Device device);
+// PCI address of a GPU, as "0000:3b:00.0"; "" when the driver does not say.
+std::string gpu_address(at::Device device);
 
 // Why CUDA cannot be used here, or "".
 std::string cuda_problem();

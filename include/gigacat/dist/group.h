@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,15 +31,17 @@ struct GroupOptions {
 // The processes of a run; tensors of any shape.
 class Group {
  public:
-  // Meets the other ranks at the TCP store of MASTER_ADDR:MASTER_PORT. World size 1 opens no socket. All ranks must
-  // make their groups in the same order. Errors: Error naming the ranks that did not come in time.
+  // Joins the other ranks at the TCP store of MASTER_ADDR:MASTER_PORT. World size 1 opens no socket. All ranks must
+  // make their groups in the same order. Says in the log which variables of the environment were used. Errors: Error
+  // naming the ranks that did not come in time.
   static std::shared_ptr<Group> create(const Environment& environment, at::Device device,
                                        const GroupOptions& options = {});
   virtual ~Group() = default;
 
-  // This process's place, 0 first, and how many there are.
+  // This process, 0 .. size() - 1.
   virtual int rank() const = 0;
-  virtual int size() const = 0;  // how many processes
+  // How many processes there are.
+  virtual int size() const = 0;
   at::Device device() const { return device_; }
   bool is_first() const { return rank() == 0; }
 
@@ -50,17 +53,15 @@ class Group {
   virtual at::Tensor all_gather(const at::Tensor& tensor, const char* what) = 0;
   // Waits for all. Errors: Error that names the ranks missing after `timeout` (0: the group's).
   virtual void barrier(const char* what, std::chrono::seconds timeout = std::chrono::seconds(0)) = 0;
-  // Runs `work`, in which LibTorch itself meets the other ranks (a backward with a GradientReducer); its errors of
-  // timeouts and dead peers become the Error that the operations above throw, all others pass.
+  // Runs `work`, in which LibTorch itself exchanges with the other ranks (a backward with a GradientReducer); its
+  // errors of timeouts and dead peers become the Error that the operations above throw, all others pass.
   virtual void guard(const char* what, const std::function<void()>& work) = 0;
   // One value from rank 0 to all.
   std::string broadcast_text(std::string text, const char* what);
   // Sum of a number over all ranks.
   double sum(double value, const char* what);
-  // Another group of the same ranks with connections of its own and CPU tensors alone, for another thread: the
-  // operations of one group must come from one thread at a time, in the same order on all ranks. All ranks must call
-  // it. Errors: as above.
-  virtual std::shared_ptr<Group> twin() = 0;
+  // On rank 0: Environment::agent of all ranks; elsewhere empty.
+  virtual const std::set<std::string>& agents() const = 0;
   // The LibTorch group; null when size() is 1.
   virtual c10::intrusive_ptr<c10d::ProcessGroup> native() const = 0;
 
@@ -69,10 +70,12 @@ class Group {
   at::Device device_;
 };
 
-// Runs `make` on rank 0 and gives its text to all, its error to all alike. `timeout`: how long the others wait for it
-// (0: the group's). A collective. Errors: what `make` throws, as UsageError or Error; as Group.
-std::string on_first(Group& group, const char* what, const std::function<std::string()>& make,
-                     std::chrono::seconds timeout = std::chrono::seconds(0));
+// Runs `make` on rank 0 and gives its text to all, its error to all alike. The others wait for it however long it takes
+// (a slow disk is no timeout), and no longer than the group's timeout once rank 0 has died or hangs. `make` must not
+// use the group. A collective. Errors: what `make` throws, as UsageError or Error; as Group.
+std::string on_first(Group& group, const char* what, const std::function<std::string()>& make);
+// The same without a text.
+void run_on_first(Group& group, const char* what, const std::function<void()>& work);
 
 // Gradients averaged over ranks in buckets while backward still runs (c10d::Reducer). With one rank it does nothing.
 //

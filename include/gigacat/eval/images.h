@@ -1,4 +1,4 @@
-// The images of one side of a comparison: stored ones, or ones that a generator draws when they are asked for.
+// The images of one side of a comparison: stored, or generated when they are read.
 #pragma once
 
 #include <cstdint>
@@ -16,20 +16,20 @@ namespace gigacat::eval {
 class ImageSet {
  public:
   virtual ~ImageSet() = default;
-  // What a result calls the set: a path.
+  // Name of the set in results: its path.
   virtual std::string name() const = 0;
   virtual int64_t size() const = 0;
   // Images first to last - 1, RGB. Errors: Error naming the image.
   virtual std::vector<io::Image> read(int64_t first, int64_t last) const = 0;
-  // Whether several threads may read at once, image by image; otherwise one reads whole batches.
+  // Whether several threads may read single images at once; otherwise one thread reads whole batches.
   virtual bool is_concurrent() const = 0;
-  // Name of an image without its ending, by which pairs are matched.
+  // Name of an image without its file ending; pairs are matched by it.
   virtual std::string image_name(int64_t index) const = 0;
-  // Text that belongs to an image, or "".
+  // Caption of an image, or "".
   virtual std::string caption(int64_t index) const = 0;
-  // Equal for equal contents, wherever they lie; "" when that is not known beforehand.
+  // Equal for equal contents at any path; "" when unknown before reading.
   virtual std::string identity() const = 0;
-  // Facts for the result: recipe, truncation, autoencoder, ...
+  // Facts that results repeat: recipe, truncation, autoencoder, ...
   virtual std::map<std::string, std::string> description() const = 0;
 };
 
@@ -43,9 +43,9 @@ std::unique_ptr<ImageSet> open_images(const std::string& path, bool captions = f
 std::unique_ptr<ImageSet> loader_images(std::string name, std::shared_ptr<const data::Source> source,
                                         const data::DataConfig& config);
 
-// Images that `draw(first, last)` makes, always in whole batches from one thread at a time.
-std::unique_ptr<ImageSet> drawn_images(std::string name, int64_t size,
-                                       std::function<std::vector<io::Image>(int64_t, int64_t)> draw,
-                                       std::map<std::string, std::string> description);
+// Images that `generate(first, last)` returns; it is called with whole batches, by one thread at a time.
+std::unique_ptr<ImageSet> generated_images(std::string name, int64_t size,
+                                           std::function<std::vector<io::Image>(int64_t, int64_t)> generate,
+                                           std::map<std::string, std::string> description);
 
 }  // namespace gigacat::eval

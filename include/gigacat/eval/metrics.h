@@ -12,10 +12,10 @@
 
 namespace gigacat::eval {
 
-// A figure made of several parts: subsets, splits, pairs.
+// A value averaged over parts: subsets, splits or pairs.
 struct Score {
-  double mean = 0, spread = 0;  // population standard deviation
-  std::vector<double> each;
+  double mean = 0, spread = 0;  // spread: population standard deviation
+  std::vector<double> each;     // the parts
 };
 
 // Mean and spread of `each`. Errors: InternalError when it is empty.
@@ -31,14 +31,14 @@ struct KidOptions {
   uint32_t seed = 2020;
 };
 // Kernel distance over random subsets of real [N, D] and fake [M, D]: the rows that torch-fidelity draws with this
-// seed. Errors: Error when a side has fewer rows than subset_size.
+// seed. Errors: Error when a side has fewer rows than subset_size, or that is below 2.
 Score kernel_distance(const at::Tensor& real, const at::Tensor& fake, const KidOptions& options);
 // The rows of each subset, [subsets, subset_size] int64, of real and of fake, as numpy.random.RandomState(seed).choice
 // draws them without replacement. Errors: as kernel_distance.
 std::pair<at::Tensor, at::Tensor> kernel_distance_rows(int64_t real, int64_t fake, const KidOptions& options);
 
-// Ends of `pieces` equal runs of images, i * total / pieces; and of runs of `length` with a shorter last one, as
-// guided-diffusion cuts them (5,000).
+// Ends of `pieces` equal runs of images, i * total / pieces; and of runs of `length` images with a shorter last one (as
+// guided-diffusion: 5,000).
 std::vector<int64_t> equal_pieces(int64_t total, int64_t pieces);
 std::vector<int64_t> pieces_of(int64_t total, int64_t length);
 
@@ -50,7 +50,7 @@ class InceptionScore {
   InceptionScore(std::vector<int64_t> ends, int64_t classes);
   // logits [B, classes] of the images first, first + 1, ... in any order. Errors: InternalError past the end.
   void add(const at::Tensor& logits, int64_t first);
-  // Adds what all ranks have. A collective. Errors: as Group.
+  // Sums over all ranks. A collective. Errors: as Group.
   void merge(dist::Group& group);
   // Errors: InternalError when a piece has seen no image.
   Score score() const;
@@ -65,8 +65,8 @@ class InceptionScore {
 at::Tensor squared_radii(const at::Tensor& x, int64_t k);
 
 struct PrecisionRecall {
-  double precision = 0;  // part of fake rows within the ball of any real row
-  double recall = 0;     // part of real rows within the ball of any fake row
+  double precision = 0;  // share of fake rows within the ball of any real row
+  double recall = 0;     // share of real rows within the ball of any fake row
 };
 // Balls reach to the k-th neighbour, their edge counts. Errors: as squared_radii. Source: guided-diffusion
 // ManifoldEstimator.
@@ -74,8 +74,8 @@ PrecisionRecall precision_recall(const at::Tensor& real, const at::Tensor& fake,
 
 struct DensityCoverage {
   double precision = 0, recall = 0;  // as above, the edge left out
-  double density = 0;                // real balls that hold a fake row, over k, averaged over fake rows
-  double coverage = 0;               // part of real rows with a fake row in their ball
+  double density = 0;                // real balls around a fake row / k, averaged over fake rows
+  double coverage = 0;               // share of real rows with a fake row in their ball
 };
 // real [N, D], fake [M, D]. Errors: as squared_radii. Source: prdc 0.2.
 DensityCoverage density_coverage(const at::Tensor& real, const at::Tensor& fake, int64_t k);
@@ -84,10 +84,14 @@ DensityCoverage density_coverage(const at::Tensor& real, const at::Tensor& fake,
 // times 1000. Source: cmmd.
 double cmmd(const at::Tensor& real, const at::Tensor& fake);
 
+// Sliced Wasserstein distance of two sets of points [R, D]: mean absolute difference of their sorted projections on 512
+// random directions. Errors: InternalError for other shapes. Source: Progressive GAN's metrics.
+double sliced_wasserstein(const at::Tensor& x, const at::Tensor& y);
+
 // Cosines of image [B, D] and text [B, D] embeddings: [B].
 at::Tensor clip_scores(const at::Tensor& image, const at::Tensor& text);
 
-// Rows of float32 features [N, D] that metrics keep, and what their distances need at once, in bytes.
+// Bytes of float32 features [rows, width] that a metric keeps, and of what computing their distances needs on top.
 double kept_bytes(int64_t rows, int64_t width);
 double distance_bytes(int64_t real, int64_t fake, int64_t width);
 

@@ -1,8 +1,10 @@
-// What a network sees of an image, and the features that it gives. Letters: B images, S side, F features.
+// Networks that turn images into features or compare two images. Letters: B images, S side, F features.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -19,16 +21,18 @@ using FeatureMap = std::map<std::string, at::Tensor>;
 class FeatureNetwork {
  public:
   virtual ~FeatureNetwork() = default;
-  // First digits of the weights' SHA-256.
+  // First digits of the weights' SHA-256; "" without weights.
   virtual std::string weights() const = 0;
-  // S: an image is given as planes [3, S, S].
-  virtual int64_t side() const = 0;
-  // Planes of image number `index`. Thread-safe. Errors: Error when the image does not suit.
+  // Whether run() gives the feature.
+  virtual bool has(const std::string& /*feature*/) const { return true; }
+  // Shape of what prepare() writes of an image: of most networks its planes [3, S, S].
+  virtual std::array<int64_t, 3> input_shape() const = 0;
+  // Writes the input of image number `index`. Thread-safe. Errors: Error for an image it cannot use.
   virtual void prepare(const io::Image& image, int64_t index, float* planes) const = 0;
-  // planes [B, 3, S, S], float32, on the CPU -> features, float32.
+  // Inputs [B, ...], float32, on the CPU -> features, float32.
   virtual FeatureMap run(const at::Tensor& planes) = 0;
-  // Embeddings of texts in the space of the feature "embedding": [B, F]. Errors: UsageError when the network reads no
-  // text.
+  // Embeddings of texts in the space of the feature "embedding": [B, F]. Errors: UsageError for networks of images
+  // only.
   virtual at::Tensor read(const std::vector<std::string>& texts);
 };
 
@@ -53,30 +57,41 @@ void prepare_inception(const std::string& protocol, const io::Image& image, int6
 // adm, legacy, clean, gigagan.
 const std::vector<std::string>& protocol_names();
 
-// Where weight files are: given ones by network name (a file, or a name of `gigacat weights list`), then the cache
-// folder's weights/NAME.safetensors, then the released file there.
+// Finds weight files: first those given by network name (a file, or a name of `gigacat weights list`), then
+// weights/NAME.safetensors in the cache folder, then the released file there.
 class WeightFiles {
  public:
-  // "NAME=FILE", or "FILE" for `standard`. Errors: UsageError for an unknown name.
+  // "NAME=FILE", or "FILE" for `standard`; "network=FILE" is use_own(FILE, 0). Errors: UsageError for an unknown name.
   void give(const std::string& text, const std::string& standard);
-  // Errors: UsageError saying where the file was looked for and how to get it.
+  // Errors: UsageError with the places searched and the command that gets the file.
   std::filesystem::path find(const std::string& network) const;
+  // "pool" and "logits" then come from the user's own network in place of Inception's: a TorchScript program (.pt,
+  // .pth, .ts), which runs as code, or a classifier (.safetensors) as docs/evaluation.md lays it down. It takes images
+  // resized by PIL's bicubic to `size` x `size` (0: what the file states), in [0, 1].
+  void use_own(std::filesystem::path file, int64_t size);
+  const std::filesystem::path& own() const { return own_; }  // "" without one
+  int64_t own_size() const { return own_size_; }
 
  private:
+  std::filesystem::path own_;
+  int64_t own_size_ = 0;
   std::map<std::string, std::filesystem::path> given_;
 };
 
-// Networks by the names that metrics use: "inception" (pool [B, 2048], spatial [B, 2023], logits [B, 1008]), "patch"
-// (the same of crops), "clip" (embedding, projected and not normalised; reads texts with the file "vocabulary"),
-// "clip-l14" (the same of images prepared as for CMMD), "lpips" (backbone, with the heads "lpips-heads"). Those of one
-// weight file share it. Errors: as WeightFiles::find; Error when the weights do not fit.
-class NetworkShelf {
+// Networks by the names that metrics use, loaded at first use: "inception" (pool [B, 2048], spatial [B, 2023], logits
+// [B, 1008]), "patch" (the same features of crops), "clip" (embedding, projected and not normalised; reads texts with
+// the file "vocabulary"), "clip-l14" (prepared as for CMMD), "lpips" (backbone, with the heads "lpips-heads"). Networks
+// of one weight file share it. With WeightFiles::own(), "inception" is the user's network and protocol() is
+// "bicubic-SIZE". Errors: as WeightFiles::find; Error when the weights do not fit.
+class FeatureNetworks {
  public:
-  NetworkShelf(WeightFiles files, std::string protocol, at::Device device);
-  ~NetworkShelf();
+  FeatureNetworks(WeightFiles files, std::string protocol, at::Device device);
+  ~FeatureNetworks();
   FeatureNetwork& get(const std::string& name);
   PairNetwork& lpips();
-  // For tests and other networks: takes the place of a name.
+  // What results call a network: its name, or the file of the user's own.
+  std::string label(const std::string& network) const;
+  // Replaces or adds the network of a name.
   void put(const std::string& name, std::unique_ptr<FeatureNetwork> network);
   const std::string& protocol() const { return protocol_; }
 

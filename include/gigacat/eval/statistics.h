@@ -25,8 +25,8 @@ class Moments {
  public:
   // features [B, D] of any floating dtype and device; D must not change. Errors: InternalError for another shape.
   void add(const at::Tensor& features);
-  // Adds what all ranks have; all have the same afterwards. A rank may have added nothing, but then must know D:
-  // `width`. A collective. Errors: as Group.
+  // Sums over all ranks; all hold the same afterwards. `width`: D, needed where a rank has added nothing. A collective.
+  // Errors: as Group.
   void merge(dist::Group& group, int64_t width);
   int64_t count() const { return count_; }
   // Errors: Error when fewer than two rows were added.
@@ -48,7 +48,7 @@ class Moments {
 // widths differ or a value is not finite. Source: pytorch-fid calculate_frechet_distance.
 double frechet_distance(const Gaussian& a, const Gaussian& b);
 
-// Statistics of a set as files hold them.
+// Statistics of a set of images as stored in a file.
 struct StatisticsFile {
   std::map<std::string, Gaussian> gaussians;       // by feature: "pool", "spatial", ...
   std::map<std::string, std::string> description;  // protocol, count, weights, identity, ...; empty in foreign files

@@ -12,8 +12,12 @@ namespace gigacat::io {
 
 class EventWriter {
  public:
-  // Opens FOLDER/events.out.tfevents.SECONDS.HOST.PID.N and writes the version record. Errors: Error.
+  // Opens FOLDER/events.out.tfevents.SECONDS.HOST.PID.N, whose name comes after those of the files that are there, and
+  // writes the version record. Errors: Error.
   explicit EventWriter(const fs::path& folder);
+  // What the folder's other files hold from `step` on no longer counts: the run goes through these steps again.
+  // TensorBoard drops it (SessionLog START).
+  void begin_session(int64_t step);
   void scalar(std::string_view tag, double value, int64_t step);
   // An encoded PNG of height x width.
   void image(std::string_view tag, std::string_view png, int64_t height, int64_t width, int64_t step);

@@ -13,6 +13,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -51,13 +52,16 @@ class CheckpointWriter {
   void write(Checkpoint checkpoint);
   // Waits until all is on disk. Errors: Error of the write.
   void wait();
-  // The same, but not longer than `limit`: whether all is on disk.
-  bool wait_for(std::chrono::milliseconds limit);
+  // How long the last finished write took, and how much longer the one under way will take if it is like that; 0: none.
+  double seconds_of_last() const { return seconds_of_last_; }
+  double seconds_left() const;
 
  private:
   std::filesystem::path folder_;
   int64_t keep_last_, keep_every_;
   std::future<void> pending_;
+  std::chrono::steady_clock::time_point began_;
+  std::atomic<double> seconds_of_last_ = 0;
 };
 
 // Steps of committed checkpoints in a folder, ascending.

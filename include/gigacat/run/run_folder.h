@@ -26,8 +26,14 @@ class RunFolder {
   std::filesystem::path samples() const { return path_ / "samples"; }
   std::filesystem::path log() const { return path_ / "log.txt"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
-  // Writes run.json atomically.
-  void write_info(const nlohmann::json& info) const;
+  // run.json; {} when there is none that can be read.
+  nlohmann::json info() const;
+  // Writes run.json atomically; its list "starts" stays.
+  void write_info(nlohmann::ordered_json info) const;
+  // Appends to the list "starts" of run.json: how the run was started or gone on with. Adds time and host.
+  void add_start(nlohmann::ordered_json start) const;
+  // How the last of these ended ("done", "stopped on request") and after which step; one that failed says nothing.
+  void note_end(const std::string& how, int64_t step) const;
   // Drops the lines of metrics.jsonl past `step` and any that was cut short, so that the file of a resumed run reads as
   // one run's. Errors: Error; the file then stays as it was.
   void trim_metrics(int64_t step) const;
@@ -36,6 +42,18 @@ class RunFolder {
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
   std::filesystem::path path_;
 };
+
+// "2026-01-31T12:00:00Z".
+std::string utc_now();
+
+// Characters that do not suit a path become "-"; "" becomes "run".
+std::string as_file_name(std::string name);
+
+// Whether a folder is a checkpoint (step-N, or a run's `best`): it has a config.yaml too.
+bool is_checkpoint(const std::filesystem::path& path);
+
+// The newest run in `out`, of those called `name` unless that is empty; "" when there is none.
+std::filesystem::path latest_run(const std::filesystem::path& out, const std::string& name);
 
 // Runs (folders NNNNN-* with a config.yaml) in `out`, newest number first.
 std::vector<std::filesystem::path> list_runs(const std::filesystem::path& out);

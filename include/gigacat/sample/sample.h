@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gigacat/dist/group.h"
+#include "gigacat/io/image.h"
 
 namespace gigacat::sample {
 
@@ -25,13 +26,15 @@ struct SampleRequest {
   std::string weights = "ema";         // "ema" or "generator"
   std::string upsampler;               // makes the images larger: as upsample::Upsampler takes it; "": they stay
   int64_t scale = 0;                   // how many times; 0: the upsampler's own factor
+  int64_t show = 0;                    // how many of the samples the report gives back as images
   std::vector<std::string> overrides;  // values of the run's config, as autoencoder.weights=vae.safetensors
 };
 
 struct SampleReport {
   int64_t written = 0, kept = 0;  // samples of all ranks; kept: already there from an interrupted call
   double seconds = 0;
-  std::string checkpoint;  // folder or file that the weights came from
+  std::string checkpoint;        // folder or file that the weights came from
+  std::vector<io::Image> first;  // the first SampleRequest::show of those that rank 0 drew, RGB, last stages
 };
 
 // Sample i is a function of (weights, seed i, label i) alone: on a CPU the written bytes are the same whatever the

@@ -26,6 +26,8 @@ class SampleGrid {
   // fill the rows; latents of `seed`. `like`: a sampler of the model.
   SampleGrid(const Sampler& like, int64_t count, int64_t seed);
   io::Image draw(const Sampler& sampler) const;
+  // The first `count` samples of the grid, or as many as it has, as RGB images.
+  std::vector<io::Image> first_images(const Sampler& sampler, int64_t count) const;
   // mean_distance of sixteen samples, four of a class, so that a generator that ignores its latent shows as well.
   double diversity(const Sampler& sampler) const;
 

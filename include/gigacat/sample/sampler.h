@@ -45,7 +45,9 @@ class Sampler {
   // Samples of one call of the networks; fewer are filled up.
   int64_t rows() const { return rows_; }
   // Classes, or prompts of a model of text.
-  int64_t num_conditions() const { return options_.prompts.empty() ? model_->shape().num_classes : std::ssize(options_.prompts); }
+  int64_t num_conditions() const {
+    return options_.prompts.empty() ? model_->shape().num_classes : std::ssize(options_.prompts);
+  }
   const std::vector<std::string>& prompts() const { return options_.prompts; }
   int64_t stages() const;  // images of a sample
   int64_t height() const { return model_->shape().height * space_->factor() * scale_; }

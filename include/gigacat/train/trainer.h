@@ -2,24 +2,28 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "gigacat/dist/group.h"
+#include "gigacat/dist/launcher.h"
+#include "gigacat/io/image.h"
 #include "gigacat/run/config.h"
 
 namespace gigacat::train {
 
 // Exit codes of a run that ended early on request, with a checkpoint written.
-inline constexpr int kExitInterrupted = 130;  // SIGINT
-inline constexpr int kExitTerminated = 143;   // SIGTERM
-inline constexpr int kExitTimeLimit = 85;     // SIGUSR1 (SLURM's time limit): start again to go on
+using dist::kExitInterrupted, dist::kExitTerminated, dist::kExitTimeLimit;
 
 struct TrainOptions {
-  std::filesystem::path resume;    // a run folder; empty: a new run
+  // A run folder, which goes on; a checkpoint, from which a new run begins; empty: a new run.
+  std::filesystem::path resume;
   std::vector<std::string> allow;  // keys that may differ from the run's own config when resuming
   std::string command;             // for run.json
+  // Called on rank 0 when all steps are done, with the first samples of the averaged generator as RGB images.
+  std::function<void(const std::vector<io::Image>& samples)> show_samples;
 };
 
 // Trains until config.train.steps. Returns 0 or one of the codes above.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/names.h"
+#include "gigacat/data/source.h"
 
 namespace gigacat::data {
 
@@ -27,12 +28,16 @@ struct ShardIndex {
   NameList keys;                                    // in order of first appearance
   std::vector<int32_t> labels;                      // -1: none
   std::array<std::vector<Part>, kPartKinds> parts;  // each as long as keys
-  int64_t skipped = 0;                              // keys with nothing to train on, or with a .cls that is no number
-  std::string fault;                                // a truncated end, the first key skipped; or ""
+  std::vector<LeftOut> left_out;                    // keys without a sample, members that are not read
+  int64_t dotted = 0;                               // keys with a dot, which webdataset's own readers would cut there
+  std::string fault;                                // a truncated end, or ""
 };
 
-// Reads the shard's headers and .cls members. Members of a key (the name up to the first dot after the last slash) need
-// not be adjacent; of members that appear twice the first counts. Errors: Error for a file that is no tar.
+// Reads the shard's headers and .cls members. The key of a member is its name up to the first dot after the last slash.
+// Where no member of a key is an image or array, either several keys share a field ("7.image.png", "7.depth.png"), of
+// which one is read, or the dot belongs to the names ("photo 2.5.png"): the key then reaches to the last dot (or to
+// ".features.npy"). Members of a key need not be adjacent; of images that appear twice the first
+// counts. Errors: Error for a file that is no tar.
 ShardIndex build_shard_index(const fs::path& shard);
 
 // The cached index where shard's path, size and time are those it was made from, else a new one, which is then cached.

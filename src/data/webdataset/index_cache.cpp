@@ -9,18 +9,18 @@
 #include <optional>
 #include <span>
 
-#include "data/listing.h"
 #include "data/webdataset/index.h"
 #include "gigacat/core/cache.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
+#include "gigacat/io/folder.h"
 
 namespace gigacat::data {
 
 namespace {
 
-constexpr std::string_view kMagic = "GIGACAT shards 1";
+constexpr std::string_view kMagic = "GIGACAT shards 2";
 constexpr uint64_t kMostCacheBytes = 16ull << 30;
 
 std::span<const std::byte> as_span(std::string_view bytes) { return std::as_bytes(std::span<const char>(bytes)); }
@@ -119,11 +119,32 @@ bool read_keys(Reader& in, NameList& keys) {
   return at == characters.size();
 }
 
+void write_left_out(const std::vector<LeftOut>& items, Writer& out) {
+  out.value<uint64_t>(items.size());
+  for (const LeftOut& item : items) {
+    out.text(item.reason);
+    out.text(item.example);
+    out.value(item.count);
+  }
+}
+
+bool read_left_out(Reader& in, std::vector<LeftOut>& items) {
+  uint64_t size = 0;
+  bool good = in.value(size);
+  for (uint64_t i = 0; good && i < size; ++i) {
+    LeftOut item;
+    good = in.text(item.reason) && in.text(item.example) && in.value(item.count);
+    if (good) items.push_back(std::move(item));
+  }
+  return good;
+}
+
 std::string serialise(const ShardIndex& index, const Stamp& stamp, const std::string& path) {
   Writer out;
   out.value(stamp);
   out.text(path);
-  out.value(index.skipped);
+  write_left_out(index.left_out, out);
+  out.value(index.dotted);
   out.text(index.fault);
   write_keys(index.keys, out);
   out.list(index.labels);
@@ -152,14 +173,15 @@ std::optional<ShardIndex> parse(std::string_view bytes, const Stamp& stamp, cons
   std::string stored_path;
   ShardIndex index;
   if (!in.value(stored) || stored != stamp || !in.text(stored_path) || stored_path != path) return std::nullopt;
-  bool good = in.value(index.skipped) && in.text(index.fault) && read_keys(in, index.keys) && in.list(index.labels);
+  bool good = read_left_out(in, index.left_out) && in.value(index.dotted) && in.text(index.fault) &&
+              read_keys(in, index.keys) && in.list(index.labels);
   for (auto& parts : index.parts) good = good && in.list(parts);
   if (!good || !in.at_end() || !parts_fit(index, stamp)) return std::nullopt;
   return index;
 }
 
 std::optional<ShardIndex> read_cached(const fs::path& file, const Stamp& stamp, const std::string& path) {
-  if (!is_file(file)) return std::nullopt;
+  if (!io::is_file(file)) return std::nullopt;
   try {
     return parse(read_file(file, kMostCacheBytes), stamp, path);
   } catch (const Error& fault) {

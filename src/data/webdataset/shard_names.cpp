@@ -5,9 +5,10 @@
 #include <filesystem>
 #include <memory>
 
-#include "data/listing.h"
+#include "data/left_out.h"
 #include "data/webdataset/shard_names.h"
 #include "gigacat/core/error.h"
+#include "gigacat/io/folder.h"
 
 namespace gigacat::data {
 
@@ -85,7 +86,7 @@ void add_matches(const std::string& pattern, std::vector<std::string>& paths) {
 }  // namespace
 
 bool is_shard_pattern(const std::string& path) {
-  return path.ends_with(".tar") || path.find('{') != std::string::npos || has_wildcard(path);
+  return path.ends_with(".tar") || is_compressed_tar(path) || path.find('{') != std::string::npos || has_wildcard(path);
 }
 
 std::vector<std::string> expand_shards(const std::string& pattern) {
@@ -102,17 +103,31 @@ std::vector<std::string> expand_shards(const std::string& pattern) {
   return paths;
 }
 
-std::vector<std::string> find_shards(const std::string& path) {
+std::vector<std::string> find_shards(const std::string& path, std::vector<LeftOut>& left_out) {
   std::vector<std::string> shards;
-  if (is_folder(path)) {
-    for (const std::string& name : list_files(path, [](std::string_view file) { return file.ends_with(".tar"); }))
-      shards.push_back((fs::path(path) / name).string());
+  if (io::is_folder(path)) {
+    LeftOutCounter packed;
+    const auto wanted = [&](std::string_view file) {
+      if (is_compressed_tar(file)) packed.add(cat("compressed shards (", unpack_command("FILE"), ")"), file);
+      return io::suffix(file) == "tar";
+    };
+    for (const std::string& name : io::list_files(path, wanted)) shards.push_back((fs::path(path) / name).string());
+    left_out.insert(left_out.end(), packed.items().begin(), packed.items().end());
   } else {
     shards = expand_shards(path);
   }
   if (shards.empty()) fail<UsageError>("data.path: no shard (.tar) matches ", path);
-  const auto missing = std::find_if(shards.begin(), shards.end(), [](const std::string& s) { return !is_file(s); });
-  if (missing != shards.end()) fail<UsageError>("data.path: the shard ", *missing, " is not there");
+  for (const std::string& shard : shards) {
+    if (is_compressed_tar(shard))
+      fail<UsageError>("data.path: ", shard,
+                       " is compressed; samples are read in any order, so unpack it: ", unpack_command(shard));
+    if (io::is_image(shard))
+      fail<UsageError>("data.path: ", path, " names images, such as ", shard, ": give the folder that holds them");
+  }
+  const auto missing = std::find_if(shards.begin(), shards.end(), [](const std::string& s) { return !io::is_file(s); });
+  if (missing != shards.end())
+    fail<UsageError>("data.path: the shard ", *missing, " is not there (looked for ",
+                     fs::absolute(*missing).lexically_normal().string(), ")");
   return shards;
 }
 

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "data/about.h"
 #include "data/fingerprint.h"
 #include "data/latents.h"
-#include "data/listing.h"
 #include "data/sidecar.h"
 #include "data/sources.h"
 #include "data/webdataset/shard_names.h"
@@ -23,28 +23,20 @@ bool any_part(const std::vector<ShardIndex>& indexes, PartKind kind) {
   });
 }
 
-// Names in FOLDER/classes.txt, one a line; none when there is no such file.
-std::vector<std::string> read_class_names(const fs::path& folder) {
-  const fs::path file = folder / "classes.txt";
-  if (!is_file(file)) return {};
-  std::vector<std::string> names = split(read_file(file, 1 << 24), '\n');
-  for (std::string& name : names) name = trim(name);
-  while (!names.empty() && names.back().empty()) names.pop_back();
-  return names;
-}
-
 class ShardSource : public Source {
  public:
-  ShardSource(ShardTable table, PartKind main, const DataConfig& config)
+  ShardSource(ShardTable table, PartKind main, const DataConfig& config, std::vector<LeftOut> left_out)
       : table_(std::move(table)),
+        left_out_(std::move(left_out)),
         main_(main),
         captions_(config),
         raw_(main == kArray && config.raw_resolution > 0),
         classes_(read_class_names(table_.folder())) {
     if (main_ != kArray) return;
     const auto read_array = [this](int64_t i) { return table_.read(kArray, i); };
+    const bool sure = config.kind == "latents" || says_latents(read_provenance(table_.folder()));
     content_ = probe_latents(
-        size(), [this](int64_t i) { return table_.name(i); }, read_array, config);
+        size(), [this](int64_t i) { return table_.name(i); }, read_array, config, sure);
   }
 
   int64_t size() const override { return table_.size(); }
@@ -53,6 +45,13 @@ class ShardSource : public Source {
   Content content() const override { return content_; }
   bool has_features() const override { return features_.has_value(); }
   const std::vector<std::string>& class_names() const override { return classes_; }
+  std::vector<LeftOut> left_out() const override { return left_out_; }
+  std::string format() const override {
+    const std::string_view what = content_ == Content::image    ? "images"
+                                  : content_ == Content::latent ? "latents"
+                                                                : "moments of latents";
+    return cat(table_.shards(), " WebDataset shards of ", what);
+  }
   std::string provenance() const override { return read_provenance(table_.folder()); }
 
   RawSample read(int64_t index) const override {
@@ -89,6 +88,7 @@ class ShardSource : public Source {
 
  private:
   ShardTable table_;
+  std::vector<LeftOut> left_out_;
   PartKind main_;
   CaptionRule captions_;
   bool raw_;  // images of the latents are read too
@@ -98,17 +98,34 @@ class ShardSource : public Source {
   std::vector<int64_t> feature_rows_;
 };
 
+// Keys of the shards that `main` is missing from.
+void count_other_keys(const std::vector<ShardIndex>& indexes, PartKind main, int64_t samples,
+                      std::vector<LeftOut>& left_out) {
+  LeftOut others{
+      .reason = main == kImage ? "keys without an image, in shards that hold images" : "keys without a latent (.npy)",
+      .example = {}};
+  for (const ShardIndex& index : indexes) {
+    others.count += static_cast<int64_t>(index.keys.size());
+    for (size_t i = 0; i < index.keys.size() && others.example.empty(); ++i)
+      if (!index.parts[main][i].exists()) others.example = index.keys[i];
+  }
+  others.count -= samples;
+  if (others.count > 0) left_out.push_back(others);
+}
+
 ShardTable open_table(const std::string& path, const DataConfig& config, PartKind required) {
-  std::vector<std::string> shards = find_shards(path);
-  const std::vector<ShardIndex> indexes = load_indexes(shards, config);
+  std::vector<LeftOut> left_out;
+  std::vector<std::string> shards = find_shards(path, left_out);
+  const std::vector<ShardIndex> indexes = load_indexes(shards, config, left_out);
   return ShardTable(std::move(shards), indexes, required, {});
 }
 
 }  // namespace
 
 std::unique_ptr<Source> open_webdataset(const DataConfig& config, bool arrays) {
-  std::vector<std::string> shards = find_shards(config.path);
-  const std::vector<ShardIndex> indexes = load_indexes(shards, config);
+  std::vector<LeftOut> left_out;
+  std::vector<std::string> shards = find_shards(config.path, left_out);
+  const std::vector<ShardIndex> indexes = load_indexes(shards, config, left_out);
   const PartKind main = arrays || !any_part(indexes, kImage) ? kArray : kImage;
   std::vector<PartKind> held;
   if (config.captions) held.push_back(config.caption_column.empty() ? kText : kJson);
@@ -116,8 +133,10 @@ std::unique_ptr<Source> open_webdataset(const DataConfig& config, bool arrays) {
   ShardTable table(shards, indexes, main, held);
   if (table.size() == 0)
     fail<UsageError>("data.path: the ", shards.size(), " shards of ", config.path, " hold no ",
-                     arrays ? "latent (KEY.npy)" : "image (KEY.jpg, .png, .webp) and no latent (KEY.npy)");
-  auto source = std::make_unique<ShardSource>(std::move(table), main, config);
+                     arrays ? "latent (KEY.npy)" : "image (KEY.jpg, .png, .webp) and no latent (KEY.npy)",
+                     left_out.empty() ? "" : "; " + left_out.front().text());
+  count_other_keys(indexes, main, table.size(), left_out);
+  auto source = std::make_unique<ShardSource>(std::move(table), main, config, std::move(left_out));
   if (config.features != "none" && names_shards(config.features))
     source->add_features(open_table(config.features, config, kFeatures), config.features);
   return source;

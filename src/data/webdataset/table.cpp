@@ -1,12 +1,15 @@
 #include "data/webdataset/table.h"
 
 #include <algorithm>
+#include <mutex>
 #include <unordered_map>
 
+#include "data/left_out.h"
 #include "data/sidecar.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
 #include "gigacat/core/parallel.h"
+#include "gigacat/core/progress.h"
 
 namespace gigacat::data {
 
@@ -52,28 +55,53 @@ Loaded load_one(const std::string& shard, const fs::path& cache) {
 }
 
 void check_faults(const std::vector<std::string>& shards, const std::vector<Loaded>& loaded, double most_bad) {
-  int64_t broken = 0, skipped = 0;
+  int64_t broken = 0;
   for (size_t i = 0; i < shards.size(); ++i) {
     const Loaded& item = loaded[i];
     if (!item.fault.empty()) {
       log::warn("data: a shard is left out: ", item.fault);
       if (static_cast<double>(++broken) > most_bad * static_cast<double>(shards.size()))
-        fail(item.fault, " (data.max_bad_fraction = ", most_bad, " of ", shards.size(), " shards may be broken)");
+        fail(item.fault, " (data.max_bad_fraction = ", most_bad, " of ", shards.size(),
+             " shards may be broken: remove them, or give a larger fraction)");
     }
     if (!item.index.fault.empty()) log::warn("data: ", shards[i], ": ", item.index.fault);
-    skipped += item.index.skipped;
   }
-  if (skipped > 0)
-    log::warn("data: ", skipped, " keys of ", shards.size(), " shards hold no usable sample and are skipped");
+}
+
+// With the shard at the front of each example.
+void gather(const std::vector<std::string>& shards, const std::vector<ShardIndex>& indexes,
+            std::vector<LeftOut>& left_out) {
+  LeftOutCounter counter;
+  counter.add(left_out);
+  int64_t dotted = 0;
+  for (size_t i = 0; i < indexes.size(); ++i) {
+    dotted += indexes[i].dotted;
+    for (LeftOut item : indexes[i].left_out) {
+      item.example = cat(fs::path(shards[i]).filename().string(), "/", item.example);
+      counter.add({item});
+    }
+  }
+  left_out = counter.items();
+  if (dotted > 0)
+    log::info("data: ", dotted,
+              " samples have a dot in their names; they are read whole, while webdataset's own readers "
+              "take what follows the first dot for the ending");
 }
 
 }  // namespace
 
-std::vector<ShardIndex> load_indexes(const std::vector<std::string>& shards, const DataConfig& config) {
+std::vector<ShardIndex> load_indexes(const std::vector<std::string>& shards, const DataConfig& config,
+                                     std::vector<LeftOut>& left_out) {
   const fs::path cache = index_folder(config.cache);
   std::vector<Loaded> loaded(shards.size());
-  parallel_for(static_cast<int64_t>(shards.size()), kIndexThreads,
-               [&](int64_t i) { loaded[i] = load_one(shards[i], cache); });
+  Progress progress("indexing", "shard", static_cast<int64_t>(shards.size()));
+  std::mutex mutex;
+  int64_t done = 0;
+  parallel_for(static_cast<int64_t>(shards.size()), kIndexThreads, [&](int64_t i) {
+    loaded[i] = load_one(shards[i], cache);
+    const std::lock_guard lock(mutex);
+    progress.update(++done);
+  });
   check_faults(shards, loaded, config.max_bad_fraction);
   std::vector<ShardIndex> indexes;
   int64_t cached = 0;
@@ -81,6 +109,7 @@ std::vector<ShardIndex> load_indexes(const std::vector<std::string>& shards, con
     cached += item.cached;
     indexes.push_back(std::move(item.index));
   }
+  gather(shards, indexes, left_out);
   log::debug("data: indexes of ", shards.size(), " shards, ", cached, " from ", cache.string());
   return indexes;
 }

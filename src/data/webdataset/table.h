@@ -13,9 +13,10 @@
 
 namespace gigacat::data {
 
-// Indexes of all shards, read on a few threads. A shard that is no tar is left empty and named in the log.
-// Errors: Error when that is true of more than data.max_bad_fraction of them.
-std::vector<ShardIndex> load_indexes(const std::vector<std::string>& shards, const DataConfig& config);
+// Indexes of all shards, read on a few threads. A shard that is no tar is left empty and named in the log; what else is
+// no sample goes to `left_out`. Errors: Error when more than data.max_bad_fraction of the shards are no tar.
+std::vector<ShardIndex> load_indexes(const std::vector<std::string>& shards, const DataConfig& config,
+                                     std::vector<LeftOut>& left_out);
 
 // Rows are samples in shard order. A row takes its key, 8 bytes for the key's place, 4 for the label and 8 for each
 // kind of member held: some 28 MB for a million images with six-digit keys.
@@ -36,6 +37,7 @@ class ShardTable {
   std::string read(PartKind kind, int64_t row) const;
 
   const fs::path& folder() const { return folder_; }
+  size_t shards() const { return ranges_.size(); }
   // The row of `other` with the same shard and key, for each row here; -1: none.
   std::vector<int64_t> match(const ShardTable& other) const;
 
