@@ -33,7 +33,8 @@ void ResumableFolder::prepare(const ordered_json& settings) const { prepare(sett
 void ResumableFolder::prepare(const ordered_json& settings, const ordered_json& finished) const {
   std::error_code problem;
   fs::create_directories(folder_, problem);
-  if (!fs::is_directory(folder_)) fail<UsageError>("cannot make the folder ", folder_.string(), ": ", problem.message());
+  if (!fs::is_directory(folder_))
+    fail<UsageError>("cannot make the folder ", folder_.string(), ": ", problem.message());
   const bool is_there = fs::exists(settings_);
   const ordered_json before = is_there ? read_json_file(settings_) : finished;
   if (is_there && !before.is_object())

@@ -11,8 +11,8 @@
 #include "gigacat/core/parallel.h"
 #include "gigacat/core/progress.h"
 #include "gigacat/data/loader.h"
-#include "gigacat/io/npy.h"
 #include "gigacat/io/enlarge.h"
+#include "gigacat/io/npy.h"
 
 namespace gigacat::data {
 

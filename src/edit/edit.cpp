@@ -3,13 +3,13 @@
 #include <ATen/ATen.h>
 
 #include "edit/style_file.h"
-#include "gigacat/run/weight_source.h"
-#include "gigacat/sample/sampler.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
 #include "gigacat/io/animation.h"
 #include "gigacat/models/style.h"
+#include "gigacat/run/weight_source.h"
+#include "gigacat/sample/sampler.h"
 
 namespace gigacat::edit {
 namespace {

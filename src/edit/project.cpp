@@ -10,18 +10,18 @@
 #include <numbers>
 #include <optional>
 
-#include "gigacat/nn/image_tensor.h"
-#include "gigacat/sample/sampler.h"
 #include "edit/style_file.h"
-#include "gigacat/sample/sample.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/progress.h"
 #include "gigacat/core/random.h"
 #include "gigacat/core/text.h"
 #include "gigacat/io/image.h"
+#include "gigacat/nn/image_tensor.h"
 #include "gigacat/nn/state.h"
 #include "gigacat/pretrained/lpips.h"
+#include "gigacat/sample/sample.h"
+#include "gigacat/sample/sampler.h"
 
 // Letters: n layers that are told apart (or 1), V style width, H x W pixels.
 namespace gigacat::edit {

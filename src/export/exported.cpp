@@ -27,14 +27,10 @@ Exported load_exported(const run::WeightSource& source, at::ScalarType type) {
 nlohmann::ordered_json describe(const Exported& made) {
   const models::ImageShape& shape = made.model->shape();
   const models::ExportedGenerator& generator = made.generator;
-  nlohmann::ordered_json json = {{"model_type", "gigacat"},
-                                 {"architecture", made.model->name()},
-                                 {"dtype", made.dtype},
-                                 {"image", {shape.channels, shape.height, shape.width}},
-                                 {"z_dim", generator.z_dim},
-                                 {"num_classes", shape.num_classes},
-                                 {"inputs", generator.inputs},
-                                 {"numbers", generator.numbers}};
+  nlohmann::ordered_json json = {{"model_type", "gigacat"},    {"architecture", made.model->name()},
+                                 {"dtype", made.dtype},        {"image", {shape.channels, shape.height, shape.width}},
+                                 {"z_dim", generator.z_dim},   {"num_classes", shape.num_classes},
+                                 {"inputs", generator.inputs}, {"numbers", generator.numbers}};
   if (generator.text) {
     const auto table = made.weights.find("text.embedding");  // [vocabulary, D], none where a frozen encoder is read
     json["text"] = {{"encoder", generator.text->encoder},

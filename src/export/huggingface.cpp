@@ -99,8 +99,7 @@ RunFacts read_facts(const run::WeightSource& source) {
           read_json(source.origin / "state.json"), newest_results(run / "metrics.jsonl")};
 }
 
-std::string model_card(const Exported& made, const RunFacts& facts,
-                       const std::string& license) {
+std::string model_card(const Exported& made, const RunFacts& facts, const std::string& license) {
   const run::RunConfig& config = *made.config;
   const bool text = made.generator.text.has_value(), latents = !made.makes_pixels;
   std::string card = cat(
@@ -122,8 +121,8 @@ std::string model_card(const Exported& made, const RunFacts& facts,
   return card + "`config.yaml` holds every value that it was trained with.\n";
 }
 
-void write_huggingface(const Exported& made, const run::WeightSource& source,
-                       const std::string& license, const fs::path& out) {
+void write_huggingface(const Exported& made, const run::WeightSource& source, const std::string& license,
+                       const fs::path& out) {
   fs::create_directories(out);
   nn::write_tensors(out / "model.safetensors", made.weights, {{"format", "pt"}});
   write_atomically(out / "config.yaml", made.config->to_yaml());

@@ -20,7 +20,7 @@ bool is_official_gat(const io::PickleValue& root);
 // used here (the generator's x_embedder, rotary tables). Errors: Error for missing keys and shapes that contradict each
 // other; UsageError for overrides that do not fit.
 run::Checkpoint read_official_gat(const weights::TorchFile& file, const std::string& what,
-                                    const std::vector<std::string>& overrides, std::vector<std::string>& dropped);
+                                  const std::vector<std::string>& overrides, std::vector<std::string>& dropped);
 
 // A GAT checkpoint as a file that the official code resumes from and loads strictly. Errors: UsageError for a run that
 // the official code has no model for (another recipe, other than 4 stages or 64 latent channels).

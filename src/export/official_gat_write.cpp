@@ -1,6 +1,5 @@
 #include <ATen/ATen.h>
 
-
 #include "export/official_gat.h"
 #include "gigacat/core/error.h"
 #include "gigacat/models/model.h"

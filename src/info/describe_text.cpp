@@ -1,8 +1,8 @@
 #include <iomanip>
 #include <sstream>
 
-#include "gigacat/info/describe.h"
 #include "gigacat/core/text.h"
+#include "gigacat/info/describe.h"
 
 namespace gigacat::info {
 namespace {

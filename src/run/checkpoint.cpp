@@ -42,8 +42,7 @@ std::string verify_file(const fs::path& file, const nlohmann::json& entry) {
   if (error) return cat(name, " is missing");
   const auto wanted = entry["size"].get<uint64_t>();
   if (size != wanted) return cat(name, " has ", size, " bytes instead of ", wanted);
-  if (file_checksum(file) != entry["crc32c"].get<std::string>())
-    return cat("the checksum of ", name, " differs");
+  if (file_checksum(file) != entry["crc32c"].get<std::string>()) return cat("the checksum of ", name, " differs");
   return "";
 }
 
@@ -100,7 +99,8 @@ std::string verify_checkpoint(const fs::path& checkpoint, const std::vector<std:
     for (const std::string& name : files)
       if (!commit["files"].contains(name)) return cat("it has no ", name);
     const auto is_wanted = [&](const std::string& name) {
-      return files.empty() || !name.ends_with(".safetensors") || std::find(files.begin(), files.end(), name) != files.end();
+      return files.empty() || !name.ends_with(".safetensors") ||
+             std::find(files.begin(), files.end(), name) != files.end();
     };
     for (const auto& [name, entry] : commit["files"].items())
       if (is_wanted(name) && !(fault = verify_file(checkpoint / name, entry)).empty()) return fault;

@@ -69,8 +69,8 @@ std::vector<MicroBatch> to_device(data::HostBatch host, const BatchOptions& opti
   std::vector<MicroBatch> parts(static_cast<size_t>(options.parts));
   for (int64_t m = 0; m < options.parts; ++m) {
     MicroBatch& micro = parts[static_cast<size_t>(m)];
-    micro.draws = std::make_unique<nn::StreamDraws>(options.seed, host.step,
-                                                         every(host.positions, m, options.parts), options.device);
+    micro.draws = std::make_unique<nn::StreamDraws>(options.seed, host.step, every(host.positions, m, options.parts),
+                                                    options.device);
     recipes::Batch& batch = micro.batch;
     batch.draws = micro.draws.get();
     batch.step = host.step;

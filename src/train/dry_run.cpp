@@ -43,11 +43,12 @@ void describe_networks(std::ostream& out, const run::RunConfig& config, int worl
     return human(static_cast<double>(nn::count_elements(network.parameters())));
   };
   const MemoryEstimate memory = estimate_memory(config, sizes_of(gan), config.micro_batch(world), world);
-  out << "generator   " << parameters(gan.model->generator()) << " parameters, " << human(gan.model->generator_cost().flops)
-      << "FLOP a forward pass of one sample\n"
-      << "discriminator " << parameters(gan.model->discriminator()) << " parameters, " << human(gan.model->discriminator_cost().flops)
-      << "FLOP\n"
-      << "step        " << human(gan.recipe->cost().flops * static_cast<double>(config.train.batch)) << "FLOP over all ranks\n"
+  out << "generator   " << parameters(gan.model->generator()) << " parameters, "
+      << human(gan.model->generator_cost().flops) << "FLOP a forward pass of one sample\n"
+      << "discriminator " << parameters(gan.model->discriminator()) << " parameters, "
+      << human(gan.model->discriminator_cost().flops) << "FLOP\n"
+      << "step        " << human(gan.recipe->cost().flops * static_cast<double>(config.train.batch))
+      << "FLOP over all ranks\n"
       << "memory      " << human_bytes(memory.total()) << " a rank: weights and average "
       << human_bytes(memory.weights + memory.ema) << ", gradients " << human_bytes(memory.gradients) << ", AdamW "
       << human_bytes(memory.optimizer) << ", activations " << human_bytes(memory.activations)

@@ -24,7 +24,8 @@ void pair_up(const Named& source, const Named& average, std::vector<at::Tensor>&
 
 }  // namespace
 
-Ema::Ema(const torch::nn::Module& source, std::shared_ptr<torch::nn::Module> average, const run::OptimizerConfig& config)
+Ema::Ema(const torch::nn::Module& source, std::shared_ptr<torch::nn::Module> average,
+         const run::OptimizerConfig& config)
     : decay_(config.ema), warmup_(config.ema_warmup), average_(std::move(average)) {
   pair_up(source.named_parameters(), average_->named_parameters(), source_parameters_, parameters_);
   pair_up(source.named_buffers(), average_->named_buffers(), source_buffers_, buffers_);

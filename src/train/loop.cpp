@@ -144,8 +144,7 @@ void Loop::draw_samples() {
   const int64_t every = config_.log.samples_every;
   const bool due = every > 0 && (state_.step % every == 0 || state_.step == config_.train.steps);
   if (!due) return;
-  dist::run_on_first(group_, "sample grid",
-                     [this] { monitor_->image("fakes", grid_->draw(*average_), state_.step); });
+  dist::run_on_first(group_, "sample grid", [this] { monitor_->image("fakes", grid_->draw(*average_), state_.step); });
 }
 
 void Loop::evaluate() {

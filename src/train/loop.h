@@ -7,6 +7,8 @@
 
 #include "gigacat/run/checkpoint.h"
 #include "gigacat/run/config.h"
+#include "gigacat/sample/sample_grid.h"
+#include "gigacat/sample/sampler.h"
 #include "gigacat/train/trainer.h"
 #include "train/batch.h"
 #include "train/evaluation.h"
@@ -15,8 +17,6 @@
 #include "train/profile.h"
 #include "train/setup.h"
 #include "train/signals.h"
-#include "gigacat/sample/sample_grid.h"
-#include "gigacat/sample/sampler.h"
 #include "train/stopwatch.h"
 
 namespace gigacat::train {
@@ -56,7 +56,7 @@ class Loop {
   StopSignals signals_;
   Stopwatch stopwatch_;
   std::unique_ptr<sample::Sampler> average_, live_;  // of the averaged generator, and of the one in training
-  std::unique_ptr<Evaluation> evaluation_;  // none when eval.every is 0
+  std::unique_ptr<Evaluation> evaluation_;           // none when eval.every is 0
   // Rank 0's.
   std::unique_ptr<Monitor> monitor_;
   std::unique_ptr<sample::SampleGrid> grid_;

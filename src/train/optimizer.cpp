@@ -51,7 +51,8 @@ Optimizer::Optimizer(const torch::nn::Module& module, const run::OptimizerConfig
   groups_.resize(2);
   for (size_t i = 0; i < names_.size(); ++i)
     if (is_mine(i))
-      groups_[config.weight_decay > 0 && (config.decay == "all" || options.attention.contains(names_[i])) ? 0 : 1].push_back(i);
+      groups_[config.weight_decay > 0 && (config.decay == "all" || options.attention.contains(names_[i])) ? 0 : 1]
+          .push_back(i);
   const auto scalar = at::TensorOptions().device(parameters_.front().device()).dtype(at::kFloat);
   step_ = at::zeros({}, scalar);
   grad_norm_ = at::zeros({}, scalar);

@@ -13,7 +13,9 @@
 namespace gigacat::train {
 namespace {
 
-std::unique_ptr<run::RunConfig> config_at(const fs::path& path) { return run::parse_config(read_file(path), path.string()); }
+std::unique_ptr<run::RunConfig> config_at(const fs::path& path) {
+  return run::parse_config(read_file(path), path.string());
+}
 
 // `key` names a field or a section around it.
 bool covers(const std::string& key, const std::string& path) {
@@ -103,8 +105,8 @@ bool has_checkpoints(const fs::path& folder) {
 }
 
 run::Checkpoint read_for_training(const fs::path& path, bool verified) {
-  return run::read_checkpoint(path, {"generator", "discriminator", "ema", "optimizer_generator", "optimizer_discriminator"},
-                         verified);
+  return run::read_checkpoint(
+      path, {"generator", "discriminator", "ema", "optimizer_generator", "optimizer_discriminator"}, verified);
 }
 
 std::string new_name(const run::RunConfig& config) { return config.name.empty() ? config.recipe_name : config.name; }

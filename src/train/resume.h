@@ -18,7 +18,7 @@ struct RunDirectory {
   run::RunFolder folder;
   std::unique_ptr<run::RunLock> lock;
   std::optional<run::Checkpoint> checkpoint;  // that the run goes on from
-  bool resumed = false;                  // the folder was there before
+  bool resumed = false;                       // the folder was there before
 };
 
 // Rank 0's. In this order: the run that this launch was in before a failure (`config` is equal, and one of

@@ -76,7 +76,8 @@ void load_weights(RunContext& context, const run::RunConfig& config) {
     context.place->folder.trim_metrics(context.state->step);
   });
   if (resumed)
-    log::info("going on after step ", context.state->step, " (", static_cast<double>(context.state->images) / 1000, " kimg)");
+    log::info("going on after step ", context.state->step, " (", static_cast<double>(context.state->images) / 1000,
+              " kimg)");
   else if (context.place && context.place->resumed)
     log::info("the run has no checkpoint yet: it begins again");
   if (resumed && context.state->step >= config.train.steps)
@@ -120,7 +121,8 @@ RunContext set_up(run::RunConfig& config, const dist::Environment& environment, 
   config.micro_batch(environment.world);
   configure_process(config);
   phases.run("device", [&] { context.device = dist::choose_device(config.train.device, environment.local_rank); });
-  phases.run("rendezvous", [&] { context.group = dist::Group::create(environment, context.device, group_options(config)); });
+  phases.run("rendezvous",
+             [&] { context.group = dist::Group::create(environment, context.device, group_options(config)); });
   phases.run(
       "data index", [&] { context.source = open_data(config); }, context.group.get());
   if (context.group->is_first())  // reads the size of every file: beside the first steps, not before them

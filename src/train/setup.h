@@ -36,7 +36,8 @@ struct RunContext {
 std::shared_ptr<const data::Source> open_data(run::RunConfig& config);
 
 // Everything up to the first step. Errors: UsageError, Error; see train().
-RunContext set_up(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options, Phases& phases);
+RunContext set_up(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options,
+                  Phases& phases);
 
 // run.json. `data_identity`: empty while it is not known yet.
 void write_run_info(const RunContext& foundation, const run::RunConfig& config, const dist::Environment& environment,

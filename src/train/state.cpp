@@ -65,7 +65,8 @@ TrainState::TrainState(const run::RunConfig& config, const run::Gan& gan, const 
           }(),
           config.optimizer) {}
 
-run::Checkpoint capture(const TrainState& state, const run::RunConfig& config, int world, const std::string& data_identity) {
+run::Checkpoint capture(const TrainState& state, const run::RunConfig& config, int world,
+                        const std::string& data_identity) {
   run::Checkpoint checkpoint;
   checkpoint.step = state.step;
   checkpoint.config_yaml = config.to_yaml();

@@ -20,7 +20,7 @@ namespace gigacat::train {
 // One network's side of a step.
 struct NetworkState {
   NetworkState(models::Network which, models::Model& model, const run::RunConfig& config,
-       const std::shared_ptr<dist::Group>& group);
+               const std::shared_ptr<dist::Group>& group);
 
   std::string name;  // "generator", "discriminator"
   torch::nn::Module& network;
@@ -44,7 +44,8 @@ struct TrainState {
 };
 
 // A copy on the host; training may go on at once. Where ranks share the optimisers, each has called gather() on them.
-run::Checkpoint capture(const TrainState& state, const run::RunConfig& config, int world, const std::string& data_identity);
+run::Checkpoint capture(const TrainState& state, const run::RunConfig& config, int world,
+                        const std::string& data_identity);
 
 // Takes over a checkpoint. Errors: Error when it does not fit the networks.
 void restore(TrainState& state, const run::Checkpoint& checkpoint);

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "gigacat/upsample/upsample.h"
 #include "gigacat/core/error.h"
+#include "gigacat/upsample/upsample.h"
 
 namespace gigacat::upsample {
 namespace {
@@ -82,7 +82,7 @@ std::shared_ptr<const eval::ImageSet> cut_images(std::shared_ptr<const eval::Ima
 }
 
 std::shared_ptr<const eval::ImageSet> degraded_pairs(std::shared_ptr<const eval::ImageSet> images, int64_t factor,
-                                                      const std::string& how, const weights::LoadOptions& where) {
+                                                     const std::string& how, const weights::LoadOptions& where) {
   return std::make_shared<DegradedImages>(std::move(images), factor, how, where);
 }
 

@@ -4,20 +4,19 @@
 #include <algorithm>
 #include <cmath>
 
-#include "upsample/strip_resampler.h"
-#include "gigacat/nn/image_tensor.h"
-#include "upsample/tiling.h"
-#include "gigacat/run/weight_source.h"
-#include "gigacat/upsample/upsample.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/random.h"
-#include "gigacat/nn/autocast.h"
-#include "gigacat/nn/state.h"
 #include "gigacat/models/aura_sr/tile_upsampler.h"
 #include "gigacat/models/model.h"
+#include "gigacat/nn/autocast.h"
 #include "gigacat/nn/image_tensor.h"
+#include "gigacat/nn/state.h"
 #include "gigacat/run/config.h"
+#include "gigacat/run/weight_source.h"
+#include "gigacat/upsample/upsample.h"
+#include "upsample/strip_resampler.h"
+#include "upsample/tiling.h"
 
 namespace gigacat::upsample {
 namespace {

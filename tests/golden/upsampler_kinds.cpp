@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <optional>
 
-#include "upsample/tiling.h"
 #include "gigacat/models/aura_sr/network.h"
 #include "golden/kinds.h"
+#include "upsample/tiling.h"
 
 namespace gigacat::golden {
 namespace {

@@ -106,7 +106,7 @@ TEST(GigaGan, SamplesFollowTheirCaptionsAndNotTheirBatch) {
   const auto draw = [&](const at::Tensor& latents, std::vector<std::string> captions, double psi) {
     const at::Tensor labels = at::zeros({latents.size(0)}, at::kLong);
     return gan->model->sample(gan->generator(), latents, labels,
-                          {.truncation = psi, .captions = std::move(captions)})[0];
+                              {.truncation = psi, .captions = std::move(captions)})[0];
   };
   const at::Tensor three = draw(z, {"red heart", "blue heart", "cat"}, 1);
   EXPECT_EQ(three.sizes(), at::IntArrayRef({3, 3, 16, 16}));

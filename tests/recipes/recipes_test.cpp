@@ -18,7 +18,7 @@ const std::vector<std::string> kTiny{"model.generator.depth=4",         "model.g
                                      "model.discriminator.cmap_dim=32", "model.discriminator.projector_dim=32"};
 
 std::unique_ptr<SmallGan> tiny(const std::string& name, const std::vector<std::string>& more = {},
-                             const ImageShape& shape = {4, 16, 16, 10}) {
+                               const ImageShape& shape = {4, 16, 16, 10}) {
   return small_gan(name, kTiny, more, shape);
 }
 

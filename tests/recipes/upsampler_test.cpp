@@ -143,7 +143,7 @@ TEST(Upsampler, LpipsIsATermOfItsOwn) {
   nn::write_tensors(folder.path() / "vgg.safetensors", backbone);
   nn::write_tensors(folder.path() / "heads.safetensors", heads);
   const auto gan = tiny({"loss.lpips=10", "loss.lpips_backbone=" + (folder.path() / "vgg.safetensors").string(),
-                            "loss.lpips_heads=" + (folder.path() / "heads.safetensors").string()});
+                         "loss.lpips_heads=" + (folder.path() / "heads.safetensors").string()});
   const Losses losses = run(*gan, Step().batch);
   EXPECT_GT(term(losses.generator, "g_lpips"), 0);
   expect_gradients("generator ", gan->generator(), false);
@@ -158,7 +158,7 @@ TEST(Upsampler, SamplesAreMadeOfTheExamplesShown) {
   gan->model->set_examples(step.batch.images, step.batch.captions);
   const auto draw = [&](const std::vector<int64_t>& indices) {
     return gan->model->sample(gan->generator(), gan->model->latents(0, indices, at::kCPU),
-                          at::zeros({std::ssize(indices)}, at::kLong), {.all_stages = true});
+                              at::zeros({std::ssize(indices)}, at::kLong), {.all_stages = true});
   };
   const at::Tensor samples = draw({0, 1, 5});
   EXPECT_EQ(samples.sizes(), at::IntArrayRef({2, 3, 3, 32, 32}));

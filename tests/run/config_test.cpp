@@ -8,11 +8,11 @@
 namespace gigacat::run {
 namespace {
 
-using train::ToyTest;
-using train::toy_yaml;
-using train::flip_bit;
 using data::error_of;
 using data::TempFolder;
+using train::flip_bit;
+using train::toy_yaml;
+using train::ToyTest;
 
 using testing::AllOf;
 using testing::HasSubstr;

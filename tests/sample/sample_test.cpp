@@ -6,7 +6,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "sample/toy_model.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/io/archive.h"
@@ -14,6 +13,7 @@
 #include "gigacat/io/npy.h"
 #include "gigacat/nn/state.h"
 #include "gigacat/run/checkpoint.h"
+#include "sample/toy_model.h"
 
 namespace gigacat::sample {
 namespace {

@@ -84,12 +84,13 @@ inline constexpr const char* kConfig =
     "train: {batch: 8, accumulate: 2}\n";
 
 inline void register_once() {
-  static const bool once = (recipes::register_recipe("linear_toy",
-                                                     [] {
-                                                       return recipes::GanConfig{std::make_unique<ModelConfig>(),
-                                                                                 std::make_unique<LossConfig>()};
-                                                     }),
-                            true);
+  static const bool once =
+      (recipes::register_recipe(
+           "linear_toy",
+           [] {
+             return recipes::GanConfig{std::make_unique<ModelConfig>(), std::make_unique<LossConfig>()};
+           }),
+       true);
   (void)once;
 }
 

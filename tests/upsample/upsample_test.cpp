@@ -7,14 +7,14 @@
 #include <algorithm>
 #include <span>
 
-#include "upsample/strip_resampler.h"
-#include "upsample/tiling.h"
 #include "core/temporary_folder.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/models/aura_sr/network.h"
 #include "gigacat/nn/state.h"
 #include "pretrained/helpers.h"
+#include "upsample/strip_resampler.h"
+#include "upsample/tiling.h"
 
 namespace gigacat::upsample {
 namespace {

@@ -67,8 +67,7 @@ train::MicroBatch Steps::random_batch() const {
   std::vector<int64_t> positions(static_cast<size_t>(config_.train.batch));
   std::iota(positions.begin(), positions.end(), state_->step * config_.train.batch);
   train::MicroBatch micro{
-      std::make_unique<nn::StreamDraws>(static_cast<uint64_t>(config_.seed), state_->step, positions, device_),
-      {}};
+      std::make_unique<nn::StreamDraws>(static_cast<uint64_t>(config_.seed), state_->step, positions, device_), {}};
   const models::ImageShape shape = config_.image_shape();
   recipes::Batch& batch = micro.batch;
   batch.images = micro.draws->normal("bench.images", {}, {shape.channels, shape.height, shape.width});

@@ -14,6 +14,7 @@ struct ResumableFolderRules {
   bool accepts_others = false;  // the folder may hold files that the command did not make
 };
 
+// The folder with its settings file and the notes beside it.
 class ResumableFolder {
  public:
   // `settings`: the file that keeps them, relative to `folder`: "samples.json", ".encode/settings.json".

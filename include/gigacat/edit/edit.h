@@ -25,7 +25,8 @@ struct EditRequest {
   std::vector<std::string> prompts;  // of a model of text
   std::string labels = "0";          // of a model of classes: "0" or "0,1"
   std::string seeds = "0-3", columns = "4-7";
-  std::vector<std::filesystem::path> styles;  // of project(), in place of `seeds`; with prompts, these captions replace theirs
+  std::vector<std::filesystem::path>
+      styles;  // of project(), in place of `seeds`; with prompts, these captions replace theirs
   std::string weights = "ema";
   std::vector<double> psi{1, 0.8, 0.7, 0.5, 0};
   double truncation = 1;               // of all edits but the sweep

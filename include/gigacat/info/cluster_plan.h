@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include "gigacat/info/describe.h"
 #include "gigacat/core/config.h"
+#include "gigacat/info/describe.h"
 
 namespace gigacat::info {
 

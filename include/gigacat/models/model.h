@@ -57,6 +57,7 @@ struct OfficialNetwork {
   nn::TensorMap tensors;           // all of `names`
 };
 
+// Which of a GAN's two networks.
 enum class Network { generator, discriminator };
 
 // B batch, K images of a sample (stages, pyramid levels), C channels, H x W image, Z latent width, n style layers.
@@ -109,6 +110,7 @@ class Model {
   // Whether a submodule computes attention: optimizer.decay=attention decays the weights of these.
   virtual bool is_attention(const torch::nn::Module& module) const = 0;
 
+  // Costs of one sample. The discriminator must be built for the second.
   virtual NetworkCost generator_cost() const = 0;
   virtual NetworkCost discriminator_cost() const = 0;
 

@@ -34,9 +34,9 @@ class CheckpointScope {
   CheckpointPolicy before_;
 };
 
-// Runs f(inputs), a function of the tensors given and of parameters, under the scope's policy. One output, any shape; gradients
-// reach inputs and parameters. f is copied and runs again in the backward pass: what it refers to must live until then.
-// Inside a TwiceDifferentiable scope and without grad mode it is a plain call.
+// Runs f(inputs), a function of the tensors given and of parameters, under the scope's policy. One output, any shape;
+// gradients reach inputs and parameters. f is copied and runs again in the backward pass: what it refers to must live
+// until then. Inside a TwiceDifferentiable scope and without grad mode it is a plain call.
 at::Tensor run_block(int64_t index, const std::function<at::Tensor(const std::vector<at::Tensor>&)>& f,
                      const std::vector<at::Tensor>& inputs);
 

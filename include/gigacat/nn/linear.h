@@ -9,8 +9,9 @@
 
 namespace gigacat::nn {
 
-// y = x W^T + b: x [..., in], weight [out, in], bias [out] or undefined -> [..., out]. As at::linear within rounding; many
-// float32 rows on a CPU go through oneDNN's 1 x 1 convolution, whose kernels use AVX-512 on every maker's processors.
+// y = x W^T + b: x [..., in], weight [out, in], bias [out] or undefined -> [..., out]. As at::linear within rounding;
+// many float32 rows on a CPU go through oneDNN's 1 x 1 convolution, whose kernels use AVX-512 on every maker's
+// processors.
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias);
 
 // y = x W^T + b, x [..., in] -> [..., out]. Parameters weight [out, in] (xavier uniform), bias [out] (0).

@@ -74,7 +74,8 @@ std::string verify_checkpoint(const std::filesystem::path& checkpoint, const std
 // The newest checkpoint that verifies, as above; broken ones are named in the log. Nothing when there is none.
 std::optional<std::filesystem::path> newest_good_checkpoint(const std::filesystem::path& folder,
                                                             const std::vector<std::string>& files = {});
-// CRC-32C as eight hexadecimal digits: what COMMIT says of a file of a committed checkpoint, and that of a file's bytes.
+// CRC-32C as eight hexadecimal digits: what COMMIT says of a file of a committed checkpoint, and that of a file's
+// bytes.
 std::string recorded_checksum(const std::filesystem::path& checkpoint, const std::string& file);
 std::string file_checksum(const std::filesystem::path& file);
 // `stems`: which tensor files to read; empty: all. Tensors are mapped from the files, not to be written to. `verified`:

@@ -72,7 +72,7 @@ struct RunConfig {
   CheckpointSection checkpoint;
   EvalSection evaluation;
   recipes::GanConfig gan;  // `model:` and `loss:`
-  config::Binder binder;  // all fields, bound to this object
+  config::Binder binder;   // all fields, bound to this object
 
   RunConfig() = default;
   RunConfig(const RunConfig&) = delete;  // the binder points into the object

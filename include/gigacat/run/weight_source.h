@@ -15,8 +15,8 @@ struct WeightSource {
   std::string checksum;           // CRC-32C of the weights, 8 hexadecimal digits
 };
 
-// A run folder gives its newest checkpoint whose weights verify; only the file that is used is read. `weights`: "ema" or
-// "generator". Errors: UsageError when `from` is none of the three, the file is damaged, or `weights` is neither.
+// A run folder gives its newest checkpoint whose weights verify; only the file that is used is read. `weights`: "ema"
+// or "generator". Errors: UsageError when `from` is none of the three, the file is damaged, or `weights` is neither.
 WeightSource find_weights(const std::filesystem::path& from, const std::string& weights);
 
 // The source that find_weights() gave on another rank: `text` is to_text() of it.

@@ -20,6 +20,7 @@ io::Image image_grid(const at::Tensor& images);
 // W]; 0 when no two share a label.
 double mean_distance(const at::Tensor& images, const std::vector<int64_t>& labels);
 
+// Which samples the grid and the diversity are of.
 class SampleGrid {
  public:
   // `count` samples with labels 0, 1, ... in turn, or of a model of text a row of samples for each prompt, as many as

@@ -19,7 +19,7 @@ std::shared_ptr<const eval::ImageSet> cut_images(std::shared_ptr<const eval::Ima
 // Images of cut_images(), made small by PIL's bicubic and large again by `how`: "bicubic" or "lanczos" (PIL's), or an
 // upsampler as upsample::Upsampler takes it. The names of images stay. Errors: as Upsampler.
 std::shared_ptr<const eval::ImageSet> degraded_pairs(std::shared_ptr<const eval::ImageSet> images, int64_t factor,
-                                                      const std::string& how, const weights::LoadOptions& where = {});
+                                                     const std::string& how, const weights::LoadOptions& where = {});
 
 // The simple ways, which stand beside an upsampler.
 const std::vector<std::string>& interpolations();

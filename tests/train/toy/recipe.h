@@ -1,4 +1,5 @@
-// A GAN as small as one can be: this folder, toy.yaml and one line, register_recipe("toy", toy::make), are all it takes.
+// A GAN as small as one can be: this folder, toy.yaml and one line, register_recipe("toy", toy::make), are all it
+// takes.
 #pragma once
 
 #include <memory>

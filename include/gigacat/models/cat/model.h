@@ -9,6 +9,7 @@
 
 namespace gigacat::models::cat {
 
+// `model:` of recipe cat.
 struct CatConfig : models::ModelConfig {
   gat::GeneratorConfig generator{};
   gat::DiscriminatorConfig discriminator{};

@@ -44,6 +44,7 @@ class TransformerModel : public Model {
   std::shared_ptr<GeneratorImpl> typed_;
 };
 
+// `model:` of recipe gat.
 struct GatConfig : models::ModelConfig {
   GeneratorConfig generator{};
   DiscriminatorConfig discriminator{};

@@ -29,6 +29,7 @@ struct CaptionConfig {
   }
 };
 
+// Turns captions into token ids or features of a frozen encoder.
 class CaptionReader {
  public:
   // Opens the vocabulary. Errors: UsageError for an unknown encoder; Error for a file that is no vocabulary.

@@ -56,11 +56,14 @@ struct GigaGanConfig : models::ModelConfig {
   std::unique_ptr<Model> build(const ImageShape& shape, const nn::Init& init) const override;
 };
 
+// GigaGAN: text and noise to a pyramid of images.
 class GigaGanModel : public PyramidModel {
  public:
+  // The generator has weights from `init`, on the CPU. Errors: UsageError when sizes do not fit the shape.
   GigaGanModel(const GigaGanConfig& config, const ImageShape& shape, const nn::Init& init);
   std::string name() const override { return "gigagan"; }
   std::shared_ptr<torch::nn::Module> make_generator(const nn::Init& init) const override;
+  // The generator by its own type.
   GeneratorImpl& network() { return *network_; }
   int64_t z_dim() const { return config_.z_dim; }
   std::vector<std::string> prompts() const override { return caption_config_.prompts; }
