@@ -22,8 +22,6 @@
 namespace gigacat::eval {
 namespace {
 
-constexpr std::chrono::hours kLongestComputation{24};
-
 // What a statistics file says of itself, or "unknown".
 std::string stated(const Side& side, const std::string& key) {
   const auto found = side.statistics->description.find(key);
@@ -75,20 +73,17 @@ void load(const Metric& metric, FeatureNetworks& networks) {
 // Values of a metric, computed on rank 0 for all; large kernel matrices take minutes.
 Values compute(const Metric& metric, const SideFeatures& real, const SideFeatures& fake,
                const ResolvedRequest& resolved, dist::Group& group) {
-  const std::string text = dist::on_first(
-      group, metric.name.c_str(),
-      [&] {
-        if (metric.needs_real()) real.check(metric.feature);
-        fake.check(metric.feature);
-        std::string lines;
-        for (const auto& [name, value] : metric.compute(real, fake, metric.feature, resolved)) {
-          char digits[40];
-          std::snprintf(digits, sizeof digits, "%.17g", value);
-          lines += cat(name, " ", digits, "\n");
-        }
-        return lines;
-      },
-      kLongestComputation);
+  const std::string text = dist::on_first(group, metric.name.c_str(), [&] {
+    if (metric.needs_real()) real.check(metric.feature);
+    fake.check(metric.feature);
+    std::string lines;
+    for (const auto& [name, value] : metric.compute(real, fake, metric.feature, resolved)) {
+      char digits[40];
+      std::snprintf(digits, sizeof digits, "%.17g", value);
+      lines += cat(name, " ", digits, "\n");
+    }
+    return lines;
+  });
   Values values;
   for (const std::string& line : split(text, '\n'))
     if (const size_t space = line.find(' '); space != std::string::npos)

@@ -8,6 +8,7 @@
 #include "data/left_out.h"
 #include "data/webdataset/shard_names.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/files.h"
 #include "gigacat/io/folder.h"
 
 namespace gigacat::data {
