@@ -20,7 +20,7 @@ ELSEWHERE = {  # commands that other tests or CI run as they are
     "scripts/compare_gigagan.py": "needs the package gigagan-pytorch",
     "scripts/compare_loader.py": "needs the reference's packages",
 }
-MARKS = ("needs a GPU", "needs weights", "needs a cluster", "eight GPUs")
+MARKS = ("needs a GPU", "needs data", "needs weights", "needs a cluster", "eight GPUs")
 
 
 def commands():

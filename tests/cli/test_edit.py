@@ -41,7 +41,7 @@ out: %s
         done = self.gigacat(*words)
         self.assertIn("captions of 1870 samples", done.stdout)
         self.assertEqual(self.gigacat(*words).stdout.split(" (")[0], done.stdout.split(" (")[0])
-        self.assertIn("another type", self.refused(*words[:-2], "text.piece=700"))
+        self.assertIn("type: ", self.refused(*words[:-2], "text.piece=700"))
         two = self.path("two")
         self.gigacat(*words[:3], two, *words[4:], "--ranks", 2)
         self.assertEqual(sorted(os.listdir(two)), ["provenance.json"] + ["text-%06d.safetensors" % i for i in range(3)])
@@ -59,7 +59,7 @@ out: %s
         out = self.path("out.png")
         self.gigacat("sample", run, "-o", out, "--prompt", "red heart", "--prompt", "a cat", "--count", 4)
         width, height = (int.from_bytes(read_bytes(out)[16 + at:20 + at], "big") for at in (0, 4))
-        self.assertEqual(height, 2 * 16 + 2)  # a row for each prompt
+        self.assertEqual(height, 2 * 96 + 2)  # a row for each prompt
         self.assertGreater(width, 2 * 16 + 2 + 30)  # with its caption
         prompts = self.write("prompts.txt", "one\n\n two \n")
         self.gigacat("sample", run, "-o", self.path("list"), "--prompts", prompts, "--count", 4, "--truncation", 0.7)
@@ -88,7 +88,7 @@ out: %s
                      "data.captions=true", "model.conditioned=true", "optimizer.lr=0.02")
         upsampler, out = self.run_folder(self.dir, 1), self.path("out.png")
         self.gigacat("sample", run, "-o", out, "--prompt", "red heart", "--prompt", "a cat", "--count", 4, "--upsampler", upsampler)
-        self.assertEqual(int.from_bytes(read_bytes(out)[20:24], "big"), 2 * 64 + 2)
+        self.assertEqual(int.from_bytes(read_bytes(out)[20:24], "big"), 2 * 128 + 2)
         small = self.write("small.png", png(8, 8, lambda x, y: (30 * x, 30 * y, 9)))
         made = []
         for prompt in ("red heart", "blue heart"):

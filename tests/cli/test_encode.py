@@ -79,7 +79,7 @@ class EncodeTest(CliTest):
     def test_refusals(self):
         self.encode(self.path("out"))
         before = read_bytes(self.path("out/provenance.json"))
-        self.assertIn("another flip", self.refused("data", "encode", self.images, self.path("out"), "data.resolution=32",
+        self.assertIn("flip: false -> true", self.refused("data", "encode", self.images, self.path("out"), "data.resolution=32",
                                                    "encode.piece=5", "autoencoder.kind=taesd",
                                                    "autoencoder.weights=" + self.weights, "encode.flip=true"))
         self.assertEqual(read_bytes(self.path("out/provenance.json")), before)

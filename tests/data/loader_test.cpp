@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "data/fixtures.h"
+#include "data/order.h"
 
 namespace gigacat::data {
 namespace {

@@ -156,7 +156,7 @@ TEST(Dinov2, FilesOfTorchAreRead) {
   const nn::TensorMap state = random_state(*Dinov2(kSmallDino));
   std::vector<std::string> names;
   for (const auto& item : state) names.push_back(item.first);
-  TorchWriter writer;
+  weights::TorchWriter writer;
   writer.write(folder / "d.pth", *writer.tensors(state, names));
   const at::Tensor images = at::rand({1, 3, 28, 28});
   EXPECT_TRUE(at::equal(load_dinov2(weights::read_weights(folder / "d.pth"))->forward(images).cls,

@@ -41,7 +41,7 @@ TEST_F(SampleGridTest, IsTheSameEachTimeAndShowsACollapse) {
   EXPECT_GT(grid.diversity(sampler), 0.01);
   EXPECT_TRUE(generator.is_training());
   at::NoGradGuard no_grad;
-  generator.named_parameters()["in.weight"].zero_();  // only the bias is left: the latent has no effect
+  generator.named_parameters()["first.weight"].zero_();  // only the bias is left: the latent has no effect
   EXPECT_NEAR(grid.diversity(sampler), 0, 1e-6);
 }
 

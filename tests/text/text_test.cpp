@@ -16,7 +16,7 @@ namespace gigacat::text {
 namespace {
 
 using ::testing::ElementsAre;
-using testing::error_of;
+using pretrained::testing::error_of;
 using ::testing::HasSubstr;
 
 std::string fixed(const std::string& utf8) { return text::to_utf8(text::fix_text(text::from_utf8(utf8))); }

@@ -16,7 +16,7 @@ from torch.nn.functional import linear, silu
 def generate(w: Dict[str, Tensor], c: Dict[str, float], z: Tensor, labels: Tensor, truncation: float) -> Tensor:
     table = w["table.embedding_table.weight"]
     style = z * truncation + table.index_select(0, labels)
-    hidden = silu(linear(style, w["in.weight"], w["in.bias"]))
+    hidden = silu(linear(style, w["first.weight"], w["first.bias"]))
     image = linear(hidden, w["out.weight"], w["out.bias"]).tanh()
     return image.view([z.shape[0], int(c["channels"]), int(c["height"]), int(c["width"])])
 )";

@@ -9,7 +9,7 @@ void Config::bind(config::Binder& b) {
 
 Generator::Generator(const Config& config, const models::ImageShape& shape, const nn::Init& init) : shape_(shape) {
   table_ = register_module("table", nn::LabelTable(shape.num_classes, config.latent, init / "table"));
-  in_ = register_module("in", nn::Linear(config.latent, config.hidden, init / "in"));
+  in_ = register_module("first", nn::Linear(config.latent, config.hidden, init / "first"));
   out_ = register_module("out", nn::Linear(config.hidden, shape.channels * shape.height * shape.width, init / "out"));
   mean = register_buffer("mean", at::zeros({config.hidden}));
 }
@@ -22,7 +22,7 @@ at::Tensor Generator::synthesize(const at::Tensor& style) {
 
 Discriminator::Discriminator(const Config& config, const models::ImageShape& shape, const nn::Init& init) {
   table_ = register_module("table", nn::LabelTable(shape.num_classes, config.hidden, init / "table"));
-  in_ = register_module("in", nn::Linear(shape.channels * shape.height * shape.width, config.hidden, init / "in"));
+  in_ = register_module("first", nn::Linear(shape.channels * shape.height * shape.width, config.hidden, init / "first"));
   out_ = register_module("out", nn::Linear(config.hidden, 1, init / "out"));
 }
 
