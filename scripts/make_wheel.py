@@ -6,6 +6,7 @@ where pip installs the package torch, in the same folder as gigacat. All other l
 promise are put beside it by auditwheel, under names of their own.
 """
 import argparse
+import json
 import pathlib
 import platform
 import re
@@ -62,6 +63,21 @@ Description-Content-Type: text/markdown
 NOT_OURS = ["libtorch*.so*", "libc10*.so*", "libgomp.so.1", "libcudart.so.*", "libnccl.so.*", "libcuda.so.*"]
 
 
+# What auditwheel takes for granted beside the C library, and a bare Debian or a slim image has not: glib (of HarfBuzz), X11.
+NOT_EVERYWHERE = ("libX", "libICE", "libSM", "libGL", "libglib", "libgobject", "libgthread", "libexpat", "libatomic")
+
+
+def take_less_for_granted():
+    """Rewrites the policies of this environment's auditwheel: those libraries are put into the wheel too."""
+    from auditwheel import policy
+
+    path = pathlib.Path(policy.__file__).parent / "manylinux-policy.json"
+    policies = json.loads(path.read_text())
+    for one in policies:
+        one["lib_whitelist"] = [name for name in one["lib_whitelist"] if not name.startswith(NOT_EVERYWHERE)]
+    path.write_text(json.dumps(policies))
+
+
 def run(*command):
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -115,6 +131,7 @@ def main():
     (package / "__main__.py").write_text(MODULE)
     replace_links(package)
     set_places(package)
+    take_less_for_granted()
     write_metadata(args.stage, args.version, torch, args.licenses, f"linux_{machine}")
     plain = args.stage.parent / "plain"
     plain.mkdir()

@@ -55,7 +55,7 @@ class EncodeTest : public ::testing::Test {
     config::Document::parse("", "test", values).apply(binder);
     return made;
   }
-  static EncodeReport run(const EncodeRequest& made) { return encode(made, *dist::Group::create({}, at::kCPU)); }
+  static EncodeReport run(const EncodeRequest& made) { return encode_images(made, *dist::Group::create({}, at::kCPU)); }
   std::string refusal(const EncodeRequest& made) const {
     try {
       run(made);

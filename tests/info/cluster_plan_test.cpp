@@ -51,7 +51,7 @@ TEST(Plan, ArithmeticIsSharedAndGradientsAreNot) {
   const PlanReport one = planned("gpus=1"), eight = planned("gpus=8"), many = planned("gpus=64");
   EXPECT_EQ(one.micro_batch, 64);
   EXPECT_EQ(many.micro_batch, 1);
-  EXPECT_NEAR(one.compute, 64 * model.cost.step / (989e12 * 0.35), 1e-12);
+  EXPECT_NEAR(one.compute, 64 * model.step_cost.flops / (989e12 * 0.35), 1e-12);
   EXPECT_NEAR(many.compute, one.compute / 64, 1e-15);
   EXPECT_EQ(many.update, one.update);
   EXPECT_EQ(one.all_reduce, 0);

@@ -154,7 +154,7 @@ TEST_F(RanksTest, ASlowDiskAndLittleTimeLeaveTheCheckpointBefore) {
   const auto result = program.finish(60);
   EXPECT_EQ(result.code, kExitTerminated) << result.text;
   EXPECT_THAT(result.text, HasSubstr("is begun: it takes some"));
-  EXPECT_THAT(list_checkpoints(newest_run(out()) / "checkpoints"), ElementsAre(5, 10));
+  EXPECT_THAT(run::list_checkpoints(newest_run(out()) / "checkpoints"), ElementsAre(5, 10));
 }
 
 TEST_F(RanksTest, TheBatchMustDivideOverTheRanks) {

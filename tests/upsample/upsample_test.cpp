@@ -49,7 +49,7 @@ class UpsampleTest : public ::testing::Test {
     request.out = out;
     request.weights = (root() / "net").string();
     request.extension = ext;
-    return upsample(request);
+    return upsample_files(request);
   }
   static io::Image read(const fs::path& path) {
     const std::string bytes = read_file(path);
