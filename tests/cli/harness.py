@@ -7,6 +7,7 @@ import array
 import io
 import json
 import os
+import re
 import random
 import shutil
 import struct
@@ -196,6 +197,13 @@ def read_text(path):
         return file.read()
 
 
+def last_values(args):
+    """Arguments of which the last KEY=VALUE of a key stays: the program refuses a key that is given twice."""
+    words = [str(word) for word in args]
+    last = {word.split("=", 1)[0]: at for at, word in enumerate(words) if re.match(r"[a-z_]+(\.[a-z_0-9]+)*=", word)}
+    return [word for at, word in enumerate(words) if last.get(word.split("=", 1)[0], at) == at]
+
+
 def clean_environment(extra=None):
     env = {key: value for key, value in os.environ.items()
            if key not in LAUNCHER_VARIABLES and not key.startswith(("SLURM_", "OMPI_", "TORCHELASTIC_"))}
@@ -229,13 +237,14 @@ class CliTest(unittest.TestCase):
 
     @staticmethod
     def start(*args, env=None, cwd=None):
-        return subprocess.Popen([BIN, *map(str, args)], env=clean_environment(env), cwd=cwd, stdin=subprocess.DEVNULL,
+        return subprocess.Popen([BIN, *last_values(args)], env=clean_environment(env), cwd=cwd, stdin=subprocess.DEVNULL,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     @classmethod
     def gigacat(cls, *args, code=0, env=None, cwd=None, timeout=100):
         """Runs the program; returns it with stdout and stderr once its exit code is `code`."""
-        done = subprocess.run([BIN, *map(str, args)], env=clean_environment(env), cwd=cwd, stdin=subprocess.DEVNULL,
+        words = last_values(args) if code == 0 else [str(word) for word in args]
+        done = subprocess.run([BIN, *words], env=clean_environment(env), cwd=cwd, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout)
         if done.returncode != code:
             raise AssertionError("gigacat %s: exit code %d, not %d\n%s\n%s" % (

@@ -207,7 +207,7 @@ class EvalTest(CliTest):
         self.assertLess(abs(same["fid-clip"]), 1e-6 * apart["fid-clip"] + 1e-4)
         self.assertLess(abs(same["cmmd"]), 1e-6)
         self.assertIn("no weights of clip:", self.eval("fid-clip", "--real", self.real, "--fake", self.fake, code=2).stderr)
-        said = self.eval("clip", "--fake", self.fake, "--weights", "clip=" + clip, code=1).stderr
+        said = self.eval("clip", "--fake", self.fake, "--weights", "clip=" + clip, code=2).stderr
         self.assertIn("000.txt", said)
 
     def test_lpips(self):
