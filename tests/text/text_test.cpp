@@ -15,8 +15,8 @@
 namespace gigacat::text {
 namespace {
 
-using ::testing::ElementsAre;
 using pretrained::testing::error_of;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 std::string fixed(const std::string& utf8) { return text::to_utf8(text::fix_text(text::from_utf8(utf8))); }

@@ -22,7 +22,8 @@ at::Tensor Generator::synthesize(const at::Tensor& style) {
 
 Discriminator::Discriminator(const Config& config, const models::ImageShape& shape, const nn::Init& init) {
   table_ = register_module("table", nn::LabelTable(shape.num_classes, config.hidden, init / "table"));
-  in_ = register_module("first", nn::Linear(shape.channels * shape.height * shape.width, config.hidden, init / "first"));
+  in_ =
+      register_module("first", nn::Linear(shape.channels * shape.height * shape.width, config.hidden, init / "first"));
   out_ = register_module("out", nn::Linear(config.hidden, 1, init / "out"));
 }
 
