@@ -159,7 +159,7 @@ TEST_F(EncodeTest, BadImagesAreLeftOutAndNamed) {
 
 TEST_F(EncodeTest, Refusals) {
   run(request("out"));
-  EXPECT_THAT(refusal(request("out", {"encode.flip=true"})), HasSubstr("another flip"));
+  EXPECT_THAT(refusal(request("out", {"encode.flip=true"})), HasSubstr("flip: false -> true"));
   EXPECT_THAT(refusal(request("images")), HasSubstr("did not make"));
   EXPECT_THAT(refusal(request("new", {"data.resolution=12"})), HasSubstr("no multiple"));
   EXPECT_THAT(refusal(request("new", {"data.crop=random"})), HasSubstr("data.crop"));
