@@ -47,7 +47,7 @@ TEST(DataConfig, ReadingSpeedMayChangeOnResume) {
   config.bind(binder);
   for (const char* key : {"workers", "prefetch", "max_bad_fraction"})
     EXPECT_TRUE(binder.at(key).meta.free_on_resume) << key;
-  for (const char* key : {"path", "flip", "resolution"}) EXPECT_FALSE(binder.at(key).meta.free_on_resume) << key;
+  for (const char* key : {"flip", "resolution"}) EXPECT_FALSE(binder.at(key).meta.free_on_resume) << key;
 }
 
 }  // namespace
