@@ -206,7 +206,7 @@ TEST(Optimizer, DecaysAttentionAloneWhereThatIsAsked) {
   run::OptimizerConfig config = plain_config();
   config.weight_decay = 0.5;
   config.decay = "attention";
-  Optimizer optimizer(module, config);
+  Optimizer optimizer(module, config, {.attention = {"self0.weight", "cross1.weight"}});
   for (at::Tensor& p : module.parameters()) p.mutable_grad() = at::zeros({2});
   optimizer.step(0.1);
   for (const auto& item : module.named_parameters()) {
