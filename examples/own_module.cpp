@@ -33,7 +33,7 @@ int main() {
   const auto environment = dist::Environment::detect();
   if (environment.launcher == "single") return dist::launch_local({}, {.ranks = 2});  // this program, twice
   const auto group = dist::Group::create(environment, at::kCPU);
-  gigacat::nn::set_activation_checkpoint("blocks");
+  const gigacat::nn::CheckpointScope checkpointing(gigacat::nn::CheckpointPolicy("blocks"));
 
   torch::manual_seed(0);  // the same weights on both ranks; dist::broadcast_state serves where they differ
   Net net;

@@ -117,8 +117,8 @@ ArrayLayout array_layout(const io::NpyHeader& header, const std::function<ValueR
   else
     layout.text = array_text(header);
   if (layout.content == Content::pixels)
-    layout.text +=
-        cat(layout.channels_first ? ", channels first" : "", ": images of ", layout.width, "x", layout.height);
+    layout.text += cat(layout.channels_first ? ", channels first" : "", ": images of ", layout.width, "x",
+                       layout.height, layout.scale == ArrayLayout::Scale::bytes ? "" : ", not latents");
   else
     layout.text += layout.content == Content::moments ? ": moments of latents" : ": latents";
   return layout;

@@ -55,12 +55,11 @@ bool is_compressed_tar(std::string_view name) {
 
 std::string unpack_command(std::string_view name) {
   const std::string ending = io::suffix(name);
-  const std::string program = ending == "zst" || ending == "tzst"           ? "zstd -d"
-                              : ending == "xz" || ending == "txz"           ? "unxz"
-                              : ending == "gz" || ending == "tgz"           ? "gunzip"
-                              : ending.starts_with("tb") || ending == "bz2" ? "bunzip2"
-                                                                            : "unpack";
-  return cat(program, " ", name);
+  return ending == "zst" || ending == "tzst"           ? "zstd -d"
+         : ending == "xz" || ending == "txz"           ? "unxz"
+         : ending == "gz" || ending == "tgz"           ? "gunzip"
+         : ending.starts_with("tb") || ending == "bz2" ? "bunzip2"
+                                                       : "unpack";
 }
 
 void LeftOutCounter::add(std::string_view reason, std::string_view example, int64_t count) {

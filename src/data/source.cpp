@@ -59,7 +59,8 @@ std::string detect_folder(const fs::path& folder) {
   if (look.latents) return "latents";
   if (is_compressed_tar(look.packed))
     fail<UsageError>("data.path: the shards in ", folder.string(), " are compressed, such as ", look.packed,
-                     "; samples are read in any order, so unpack them: ", unpack_command(look.packed));
+                     "; samples are read in any order, so unpack them: ", unpack_command(look.packed), " ",
+                     look.packed);
   if (!look.packed.empty())
     fail<UsageError>("data.path: ", folder.string(), " holds no images but ", look.packed,
                      ": give data.path=", (folder / look.packed).string());

@@ -18,6 +18,7 @@
 #include "dist/children.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/host.h"
 
 namespace gigacat::dist {
 namespace {
@@ -198,9 +199,7 @@ std::string agent_above() {
     return false;
   };
   while (process > 1 && is_worker()) process = parent_and_start().first;
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
-  return cat(host, "/", process, "/", parent_and_start().second);
+  return cat(host_name(), "/", process, "/", parent_and_start().second);
 }
 
 // Which launcher's variables are used; `out` gets rank and world.

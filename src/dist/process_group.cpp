@@ -20,6 +20,7 @@
 #include "dist/rendezvous.h"
 #include "dist/sockets.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/host.h"
 #include "gigacat/core/log.h"
 #include "gigacat/core/random.h"
 #include "gigacat/dist/device.h"
@@ -289,9 +290,7 @@ std::shared_ptr<Group> connect(const Rendezvous& rendezvous, const Environment& 
 void check_own_gpus(Group& group, at::Device device) {
   const std::string address = gpu_address(device);
   if (address.empty()) return;
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
-  const auto mine = static_cast<int64_t>(fnv1a64(cat(host, " ", address)));
+  const auto mine = static_cast<int64_t>(fnv1a64(cat(host_name(), " ", address)));
   const at::Tensor all = group.all_gather(at::full({1}, mine, at::kLong), "GPUs of the ranks");
   for (int rank = 0; rank < group.size(); ++rank)
     if (rank != group.rank() && all[rank].item<int64_t>() == mine)

@@ -15,6 +15,7 @@
 
 #include "dist/sockets.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/host.h"
 #include "gigacat/core/log.h"
 
 namespace gigacat::dist {
@@ -69,11 +70,7 @@ StorePointer open_store(const Environment& environment, const GroupOptions& opti
   return connect(address_of(socket), store, environment.rank);
 }
 
-std::string own_name() {
-  char host[256] = "";
-  if (::gethostname(host, sizeof(host) - 1) != 0) return cat("process ", ::getpid());
-  return cat(host, ", process ", ::getpid());
-}
+std::string own_name() { return cat(host_name(), ", process ", ::getpid()); }
 
 // One rank's way into an attempt. Keys: "current": number and size of the newest attempt; NUMBER/here/RANK: who has
 // registered as RANK; NUMBER/agent/RANK: its agent; NUMBER/complete: all have come; NUMBER/failed: why rank 0 has given
@@ -118,7 +115,11 @@ void Attempt::register_rank(const std::string& newest) {
   newest_ = newest;
   const size_t space = newest.find(' ');
   number_ = newest.substr(space + 1) == std::to_string(environment_.world) ? newest.substr(0, space) : "";
-  if (number_.empty()) return;  // before a restart with another number of ranks
+  if (number_.empty()) return;                                         // before a restart with another number of ranks
+  if (environment_.rank > 0 && store_.check({number_ + "/failed"})) {  // before this rank came: a restart's first rank
+    number_.clear();                                                   // will begin the next
+    return;
+  }
   const std::string first = store_.compareSet(key("here", environment_.rank), "", me_);
   first_ = first == me_ ? "" : first;
   if (first_.empty()) store_.set(key("agent", environment_.rank), environment_.agent);

@@ -12,6 +12,7 @@
 
 #include "bytes.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/host.h"
 #include "protobuf.h"
 
 namespace gigacat::io {
@@ -36,12 +37,6 @@ constexpr int kRgb = 3, kTypeString = 7, kSessionStatus = 1, kSessionStart = 1;
 uint32_t masked_crc(Bytes bytes) {
   const uint32_t crc = crc32c(bytes);
   return (crc >> 15 | crc << 17) + 0xa282ead8u;
-}
-
-std::string host_name() {
-  std::array<char, HOST_NAME_MAX + 1> name{};
-  const bool known = gethostname(name.data(), name.size() - 1) == 0 && name[0] != '\0';
-  return known ? name.data() : "localhost";
 }
 
 constexpr std::string_view kPrefix = "events.out.tfevents.";

@@ -3,12 +3,17 @@
 #include <ATen/core/grad_mode.h>
 
 #include "gigacat/core/error.h"
+#include "gigacat/nn/random_draws.h"
 
 namespace gigacat::models {
 
 torch::nn::Module& Model::discriminator() {
   GIGACAT_CHECK(discriminator_ != nullptr, "the discriminator is not built");
   return *discriminator_;
+}
+
+at::Tensor Model::latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const {
+  return nn::StreamDraws(seed, 0, indices, device).normal("sample.z", {}, {z_dim()});
 }
 
 Style Model::style(torch::nn::Module& /*generator*/, const at::Tensor& /*z*/, const at::Tensor& /*labels*/,

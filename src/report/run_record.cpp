@@ -1,28 +1,20 @@
 #include "gigacat/report/run_record.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <system_error>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/host.h"
 #include "gigacat/run/run_folder.h"
 
 namespace gigacat::report {
 namespace {
 
 using nlohmann::json;
-
-json read_json(const fs::path& file) {
-  if (!fs::exists(file)) return json::object();
-  json content = json::parse(read_file(file), nullptr, false);
-  return content.is_object() ? content : json::object();
-}
 
 void flatten(const json& value, const std::string& path, std::map<std::string, std::string>& out) {
   if (value.is_object())
@@ -34,9 +26,7 @@ void flatten(const json& value, const std::string& path, std::map<std::string, s
 // Whether the process that run.json names runs on this machine.
 bool is_alive(const std::map<std::string, std::string>& info) {
   const auto process = info.find("process"), host = info.find("host");
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  if (process == info.end() || host == info.end() || host->second != name) return false;
+  if (process == info.end() || host == info.end() || host->second != host_name()) return false;
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/" + process->second + "/exe", error);
   return !error && program == fs::read_symlink("/proc/self/exe", error);
@@ -68,19 +58,19 @@ EvaluationRecord evaluation_of(int64_t step, const json& text) {
   return record;
 }
 
+void add_numbers(double step, const json& numbers, const std::string& prefix, Curves& curves) {
+  for (const auto& [name, value] : numbers.items())
+    if (name != "step" && value.is_number()) curves[prefix + name].push_back({step, value.get<double>()});
+}
+
 // Errors: those of json.
 void read_line(const json& line, MetricsFile& metrics) {
   const double step = line.at("step").get<double>();
-  for (const auto& [name, value] : line.items())
-    if (name != "step" && value.is_number()) metrics.curves[name].push_back({step, value.get<double>()});
+  add_numbers(step, line, "", metrics.curves);
   if (!line.contains("eval")) return;
-  const EvaluationRecord& record =
-      metrics.evaluations.emplace_back(evaluation_of(static_cast<int64_t>(step), line["eval"]));
-  for (const auto& [name, text] : record.figures) {
-    char* end = nullptr;
-    const double value = std::strtod(text.c_str(), &end);
-    if (end != text.c_str() && *end == '\0') metrics.curves["eval/" + name].push_back({step, value});
-  }
+  const json& evaluation = line["eval"];
+  metrics.evaluations.push_back(evaluation_of(static_cast<int64_t>(step), evaluation));
+  add_numbers(step, evaluation.value("results", json::object()), "eval/", metrics.curves);
 }
 
 }  // namespace
@@ -121,8 +111,9 @@ RunRecord read_run(const fs::path& folder) {
   record.name = fs::absolute(run.path()).lexically_normal().filename().string();
   if (record.name.empty()) record.name = fs::absolute(run.path()).lexically_normal().parent_path().filename().string();
   record.config = read_file(run.config());
-  flatten(read_json(run.path() / "run.json"), "", record.info);
-  record.best = best_of(read_json(run.path() / "best.json"));
+  flatten(run.info(), "", record.info);
+  if (const fs::path best = run.path() / "best.json"; fs::exists(best))
+    record.best = best_of(json::parse(read_file(best), nullptr, /*allow_exceptions=*/false));
   record.metrics = read_metrics(run.metrics());
   record.grids = find_grids(run.samples());
   if (fs::exists(run.samples() / "reals-0000000.png")) record.reals = run.samples() / "reals-0000000.png";

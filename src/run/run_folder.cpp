@@ -15,6 +15,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/host.h"
 #include "gigacat/core/log.h"
 
 namespace gigacat::run {
@@ -110,10 +111,8 @@ void RunFolder::write_info(nlohmann::ordered_json info) const {
 }
 
 void RunFolder::add_start(nlohmann::ordered_json start) const {
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
   start["time"] = utc_now();
-  start["host"] = host;
+  start["host"] = host_name();
   nlohmann::ordered_json info = this->info();
   info["starts"].push_back(std::move(start));
   write_info(std::move(info));

@@ -157,7 +157,7 @@ class MemoryStore : public SampleStore {
   at::Tensor pixels_;  // [N, K, 3, H, W]
 };
 
-// Stages of a sample stand in one row; single images in a square.
+// Stages of a sample stand in one row, single images in a square; one image is itself.
 io::Image grid_of(const MemoryStore& store, int64_t count) {
   std::vector<io::Image> images;
   int64_t stages = 1;
@@ -166,6 +166,7 @@ io::Image grid_of(const MemoryStore& store, int64_t count) {
     stages = std::ssize(sample);
     std::move(sample.begin(), sample.end(), std::back_inserter(images));
   }
+  if (images.size() == 1) return images.front();
   const auto side = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(count))));
   return io::enlarged_grid(images, stages > 1 ? stages : side);
 }

@@ -81,7 +81,9 @@ void Sampler::set_upsampler(std::shared_ptr<upsample::Upsampler> upsampler) {
 }
 
 int64_t Sampler::stages() const {
-  return options_.all_stages ? images(std::vector<SampleSpec>(1), /*all_stages=*/true).size(0) : 1;
+  if (!options_.all_stages) return 1;
+  if (stages_ == 0) stages_ = images(std::vector<SampleSpec>(1), /*all_stages=*/true).size(0);
+  return stages_;
 }
 
 Sampler::Inputs Sampler::inputs(std::span<const SampleSpec> specs) const {

@@ -20,8 +20,8 @@ report::Line mean_line(const LabelResult& label, const std::string& metric, size
   std::map<int64_t, std::vector<double>> values;
   for (const RunResult& result : label.results)
     if (const auto curve = result.curves.find(metric); curve != result.curves.end())
-      for (const auto& [step, value] : curve->second)
-        if (std::isfinite(value)) values[step].push_back(value);
+      for (const report::Point& point : curve->second)
+        if (std::isfinite(point.y)) values[std::llround(point.x)].push_back(point.y);
   report::Line line{.name = label.label, .colour = colour, .dashed = false, .points = {}, .band = {}};
   for (const auto& [step, of_seeds] : values) {
     const Spread spread = spread_of(of_seeds);

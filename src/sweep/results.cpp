@@ -1,57 +1,25 @@
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
-#include <sstream>
 
-#include "gigacat/core/error.h"
-#include "gigacat/core/files.h"
 #include "gigacat/run/run_folder.h"
 #include "gigacat/sweep/report.h"
 
 namespace gigacat::sweep {
 namespace {
 
-std::map<std::string, Curve> read_curves(const fs::path& metrics) {
-  std::map<std::string, Curve> curves;
-  if (!fs::exists(metrics)) return curves;
-  std::istringstream lines(read_file(metrics));
-  for (std::string line; std::getline(lines, line);) {
-    const auto record = nlohmann::json::parse(line, nullptr, false);
-    if (!record.is_object() || !record.contains("step")) continue;  // a line that is being written
-    const auto step = record["step"].get<int64_t>();
-    for (const auto& [name, value] : record.items())
-      if (name != "step" && value.is_number()) curves[name].emplace_back(step, value.get<double>());
-    if (!record.contains("eval")) continue;
-    const auto results = record["eval"].value("results", nlohmann::json::object());
-    for (const auto& [name, value] : results.items())
-      if (value.is_number()) curves["eval/" + name].emplace_back(step, value.get<double>());
-  }
-  return curves;
-}
-
-fs::path last_sample_grid(const fs::path& samples) {
-  fs::path last;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(samples, error)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with("fakes-") && entry.path().extension() == ".png" && entry.path() > last) last = entry.path();
-  }
-  return last;
-}
-
 RunResult read_result(const Sweep& sweep, const Run& run) {
   RunResult result;
   result.state = state_of(sweep, run);
   if (result.state.run.empty()) return result;
   const auto folder = run::RunFolder::open(result.state.run);
-  result.curves = read_curves(folder.metrics());
-  result.sample_grid = last_sample_grid(folder.samples());
+  result.curves = report::read_metrics(folder.metrics()).curves;
+  if (const auto grids = report::find_grids(folder.samples()); !grids.empty()) result.sample_grid = grids.back().file;
   for (const auto& [name, curve] : result.curves) {
     // Evaluations are rare: only the last one counts.
     const int64_t records = name.starts_with("eval/") ? 1 : sweep.average;
     const auto count = std::min<int64_t>(records, std::ssize(curve));
     double sum = 0;
-    for (int64_t i = std::ssize(curve) - count; i < std::ssize(curve); ++i) sum += curve[static_cast<size_t>(i)].second;
+    for (int64_t i = std::ssize(curve) - count; i < std::ssize(curve); ++i) sum += curve[static_cast<size_t>(i)].y;
     result.values[name] = sum / static_cast<double>(count);
   }
   return result;

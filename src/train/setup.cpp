@@ -12,6 +12,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/core/host.h"
 #include "gigacat/core/log.h"
 #include "gigacat/dist/device.h"
 #include "train/batch.h"
@@ -36,12 +37,6 @@ dist::GroupOptions group_options(const run::RunConfig& config) {
   return {.backend = config.train.backend, .timeout = timeout, .rendezvous = timeout};
 }
 
-std::string host_name() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
-
 run::Gan build_networks(const run::RunConfig& config, at::Device device) {
   run::Gan gan = run::build_gan(config);
   for (torch::nn::Module* network : {&gan.model->generator(), &gan.model->discriminator()}) {
@@ -56,8 +51,8 @@ void find_place(RunContext& context, const run::RunConfig& config, const TrainOp
   dist::run_on_first(*context.group, "run folder", [&] {
     context.place = open_run(config, *context.group, options, [&context] { return context.data_identity.get(); });
     log::open_file(context.place->folder.log());
-    phases.replay();
     log::info(context.place->resumed ? "going on with run " : "run folder ", context.place->folder.path().string());
+    phases.replay();
   });
 }
 

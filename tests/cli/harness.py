@@ -200,8 +200,9 @@ def read_text(path):
 def last_values(args):
     """Arguments of which the last KEY=VALUE of a key stays: the program refuses a key that is given twice."""
     words = [str(word) for word in args]
-    last = {word.split("=", 1)[0]: at for at, word in enumerate(words) if re.match(r"[a-z_]+(\.[a-z_0-9]+)*=", word)}
-    return [word for at, word in enumerate(words) if last.get(word.split("=", 1)[0], at) == at]
+    keys = [match[1] if (match := re.match(r"([a-z_]+(?:\.[a-z_0-9]+)*)=", word)) else None for word in words]
+    last = {key: at for at, key in enumerate(keys)}
+    return [word for at, (word, key) in enumerate(zip(words, keys)) if key is None or last[key] == at]
 
 
 def clean_environment(extra=None):

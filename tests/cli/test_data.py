@@ -80,7 +80,7 @@ class OwnDataTest(CliTest):
         with open(self.path("unit.npy"), "wb") as file:
             file.write(npy([0.25] * 96, (2, 3, 4, 4)))
         done = self.gigacat("data", "inspect", self.path("unit.npy"))
-        self.assertIn("taken for: float32 [2, 3, 4, 4] in [0, 1], channels first: images of 4x4", done.stdout)
+        self.assertIn("taken for: float32 [2, 3, 4, 4] in [0, 1], channels first: images of 4x4, not latents", done.stdout)
 
     def test_paths(self):
         image_folder(self.path("home", "pictures"))

@@ -67,6 +67,7 @@ class ReportTest(CliTest):
         text = read_text(page)
         self.assertIn("was killed, or the machine went down", text)
         self.assertIn("was resumed after step", text)
+        self.assertIn("in 2 sessions", text)
         self.assertIn("%d of %d" % (steps, steps), text)
         self.assertRegex(text, r"<code>optimizer.lr</code></td><td>0.0003</td>")
         grids = [int(step) for step in re.findall(r'<img data-step="(\d+)"', text)]

@@ -165,7 +165,7 @@ class ResumeTest(CliTest):
         self.gigacat("train", relative, *keys, cwd=folder)
         run = runs + "/00001-tiny"
         message = self.gigacat("train", "--resume", run, "train.steps=8", cwd=self.dir, code=2).stderr
-        self.assertIn("data.path: there is nothing at images (relative to the working directory %s)" % self.dir, message)
+        self.assertIn("data.path: there is nothing at images (looked for %s/images" % self.dir, message)
         os.rename(folder + "/images", folder + "/pictures")
         image_folder(folder + "/images", per_class=13)
         message = self.refused("train", "--resume", run, "train.steps=8", "data.path=" + folder + "/images")

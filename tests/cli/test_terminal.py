@@ -54,8 +54,8 @@ class TerminalTest(CliTest):
         self.assertIn("\033[38;5;", text)
         self.assertNotIn("\033[38;2;", text)
         lines = [line for line in text.splitlines() if BLOCK in line]
-        # Images of 8 px are 8 columns wide: eight of them and the gaps between fill 71 of 80 columns, two rows of 4 lines.
-        self.assertEqual(sum(line.count(BLOCK) for line in lines), 64 * 8)
+        # Images of 8 px are 8 columns wide: nine of them and the gaps between fill all 80 columns, seven more come below.
+        self.assertEqual([line.count(BLOCK) for line in lines], [9 * 8] * 4 + [7 * 8] * 4)
         self.assertTrue(all(line.endswith("\033[0m") for line in lines), "colours are set back at the end of a line")
         self.assertIn("16 of 40 samples", text)
         self.assertIn("40 samples of", text)

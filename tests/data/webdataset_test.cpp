@@ -124,7 +124,7 @@ TEST(Webdataset, CompressedShardsAreNamed) {
               HasSubstr("is compressed"));
   const auto source = open_source(config_for(folder.path("mixed")));
   EXPECT_EQ(source->size(), 2);
-  EXPECT_THAT(reasons_of(source->left_out()), HasSubstr("compressed shards (unpack FILE): 1, such as 1.tar.zst"));
+  EXPECT_THAT(reasons_of(source->left_out()), HasSubstr("compressed shards (zstd -d FILE): 1, such as 1.tar.zst"));
 }
 
 TEST(Webdataset, PatternOfImagesIsNamed) {

@@ -83,12 +83,12 @@ void append_to_run(const fs::path& path, const std::string& checkpoint, const st
   out.flush();
 }
 
-// Prints the results on the first rank; metrics that failed are named as errors. The exit code, the same on all ranks.
+// Prints the results on the first rank; metrics that failed are named as errors. The exit code: the other ranks say
+// that all is well, so that the launcher does not end the first one before it has printed.
 int print(const Flags& flags, const std::vector<eval::Result>& results, bool is_first) {
+  if (!is_first) return kOk;
   const bool failed =
       std::any_of(results.begin(), results.end(), [](const eval::Result& result) { return !result.error.empty(); });
-  const int code = failed ? kFailure : kOk;
-  if (!is_first) return code;
   json all = json::array();
   for (const eval::Result& result : results) all.push_back(eval::to_json(result));
   if (!flags.out.empty()) write_atomically(flags.out, all.dump(2) + "\n");
@@ -98,7 +98,7 @@ int print(const Flags& flags, const std::vector<eval::Result>& results, bool is_
       std::fprintf(stderr, "error: %s\n", eval::to_line(result).c_str());
     else if (!flags.json)
       std::printf("%s\n", eval::to_line(result).c_str());
-  return code;
+  return failed ? kFailure : kOk;
 }
 
 // "eval fid A B": paths where only metrics belong.

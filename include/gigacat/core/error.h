@@ -37,9 +37,9 @@ template <class E = Error, class... Args>
 
 // Checks what must hold if our own code is right; throws InternalError with the condition, the place and the values
 // given.
-#define GIGACAT_CHECK(condition, ...)                                                                             \
-  do {                                                                                                            \
-    if (!(condition)) [[unlikely]]                                                                                \
-      ::gigacat::fail<::gigacat::InternalError>("check failed: " #condition " at ", __FILE__, ":", __LINE__, " ", \
-                                                ::gigacat::cat(__VA_ARGS__));                                     \
+#define GIGACAT_CHECK(condition, ...)                                                                                  \
+  do {                                                                                                                 \
+    if (!(condition)) [[unlikely]]                                                                                     \
+      ::gigacat::fail<::gigacat::InternalError>("check failed: " #condition " at ", __FILE_NAME__, ":", __LINE__, " ", \
+                                                ::gigacat::cat(__VA_ARGS__));                                          \
   } while (false)

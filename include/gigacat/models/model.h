@@ -75,8 +75,9 @@ class Model {
   // A generator of the same architecture on the CPU.
   virtual std::shared_ptr<torch::nn::Module> make_generator(const nn::Init& init) const = 0;
 
+  virtual int64_t z_dim() const = 0;
   // Latents of samples `indices` of a seed: [B, Z]; a sample's latent depends on (seed, index) only.
-  virtual at::Tensor latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const = 0;
+  virtual at::Tensor latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const;
   // Styles of z [B, Z] and labels [B] (int64), truncated and guided. Without gradient. Errors: UsageError where the
   // networks have no styles.
   virtual Style style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,

@@ -35,10 +35,11 @@ struct SamplerOptions {
 class Sampler {
  public:
   // A generator of `model` on `device`; all must outlive the sampler. Errors: UsageError for prompts of a model without
-  // text, and for latents that `space` does not decode.
+  // text.
   Sampler(models::Model& model, torch::nn::Module& generator, const pretrained::LatentSpace& space, at::Device device,
           SamplerOptions options);
-  // Reads the generator of `source` and nothing else. Errors: as above, and of run::parse_config and nn::assign_state.
+  // Reads the generator of `source` and nothing else. Errors: as above, UsageError for latents that no autoencoder
+  // decodes, and those of run::parse_config and nn::assign_state.
   static Sampler open(const run::WeightSource& source, const std::vector<std::string>& overrides, at::Device device,
                       SamplerOptions options);
 
@@ -95,6 +96,7 @@ class Sampler {
   at::Device device_;
   SamplerOptions options_;
   int64_t rows_, scale_ = 1;
+  mutable int64_t stages_ = 0;  // 0: not asked for yet, which costs a pass of the generator
   std::string trajectory_back_ = "bilinear";
   std::shared_ptr<upsample::Upsampler> upsampler_;
 };

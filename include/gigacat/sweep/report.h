@@ -5,20 +5,18 @@
 #include <filesystem>
 #include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "gigacat/report/run_record.h"
 #include "gigacat/sweep/runner.h"
 #include "gigacat/sweep/sweep.h"
 
 namespace gigacat::sweep {
 
-using Curve = std::vector<std::pair<int64_t, double>>;  // step, value
-
 // Results of one run.
 struct RunResult {
   RunState state;
-  std::map<std::string, Curve> curves;   // metric -> all records
+  report::Curves curves;                 // all records
   std::map<std::string, double> values;  // metric -> mean over the last records
   std::filesystem::path sample_grid;     // the last one; empty when there is none
 };

@@ -109,7 +109,7 @@ std::vector<std::string> find_shards(const std::string& path, std::vector<LeftOu
   if (io::is_folder(path)) {
     LeftOutCounter packed;
     const auto wanted = [&](std::string_view file) {
-      if (is_compressed_tar(file)) packed.add(cat("compressed shards (", unpack_command("FILE"), ")"), file);
+      if (is_compressed_tar(file)) packed.add(cat("compressed shards (", unpack_command(file), " FILE)"), file);
       return io::suffix(file) == "tar";
     };
     for (const std::string& name : io::list_files(path, wanted)) shards.push_back((fs::path(path) / name).string());
@@ -121,7 +121,8 @@ std::vector<std::string> find_shards(const std::string& path, std::vector<LeftOu
   for (const std::string& shard : shards) {
     if (is_compressed_tar(shard))
       fail<UsageError>("data.path: ", shard,
-                       " is compressed; samples are read in any order, so unpack it: ", unpack_command(shard));
+                       " is compressed; samples are read in any order, so unpack it: ", unpack_command(shard), " ",
+                       shard);
     if (io::is_image(shard))
       fail<UsageError>("data.path: ", path, " names images, such as ", shard, ": give the folder that holds them");
   }

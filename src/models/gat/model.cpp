@@ -18,10 +18,6 @@ std::shared_ptr<torch::nn::Module> TransformerModel::make_generator(const nn::In
   return std::make_shared<GeneratorImpl>(generator_config_, shape_, init);
 }
 
-at::Tensor TransformerModel::latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const {
-  return nn::StreamDraws(seed, 0, indices, device).normal("sample.z", {}, {generator_config_.z_dim});
-}
-
 Style TransformerModel::style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
                               const SampleOptions& options) {
   const at::NoGradGuard no_grad;

@@ -95,10 +95,6 @@ std::shared_ptr<torch::nn::Module> GigaGanModel::make_generator(const nn::Init& 
   return std::make_shared<GeneratorImpl>(config_, captions_.layers(), shape_, init);
 }
 
-at::Tensor GigaGanModel::latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const {
-  return nn::StreamDraws(seed, 0, indices, device).normal("sample.z", {}, {config_.z_dim});
-}
-
 Style GigaGanModel::style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
                           const SampleOptions& options) {
   const at::NoGradGuard no_grad;

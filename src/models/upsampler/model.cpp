@@ -90,7 +90,7 @@ void UpsamplerModel::set_examples(const at::Tensor& images, const std::vector<st
 at::Tensor UpsamplerModel::latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const {
   if (!examples_.defined())
     fail<UsageError>("recipe upsampler makes images of images: use gigacat upsample, or sample --upsampler");
-  const at::Tensor z = nn::StreamDraws(seed, 0, indices, device).normal("sample.z", {}, {z_dim()});
+  const at::Tensor z = Model::latents(seed, indices, device);
   const at::Tensor places = at::tensor(indices, at::kLong).remainder(examples_.size(0));
   return at::cat({z, examples_.index_select(0, places.to(examples_.device())).flatten(1).to(device)}, 1);
 }

@@ -37,10 +37,6 @@ void Model::build_discriminator(const nn::Init& init) {
   discriminator_ = typed_discriminator_;
 }
 
-at::Tensor Model::latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const {
-  return nn::StreamDraws(seed, 0, indices, device).normal("sample.z", {}, {config_.latent});
-}
-
 models::Style Model::style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
                            const models::SampleOptions& options) {
   const at::NoGradGuard no_grad;

@@ -16,11 +16,10 @@ class Model : public models::Model {
   std::string name() const override { return "toy"; }
   std::shared_ptr<torch::nn::Module> make_generator(const nn::Init& init) const override;
   void build_discriminator(const nn::Init& init);
-  int64_t z_dim() const { return config_.latent; }
+  int64_t z_dim() const override { return config_.latent; }
   Generator& generator_network() { return *typed_generator_; }
   Discriminator& discriminator_network() { return *typed_discriminator_; }
 
-  at::Tensor latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const override;
   models::Style style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
                       const models::SampleOptions& options) override;
   at::Tensor synthesize(torch::nn::Module& generator, const models::Style& style, bool all_stages) override;

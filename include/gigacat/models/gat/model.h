@@ -18,9 +18,8 @@ class TransformerModel : public Model {
  public:
   std::shared_ptr<torch::nn::Module> make_generator(const nn::Init& init) const override;
   GeneratorImpl& transformer() { return *typed_; }
-  int64_t z_dim() const { return generator_config_.z_dim; }
+  int64_t z_dim() const override { return generator_config_.z_dim; }
 
-  at::Tensor latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const override;
   Style style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
               const SampleOptions& options) override;
   at::Tensor synthesize(torch::nn::Module& generator, const Style& style, bool all_stages) override;

@@ -65,10 +65,9 @@ class GigaGanModel : public PyramidModel {
   std::shared_ptr<torch::nn::Module> make_generator(const nn::Init& init) const override;
   // The generator by its own type.
   GeneratorImpl& network() { return *network_; }
-  int64_t z_dim() const { return config_.z_dim; }
+  int64_t z_dim() const override { return config_.z_dim; }
   std::vector<std::string> prompts() const override { return caption_config_.prompts; }
 
-  at::Tensor latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device device) const override;
   Style style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
               const SampleOptions& options) override;
   at::Tensor synthesize(torch::nn::Module& generator, const Style& style, bool all_stages) override;

@@ -41,7 +41,7 @@ class UpsamplerModel : public gigagan::PyramidModel {
   // The small image of real ones [B, 3, S, S]: [B, 3, s, s], rounded to 8 bits as files are.
   at::Tensor small(const at::Tensor& images) const;
   int64_t side() const { return side_; }  // s
-  int64_t z_dim() const;
+  int64_t z_dim() const override;
   double noise() const { return config_.noise; }
   // x [B, 3, s, s] in [-1, 1], standard normal noise of that shape, z [B, Z] -> [B, 3, S, S].
   at::Tensor run(torch::nn::Module& generator, const at::Tensor& x, const at::Tensor& noise, const at::Tensor& z,
