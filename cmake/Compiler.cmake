@@ -31,6 +31,12 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # GCC 12 and 13 see overflows in libstdc++'s own string code that are not there (GCC bugs 105329 and 105651).
   list(APPEND GIGACAT_WARNINGS -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
 endif()
+if(CMAKE_UNITY_BUILD)
+  # Eight files of an area in one: GCC goes through all templates of LibTorch's headers once more for every file, which
+  # takes longer than the file itself. Names in anonymous namespaces are then an area's, and a class defined in a source
+  # file may have members of types from there.
+  list(APPEND GIGACAT_WARNINGS -Wno-subobject-linkage)
+endif()
 if(GIGACAT_WERROR)
   list(APPEND GIGACAT_WARNINGS -Werror)
 endif()

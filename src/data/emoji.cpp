@@ -118,7 +118,7 @@ std::string shard_name(size_t shard) {
 
 // The provenance of the set in `out`, or null when there is none. Errors: UsageError when another kind of data set is
 // there.
-ordered_json read_provenance(const fs::path& out) {
+ordered_json read_stored(const fs::path& out) {
   const fs::path path = provenance_file(out);
   if (!fs::exists(path)) return nullptr;
   ordered_json provenance = ordered_json::parse(read_file(path, kMostText), nullptr, false);
@@ -263,7 +263,7 @@ EmojiReport make_emoji(const std::filesystem::path& out, const EmojiOptions& opt
   const Sources sources = read_sources(options);
   const ordered_json provenance = make_provenance(options, sources.identity);
   EmojiReport report;
-  if (is_complete(out, read_provenance(out), provenance, report)) {
+  if (is_complete(out, read_stored(out), provenance, report)) {
     log::info(out.string(), ": already there with these options, kept");
     return report;
   }

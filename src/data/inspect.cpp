@@ -18,7 +18,7 @@ namespace gigacat::data {
 
 namespace {
 
-constexpr size_t kMostNamed = 20;
+constexpr size_t kMostListed = 20;
 constexpr int64_t kMostQuiet = 10'000;  // samples of an inspection without a closing line
 
 std::string size_text(int64_t height, int64_t width) { return cat(width, "x", height); }
@@ -80,7 +80,7 @@ void count(Look& look, Inspection& result) {
     return;
   }
   ++result.bad;
-  if (result.first_bad.size() < kMostNamed) result.first_bad.push_back(look.fault);
+  if (result.first_bad.size() < kMostListed) result.first_bad.push_back(look.fault);
 }
 
 // Colour range of a latent's first three channels stretched to bytes.

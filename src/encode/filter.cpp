@@ -24,7 +24,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr std::chrono::hours kLongestShare{24 * 30};  // one rank may have far more left to do than another
+constexpr std::chrono::hours kLongestFilter{24 * 30};  // one rank may have far more left to do than another
 constexpr int64_t kLookedAt = 224;                    // px, of images that an encoder sees
 
 // The members of one key, in the shard's order.
@@ -216,7 +216,7 @@ void add(FilterReport& report, const ordered_json& result) {
   for (const auto& [reason, count] : result.at("dropped").items()) report.dropped[reason] += count.get<int64_t>();
 }
 
-FilterReport report_of(const ordered_json& provenance) {
+FilterReport filter_report(const ordered_json& provenance) {
   FilterReport report;
   add(report, provenance.at("pairs"));
   report.shards = report.done_before = std::ssize(provenance.at("settings").at("shards"));
@@ -253,7 +253,7 @@ FilterReport filter_pairs(const FilterRequest& request, dist::Group& group) {
     folder.prepare(settings, before.is_object() ? before.value("settings", ordered_json()) : ordered_json());
     return std::string();
   });
-  if (before.is_object()) return report_of(before);
+  if (before.is_object()) return filter_report(before);
 
   Judge judge(request.filter, group.device());
   Progress progress("filtering", "shard", std::ssize(shards));
@@ -266,7 +266,7 @@ FilterReport filter_pairs(const FilterRequest& request, dist::Group& group) {
     progress.update(static_cast<int64_t>(s) + 1);
   }
   progress.finish();
-  group.barrier("all shards filtered", kLongestShare);
+  group.barrier("all shards filtered", kLongestFilter);
 
   FilterReport report;
   for (const std::string& shard : shards) add(report, folder.note(name_of(shard)));

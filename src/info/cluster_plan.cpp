@@ -7,6 +7,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
+#include "info/text_line.h"
 
 namespace gigacat::info {
 namespace {
@@ -35,12 +36,6 @@ const Profile& profile_of(const std::string& name) {
 double peak(const Profile& profile, const std::string& precision) {
   if (precision == "bf16" || precision == "fp16") return profile.half;
   return precision == "tf32" ? profile.tf32 : profile.fp32;
-}
-
-void line(std::ostream& out, const std::string& name, const std::string& value, const std::string& note = "") {
-  out << "  " << std::left << std::setw(28) << name << std::right << std::setw(12) << value;
-  if (!note.empty()) out << "  " << note;
-  out << "\n";
 }
 
 std::string milliseconds(double seconds) {

@@ -3,15 +3,10 @@
 
 #include "gigacat/core/text.h"
 #include "gigacat/info/describe.h"
+#include "info/text_line.h"
 
 namespace gigacat::info {
 namespace {
-
-void line(std::ostream& out, const std::string& name, const std::string& value, const std::string& note = "") {
-  out << "  " << std::left << std::setw(28) << name << std::right << std::setw(12) << value;
-  if (!note.empty()) out << "  " << note;
-  out << "\n";
-}
 
 void network(std::ostream& out, const std::string& title, const NetworkReport& report) {
   out << title << "\n";

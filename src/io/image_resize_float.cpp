@@ -69,7 +69,7 @@ void stand_up(const Image& image, int64_t y, int64_t rows, float* lines) {
 }
 
 #if defined(__x86_64__)
-const bool kHasAvx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+const bool kHasAvx2AndFma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 
 __attribute__((target("avx2,fma"))) void weigh_across_avx2(const float* lines, int64_t channels, const FloatTaps& taps,
                                                            float* out) {
@@ -81,7 +81,7 @@ __attribute__((target("avx2,fma"))) void weigh_down_avx2(const float* rows, int6
   weigh_down(rows, width, weights, count, out);
 }
 #else
-constexpr bool kHasAvx2 = false;
+constexpr bool kHasAvx2AndFma = false;
 constexpr auto weigh_across_avx2 = weigh_across;
 constexpr auto weigh_down_avx2 = weigh_down;
 #endif
@@ -95,7 +95,7 @@ std::vector<float> resample_across(const Image& image, const FloatTaps& taps, in
   for (int64_t y = 0; y < height; y += kRows) {
     const int64_t rows = std::min(kRows, height - y);
     stand_up(image, begin + y, rows, lines.data());
-    kHasAvx2 ? weigh_across_avx2(lines.data(), channels, taps, made.data())
+    kHasAvx2AndFma ? weigh_across_avx2(lines.data(), channels, taps, made.data())
              : weigh_across(lines.data(), channels, taps, made.data());
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t r = 0; r < rows; ++r) {
@@ -137,7 +137,7 @@ void resize_planes(const Image& image, Resampling method, int64_t height, int64_
     for (int64_t y = 0; y < height; ++y) {
       const float* from = wide.data() + (c * rows + down.first(y) - begin) * width;
       float* to = planes.data() + c * plane + y * width;
-      kHasAvx2 ? weigh_down_avx2(from, width, down.weights(y), down.count(y), to)
+      kHasAvx2AndFma ? weigh_down_avx2(from, width, down.weights(y), down.count(y), to)
                : weigh_down(from, width, down.weights(y), down.count(y), to);
     }
   for (int64_t c = image.channels; c < 3; ++c) std::copy_n(planes.data(), plane, planes.data() + c * plane);

@@ -13,8 +13,8 @@
 namespace gigacat::pretrained {
 namespace {
 
-constexpr double kNormEps = 1e-6;
-constexpr const char* kWanted = "an AutoencoderKL";
+constexpr double kAutoencoderKlEps = 1e-6;
+constexpr const char* kAutoencoderKl = "an AutoencoderKL";
 
 Conv2d convolution(int64_t in, int64_t out, int64_t kernel = 3) {
   return Conv2d(Conv2dShape{in, out, {kernel, kernel}, {kernel / 2, kernel / 2}});
@@ -39,8 +39,8 @@ namespace autoencoder_kl_parts {
 class Resnet : public torch::nn::Module {
  public:
   Resnet(int64_t in, int64_t out, int64_t groups)
-      : norm1_(register_module("norm1", GroupNorm(groups, in, kNormEps))),
-        norm2_(register_module("norm2", GroupNorm(groups, out, kNormEps))),
+      : norm1_(register_module("norm1", GroupNorm(groups, in, kAutoencoderKlEps))),
+        norm2_(register_module("norm2", GroupNorm(groups, out, kAutoencoderKlEps))),
         conv1_(register_module("conv1", convolution(in, out))),
         conv2_(register_module("conv2", convolution(out, out))) {
     if (in != out) shortcut_ = register_module("conv_shortcut", convolution(in, out, 1));
@@ -59,7 +59,7 @@ class Resnet : public torch::nn::Module {
 class Attention : public torch::nn::Module {
  public:
   Attention(int64_t d, int64_t groups)
-      : norm_(register_module("group_norm", GroupNorm(groups, d, kNormEps))),
+      : norm_(register_module("group_norm", GroupNorm(groups, d, kAutoencoderKlEps))),
         q_(register_module("to_q", Linear(d, d))),
         k_(register_module("to_k", Linear(d, d))),
         v_(register_module("to_v", Linear(d, d))),
@@ -118,7 +118,7 @@ class Encoder : public torch::nn::Module {
                                       Conv2d(Conv2dShape{.in = d, .out = d, .padding = {0, 0}, .stride = 2}));
     }
     middle_ = register_module("mid_block", std::make_shared<Middle>(last, c.norm_groups));
-    norm_ = register_module("conv_norm_out", GroupNorm(c.norm_groups, last, kNormEps));
+    norm_ = register_module("conv_norm_out", GroupNorm(c.norm_groups, last, kAutoencoderKlEps));
     conv_out_ = register_module("conv_out", convolution(last, 2 * c.latent_channels));
   }
   at::Tensor forward(const at::Tensor& images, const StageObserver& observe) {
@@ -153,7 +153,7 @@ class Decoder : public torch::nn::Module {
       if (i + 1 < c.widths.size()) levels_.back().resize = place(*this, path + ".upsamplers.0.conv", convolution(d, d));
       before = d;
     }
-    norm_ = register_module("conv_norm_out", GroupNorm(c.norm_groups, first, kNormEps));
+    norm_ = register_module("conv_norm_out", GroupNorm(c.norm_groups, first, kAutoencoderKlEps));
     conv_out_ = register_module("conv_out", convolution(first, 3));
   }
   at::Tensor forward(const at::Tensor& latents) {
@@ -182,11 +182,11 @@ AutoencoderKlConfig AutoencoderKlConfig::deduce(const weights::Weights& weights)
     return cat("encoder.down_blocks.", level, ".resnets.", layer, ".conv1.weight");
   };
   while (weights.has(down(config.widths.size(), 0)))
-    config.widths.push_back(weights.at(down(config.widths.size(), 0), kWanted).size(0));
-  if (config.widths.empty()) weights::refuse(weights, kWanted, "it has no encoder.down_blocks.0");
+    config.widths.push_back(weights.at(down(config.widths.size(), 0), kAutoencoderKl).size(0));
+  if (config.widths.empty()) weights::refuse(weights, kAutoencoderKl, "it has no encoder.down_blocks.0");
   while (weights.has(down(0, config.layers))) ++config.layers;
-  const at::Tensor& conv_in = weights.at("decoder.conv_in.weight", kWanted);
-  if (conv_in.dim() != 4) weights::refuse(weights, kWanted, "decoder.conv_in.weight has no four dimensions");
+  const at::Tensor& conv_in = weights.at("decoder.conv_in.weight", kAutoencoderKl);
+  if (conv_in.dim() != 4) weights::refuse(weights, kAutoencoderKl, "decoder.conv_in.weight has no four dimensions");
   config.latent_channels = conv_in.size(1);
   config.quant_conv = weights.has("quant_conv.weight");
   config.post_quant_conv = weights.has("post_quant_conv.weight");
@@ -240,10 +240,10 @@ AutoencoderKl load_autoencoder_kl(const weights::Weights& weights, const weights
   if (norm_groups > 0) config.norm_groups = norm_groups;
   for (const int64_t width : config.widths)
     if (width % config.norm_groups != 0)
-      weights::refuse(modern, kWanted,
+      weights::refuse(modern, kAutoencoderKl,
                       cat(width, " channels are not divisible by ", config.norm_groups, " norm groups"));
   AutoencoderKl network(config);
-  weights::assign(*network, modern, kWanted, options);
+  weights::assign(*network, modern, kAutoencoderKl, options);
   return network;
 }
 

@@ -11,8 +11,8 @@
 namespace gigacat::pretrained {
 namespace {
 
-constexpr double kNormEps = 1e-5;
-constexpr const char* kWanted = "CLIP";
+constexpr double kClipEps = 1e-5;
+constexpr const char* kClip = "CLIP";
 constexpr double kMean[] = {0.48145466, 0.4578275, 0.40821073}, kDeviation[] = {0.26862954, 0.26130258, 0.27577711};
 const std::string kText = "text_model.", kImage = "vision_model.";
 
@@ -35,8 +35,8 @@ namespace clip_parts {
 class Block : public torch::nn::Module {
  public:
   Block(const ClipTower& c, bool causal, bool quick) : heads_(c.heads), causal_(causal), quick_(quick) {
-    norm1_ = register_module("layer_norm1", LayerNorm(c.width, kNormEps));
-    norm2_ = register_module("layer_norm2", LayerNorm(c.width, kNormEps));
+    norm1_ = register_module("layer_norm1", LayerNorm(c.width, kClipEps));
+    norm2_ = register_module("layer_norm2", LayerNorm(c.width, kClipEps));
     q_ = place(*this, "self_attn.q_proj", Linear(c.width, c.width));
     k_ = place(*this, "self_attn.k_proj", Linear(c.width, c.width));
     v_ = place(*this, "self_attn.v_proj", Linear(c.width, c.width));
@@ -81,9 +81,9 @@ class Tower : public torch::nn::Module {
 
 ClipConfig ClipConfig::deduce(const weights::Weights& weights) {
   const auto sized = [&](const std::string& name, int64_t dim) -> const at::Tensor& {
-    const at::Tensor& tensor = weights.at(name, kWanted);
+    const at::Tensor& tensor = weights.at(name, kClip);
     if (tensor.dim() != dim)
-      weights::refuse(weights, kWanted, cat(name, " has ", tensor.dim(), " dimensions for ", dim));
+      weights::refuse(weights, kClip, cat(name, " has ", tensor.dim(), " dimensions for ", dim));
     return tensor;
   };
   const auto tower = [&](const std::string& prefix) {
@@ -111,7 +111,7 @@ ClipConfig ClipConfig::deduce(const weights::Weights& weights) {
     if (weights.has("visual_projection.weight")) config.embedding = sized("visual_projection.weight", 2).size(0);
   }
   if (config.text.depth + config.image.depth == 0)
-    weights::refuse(weights, kWanted, "it has neither a text nor an image tower");
+    weights::refuse(weights, kClip, "it has neither a text nor an image tower");
   config.quick_gelu = config.image.width <= 1024;
   return config;
 }
@@ -127,7 +127,7 @@ ClipImpl::ClipImpl(const ClipConfig& c) : config_(c) {
     token_table_ = table(kText + "embeddings.token_embedding.weight", {c.vocabulary, d});
     text_positions_ = table(kText + "embeddings.position_embedding.weight", {c.context, d});
     text_tower_ = place(*this, kText + "encoder", std::make_shared<clip_parts::Tower>(c.text, true, c.quick_gelu));
-    final_norm_ = place(*this, kText + "final_layer_norm", LayerNorm(d, kNormEps));
+    final_norm_ = place(*this, kText + "final_layer_norm", LayerNorm(d, kClipEps));
     if (c.embedding > 0) text_projection_ = register_module("text_projection", Linear(d, c.embedding, false));
   }
   if (c.image.depth > 0) {
@@ -136,9 +136,9 @@ ClipImpl::ClipImpl(const ClipConfig& c) : config_(c) {
     image_positions_ = table(kImage + "embeddings.position_embedding.weight", {1 + side * side, d});
     const Conv2dShape patches{3, d, {c.patch, c.patch}, {0, 0}, c.patch, /*bias=*/false};
     patches_ = place(*this, kImage + "embeddings.patch_embedding", Conv2d(patches));
-    pre_norm_ = place(*this, kImage + "pre_layrnorm", LayerNorm(d, kNormEps));  // spelled so
+    pre_norm_ = place(*this, kImage + "pre_layrnorm", LayerNorm(d, kClipEps));  // spelled so
     image_tower_ = place(*this, kImage + "encoder", std::make_shared<clip_parts::Tower>(c.image, false, c.quick_gelu));
-    post_norm_ = place(*this, kImage + "post_layernorm", LayerNorm(d, kNormEps));
+    post_norm_ = place(*this, kImage + "post_layernorm", LayerNorm(d, kClipEps));
     if (c.embedding > 0) image_projection_ = register_module("visual_projection", Linear(d, c.embedding, false));
   }
   if (text_projection_ && image_projection_) logit_scale_ = add_parameter(*this, "logit_scale", {});
@@ -184,10 +184,10 @@ Clip load_clip(const weights::Weights& weights, const weights::LoadOptions& opti
   config.quick_gelu = overrides.quick_gelu.value_or(config.quick_gelu);
   for (const ClipTower& tower : {config.text, config.image})
     if (tower.depth > 0 && (tower.heads == 0 || tower.width % tower.heads != 0))
-      weights::refuse(used, kWanted,
+      weights::refuse(used, kClip,
                       cat("a tower's width ", tower.width, " is not divisible by ", tower.heads, " heads"));
   Clip clip(config);
-  weights::assign(*clip, used, kWanted, options);
+  weights::assign(*clip, used, kClip, options);
   return clip;
 }
 

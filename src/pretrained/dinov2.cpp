@@ -11,10 +11,10 @@
 namespace gigacat::pretrained {
 namespace {
 
-constexpr double kNormEps = 1e-6;
+constexpr double kDinov2Eps = 1e-6;
 constexpr int64_t kHeadWidth = 64;
 constexpr double kGridOffset = 0.1;  // keeps the scaled grid from rounding down
-constexpr const char* kWanted = "DINOv2";
+constexpr const char* kDinov2 = "DINOv2";
 
 int64_t square_root(int64_t n) {
   const auto root = static_cast<int64_t>(std::lround(std::sqrt(static_cast<double>(n))));
@@ -29,10 +29,10 @@ namespace dinov2_blocks {
 class Block : public torch::nn::Module {
  public:
   Block(int64_t width, int64_t hidden, int64_t heads) : heads_(heads) {
-    norm1_ = register_module("norm1", LayerNorm(width, kNormEps));
+    norm1_ = register_module("norm1", LayerNorm(width, kDinov2Eps));
     qkv_ = place(*this, "attn.qkv", Linear(width, 3 * width));
     proj_ = place(*this, "attn.proj", Linear(width, width));
-    norm2_ = register_module("norm2", LayerNorm(width, kNormEps));
+    norm2_ = register_module("norm2", LayerNorm(width, kDinov2Eps));
     fc1_ = place(*this, "mlp.fc1", Linear(width, hidden));
     fc2_ = place(*this, "mlp.fc2", Linear(hidden, width));
     const auto gamma = [&](const char* path) {
@@ -58,10 +58,10 @@ class Block : public torch::nn::Module {
 }  // namespace dinov2_blocks
 
 Dinov2Config Dinov2Config::deduce(const weights::Weights& weights) {
-  const at::Tensor &proj = weights.at("patch_embed.proj.weight", kWanted), &table = weights.at("pos_embed", kWanted),
-                   &fc1 = weights.at("blocks.0.mlp.fc1.weight", kWanted);
+  const at::Tensor &proj = weights.at("patch_embed.proj.weight", kDinov2), &table = weights.at("pos_embed", kDinov2),
+                   &fc1 = weights.at("blocks.0.mlp.fc1.weight", kDinov2);
   if (proj.dim() != 4 || table.dim() != 3 || fc1.dim() != 2)
-    weights::refuse(weights, kWanted, "patch_embed.proj, pos_embed or blocks.0.mlp.fc1 has not its dimensions");
+    weights::refuse(weights, kDinov2, "patch_embed.proj, pos_embed or blocks.0.mlp.fc1 has not its dimensions");
   Dinov2Config config;
   config.width = proj.size(0);
   config.patch = proj.size(2);
@@ -69,8 +69,8 @@ Dinov2Config Dinov2Config::deduce(const weights::Weights& weights) {
   config.heads = config.width / kHeadWidth;
   config.grid = square_root(table.size(1) - 1);
   if (config.grid == 0 || config.heads == 0)
-    weights::refuse(weights, kWanted, cat("pos_embed of ", table.sizes(), " is no class position and square grid"));
-  config.registers = weights.has("register_tokens") ? weights.at("register_tokens", kWanted).size(1) : 0;
+    weights::refuse(weights, kDinov2, cat("pos_embed of ", table.sizes(), " is no class position and square grid"));
+  config.registers = weights.has("register_tokens") ? weights.at("register_tokens", kDinov2).size(1) : 0;
   config.depth = 0;
   while (weights.has(cat("blocks.", config.depth, ".norm1.weight"))) ++config.depth;
   return config;
@@ -93,7 +93,7 @@ Dinov2Impl::Dinov2Impl(const Dinov2Config& config, GridResampling resampling)
     auto block = std::make_shared<dinov2_blocks::Block>(d, config.hidden, config.heads);
     blocks_.push_back(place(*this, cat("blocks.", i), std::move(block)));
   }
-  norm_ = register_module("norm", LayerNorm(d, kNormEps));
+  norm_ = register_module("norm", LayerNorm(d, kDinov2Eps));
 }
 
 at::Tensor Dinov2Impl::positions(int64_t rows, int64_t columns) {
@@ -149,7 +149,7 @@ Dinov2 load_dinov2(const weights::Weights& weights, const weights::LoadOptions& 
     if (square_root(table->second.size(1)) != 0)  // timm with registers: no class position
       table->second = at::constant_pad_nd(table->second, {0, 0, 1, 0});
   Dinov2 dinov2(Dinov2Config::deduce(used), resampling);
-  weights::assign(*dinov2, used, kWanted, options);
+  weights::assign(*dinov2, used, kDinov2, options);
   return dinov2;
 }
 

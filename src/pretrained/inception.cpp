@@ -11,8 +11,8 @@
 namespace gigacat::pretrained {
 namespace {
 
-constexpr double kNormEps = 1e-3;
-constexpr const char* kWanted = "the FID Inception-v3";
+constexpr double kInceptionEps = 1e-3;
+constexpr const char* kInception = "the FID Inception-v3";
 
 using Window = std::array<int64_t, 2>;
 
@@ -221,8 +221,8 @@ weights::Weights fold_batch_norm(const weights::Weights& weights) {
     if (name.starts_with("fc.")) folded.tensors[name] = tensor.clone();
     if (!name.ends_with(end)) continue;
     const std::string unit = name.substr(0, name.size() - end.size());
-    const auto norm = [&](const char* part) { return weights.at(unit + ".bn." + part, kWanted).to(at::kFloat); };
-    const at::Tensor scale = norm("weight") / (norm("running_var") + kNormEps).sqrt();
+    const auto norm = [&](const char* part) { return weights.at(unit + ".bn." + part, kInception).to(at::kFloat); };
+    const at::Tensor scale = norm("weight") / (norm("running_var") + kInceptionEps).sqrt();
     folded.tensors[unit + ".weight"] = tensor.to(at::kFloat) * scale.view({-1, 1, 1, 1});
     folded.tensors[unit + ".bias"] = norm("bias") - norm("running_mean") * scale;
   }
@@ -230,9 +230,9 @@ weights::Weights fold_batch_norm(const weights::Weights& weights) {
 }
 
 Inception load_inception(const weights::Weights& weights, const weights::LoadOptions& options) {
-  weights.at("Conv2d_1a_3x3.conv.weight", kWanted);
+  weights.at("Conv2d_1a_3x3.conv.weight", kInception);
   Inception inception;
-  weights::assign(*inception, fold_batch_norm(weights), kWanted, options);
+  weights::assign(*inception, fold_batch_norm(weights), kInception, options);
   return inception;
 }
 

@@ -10,8 +10,8 @@
 namespace gigacat::pretrained {
 namespace {
 
-constexpr const char* kWanted = "an LPIPS backbone (VGG16 or AlexNet)";
-constexpr double kNormEps = 1e-10;
+constexpr const char* kLpips = "an LPIPS backbone (VGG16 or AlexNet)";
+constexpr double kLpipsEps = 1e-10;
 constexpr double kShift[] = {-0.030, -0.088, -0.188}, kScale[] = {0.458, 0.448, 0.450};  // of images in [-1, 1]
 
 // A convolution with its ReLU, perhaps after a max pool; `tap`: LPIPS compares its output.
@@ -41,7 +41,7 @@ std::span<const Unit> units_of(LpipsNet net) {
 // all-zero pixel passes none.
 at::Tensor unit_length(const at::Tensor& x) {
   const at::Tensor square = x.square().sum(1, /*keepdim=*/true), zero = square == 0;
-  return x / (square.masked_fill(zero, 1).sqrt().masked_fill(zero, 0) + kNormEps);
+  return x / (square.masked_fill(zero, 1).sqrt().masked_fill(zero, 0) + kLpipsEps);
 }
 
 at::Tensor per_channel(std::span<const double> values, const at::Tensor& like) {
@@ -106,7 +106,7 @@ at::Tensor LpipsImpl::map(const at::Tensor& first, const at::Tensor& second) {
 Lpips load_lpips(const weights::Weights& backbone, const weights::Weights& heads, const weights::LoadOptions& options) {
   const bool vgg = backbone.has("features.28.weight");
   if (!vgg && !backbone.has("features.10.weight"))
-    weights::refuse(backbone, kWanted, "it has neither features.28 nor features.10");
+    weights::refuse(backbone, kLpips, "it has neither features.28 nor features.10");
   weights::Weights both{{}, backbone.origin};
   for (const auto& [name, tensor] : backbone.tensors)
     if (name.starts_with("features.")) both.tensors[name] = tensor;

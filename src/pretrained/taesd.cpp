@@ -15,7 +15,7 @@ namespace {
 constexpr int64_t kWidth = 64;
 constexpr int64_t kPoolGroups = 4;
 constexpr double kPoolEps = 1e-5;
-constexpr const char* kWanted = "a TAESD autoencoder";
+constexpr const char* kTaesd = "a TAESD autoencoder";
 
 // relu(convolutions(x) + x); pooled blocks add a normed 1x1 bottleneck to x first. [B, 64, H, W] of one shape.
 class TaesdBlockImpl : public torch::nn::Module {
@@ -69,10 +69,10 @@ TaesdConfig TaesdConfig::deduce(const weights::Weights& weights) {
   config.encoder = weights.has("encoder.0.weight");
   config.decoder = weights.has("decoder.1.weight");
   if (!config.encoder && !config.decoder)
-    weights::refuse(weights, kWanted, "it has neither encoder.0.weight nor decoder.1.weight");
+    weights::refuse(weights, kTaesd, "it has neither encoder.0.weight nor decoder.1.weight");
   const at::Tensor& edge =
-      config.encoder ? weights.at("encoder.14.weight", kWanted) : weights.at("decoder.1.weight", kWanted);
-  if (edge.dim() != 4) weights::refuse(weights, kWanted, "its convolution to or from latents has no four dimensions");
+      config.encoder ? weights.at("encoder.14.weight", kTaesd) : weights.at("decoder.1.weight", kTaesd);
+  if (edge.dim() != 4) weights::refuse(weights, kTaesd, "its convolution to or from latents has no four dimensions");
   config.latent_channels = edge.size(config.encoder ? 0 : 1);
   config.pooled = weights.has("encoder.11.pool.0.weight") || weights.has("decoder.3.pool.0.weight");
   return config;
@@ -155,7 +155,7 @@ at::Tensor TaesdImpl::decode(const at::Tensor& latents) {
 Taesd load_taesd(weights::Weights weights, const weights::LoadOptions& options) {
   const weights::Weights official = taesd_names(std::move(weights));
   Taesd taesd(TaesdConfig::deduce(official));
-  weights::assign(*taesd, official, kWanted, options);
+  weights::assign(*taesd, official, kTaesd, options);
   return taesd;
 }
 

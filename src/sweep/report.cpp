@@ -89,7 +89,7 @@ std::string to_markdown(const Sweep& sweep, const std::vector<LabelResult>& resu
 
 namespace {
 
-std::string quoted(const std::string& text) {
+std::string csv_quoted(const std::string& text) {
   if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
   std::string out = "\"";
   for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
@@ -101,13 +101,13 @@ std::string quoted(const std::string& text) {
 std::string to_csv(const Sweep& sweep, const std::vector<LabelResult>& results) {
   std::string text = "label,seed,id,status,step,seconds,error";
   const std::vector<std::string> metrics = shown_metrics(sweep, results);
-  for (const std::string& metric : metrics) text += "," + quoted(metric);
+  for (const std::string& metric : metrics) text += "," + csv_quoted(metric);
   text += "\r\n";
   for (const LabelResult& label : results)
     for (size_t i = 0; i < label.runs.size(); ++i) {
       const RunResult& result = label.results[i];
-      text += cat(quoted(label.label), ",", label.runs[i]->seed, ",", label.runs[i]->id, ",", result.state.status, ",",
-                  result.state.step, ",", number(result.state.seconds), ",", quoted(result.state.error));
+      text += cat(csv_quoted(label.label), ",", label.runs[i]->seed, ",", label.runs[i]->id, ",", result.state.status, ",",
+                  result.state.step, ",", number(result.state.seconds), ",", csv_quoted(result.state.error));
       for (const std::string& metric : metrics) {
         const auto found = result.values.find(metric);
         text += "," + (found == result.values.end() ? std::string() : cat(found->second));

@@ -11,7 +11,7 @@ namespace gigacat::sweep {
 namespace {
 
 // As a word of a shell.
-std::string quoted(const std::string& word) {
+std::string shell_quoted(const std::string& word) {
   std::string out = "'";
   for (const char c : word) c == '\'' ? out += "'\\''" : out += c;
   return out + "'";
@@ -30,10 +30,10 @@ std::string script_of(const Sweep& sweep, const RunnerOptions& options, const st
   option("--requeue");
   for (const std::string& line : extra) option(line);
   text += "\nruns=(" + join(ids, " ") + ")\n";
-  text += "cd " + quoted(fs::current_path().string()) + "\n";
+  text += "cd " + shell_quoted(fs::current_path().string()) + "\n";
   // The runner starts the ranks itself: with SLURM's variables it would take itself for one of them.
   std::string call = "env -u SLURM_PROCID -u SLURM_NTASKS -u SLURM_LOCALID";
-  for (const std::string& word : command) call += " " + quoted(word);
+  for (const std::string& word : command) call += " " + shell_quoted(word);
   text += call + cat(" --only \"${runs[SLURM_ARRAY_TASK_ID]}\" --ranks ", options.ranks) +
           (options.retry ? " --retry" : "") + " &\n";
   text += "runner=$!\ntrap 'kill -USR1 $runner' USR1\nwait $runner; code=$?\n";
@@ -71,7 +71,7 @@ std::string submit_to_slurm(const Sweep& sweep, const RunnerOptions& options, co
   fs::create_directories(sweep.folder);
   const fs::path script = sweep.folder / "slurm.sh";
   write_atomically(script, script_of(sweep, options, command, extra, ids));
-  return output_of("sbatch " + quoted(script.string()));
+  return output_of("sbatch " + shell_quoted(script.string()));
 }
 
 }  // namespace gigacat::sweep

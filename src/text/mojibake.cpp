@@ -12,7 +12,6 @@ namespace {
 
 using Bytes = std::string;
 
-constexpr char32_t kReplacement = 0xFFFD;
 constexpr uint8_t kSubstitute = 0x1A;  // in the sloppy encodings: a byte that was lost
 
 struct Encoding {

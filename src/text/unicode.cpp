@@ -12,8 +12,6 @@
 namespace gigacat::text {
 namespace {
 
-constexpr char32_t kReplacement = 0xFFFD;
-
 utf8proc_category_t category(char32_t c) { return utf8proc_category(static_cast<utf8proc_int32_t>(c)); }
 
 bool is_among(char32_t c, utf8proc_category_t first, utf8proc_category_t last) {

@@ -9,6 +9,8 @@ namespace gigacat::text {
 using Text = std::u32string;
 using TextView = std::u32string_view;
 
+constexpr char32_t kReplacement = 0xFFFD;  // stands for what cannot be read
+
 // UTF-8 to code points; each byte that fits nowhere becomes U+FFFD.
 Text from_utf8(std::string_view bytes);
 // The same, strictly: false when the bytes are no UTF-8.

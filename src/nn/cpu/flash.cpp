@@ -17,13 +17,13 @@ namespace {
 constexpr int64_t kBlock = 64;  // queries that go together
 
 // One head [L, d] of a view [B, h, L, d].
-struct Rows {
+struct HeadRows {
   float* data;
   int64_t stride;
-  Rows from(int64_t row) const { return {data + row * stride, stride}; }
+  HeadRows from(int64_t row) const { return {data + row * stride, stride}; }
 };
 
-Rows head_of(const at::Tensor& x, int64_t index) {
+HeadRows head_of(const at::Tensor& x, int64_t index) {
   const int64_t b = index / x.size(1), head = index % x.size(1);
   return {static_cast<float*>(const_cast<void*>(x.const_data_ptr())) + b * x.stride(0) + head * x.stride(1),
           x.stride(2)};
@@ -36,11 +36,11 @@ void check(std::initializer_list<at::Tensor> tensors) {
 
 // c [m, n] = a [m, k] b [k, n], or c += a b. LibTorch's flash attention calls MKL here, which runs such small products
 // at two thirds of the speed on processors that are not Intel's.
-void multiply(int64_t m, int64_t n, int64_t k, Rows a, Rows b, Rows c, bool add = false) {
+void multiply(int64_t m, int64_t n, int64_t k, HeadRows a, HeadRows b, HeadRows c, bool add = false) {
   at::native::cpublas::brgemm(m, n, k, a.stride, b.stride, c.stride, add, a.data, b.data, c.data);
 }
 
-void transpose(Rows from, int64_t rows, int64_t columns, Rows to) {
+void transpose(HeadRows from, int64_t rows, int64_t columns, HeadRows to) {
   fused_kernels().transpose(from.data, from.stride, rows, columns, to.data, to.stride);
 }
 
@@ -48,8 +48,8 @@ void transpose(Rows from, int64_t rows, int64_t columns, Rows to) {
 class Scratch {
  public:
   explicit Scratch(int64_t floats) : floats_(floats) {}
-  Rows piece(int64_t rows, int64_t columns) {
-    const Rows piece{floats_.data() + used_, columns};
+  HeadRows piece(int64_t rows, int64_t columns) {
+    const HeadRows piece{floats_.data() + used_, columns};
     used_ += rows * columns;
     return piece;
   }
@@ -70,14 +70,14 @@ at::Tensor flash_attention(const at::Tensor& q, const at::Tensor& k, const at::T
   float* const sums_data = sums.data_ptr<float>();
   at::parallel_for(0, heads * blocks, 1, [&](int64_t begin, int64_t end) {
     Scratch scratch(keys * (d + kBlock));
-    const Rows kt = scratch.piece(d, keys), logits = scratch.piece(kBlock, keys);
+    const HeadRows kt = scratch.piece(d, keys), logits = scratch.piece(kBlock, keys);
     int64_t packed = -1;
     for (int64_t task = begin; task < end; ++task) {
       const int64_t head = task / blocks, first = task % blocks * kBlock, rows = std::min(kBlock, length - first);
       if (head != packed) transpose(head_of(k, head), keys, d, kt);
       packed = head;
       multiply(rows, keys, d, head_of(q, head).from(first), kt, logits);
-      const Rows to = head_of(out, head).from(first);
+      const HeadRows to = head_of(out, head).from(first);
       std::array<float, kBlock> totals;
       for (int64_t i = 0; i < rows; ++i)
         sums_data[head * length + first + i] =
@@ -99,15 +99,15 @@ void flash_attention_backward(const at::Tensor& dout, const at::Tensor& q, const
   // Logits stand transposed, [keys, queries]: so all products but one find their factors in place.
   at::parallel_for(0, heads, 1, [&](int64_t begin, int64_t end) {
     Scratch scratch(keys * (d + 2 * kBlock) + 3 * d * kBlock);
-    const Rows kt = scratch.piece(d, keys);
+    const HeadRows kt = scratch.piece(d, keys);
     float* const rest = scratch.piece(1, keys * 2 * kBlock + 3 * d * kBlock).data;
     for (int64_t head = begin; head < end; ++head) {
       transpose(head_of(k, head), keys, d, kt);
       for (int64_t first = 0; first < length; first += kBlock) {
         const int64_t rows = std::min(kBlock, length - first);
-        const Rows p{rest, rows}, dp{p.data + keys * rows, rows}, qt{dp.data + keys * rows, rows},
+        const HeadRows p{rest, rows}, dp{p.data + keys * rows, rows}, qt{dp.data + keys * rows, rows},
             gt{qt.data + d * rows, rows}, dqt{gt.data + d * rows, rows};
-        const Rows query = head_of(q, head).from(first), grad = head_of(dout, head).from(first);
+        const HeadRows query = head_of(q, head).from(first), grad = head_of(dout, head).from(first);
         transpose(query, rows, d, qt);
         transpose(grad, rows, d, gt);
         multiply(keys, rows, d, head_of(k, head), qt, p);
