@@ -123,6 +123,28 @@ std::string Group::broadcast_text(std::string text, const char* what) {
   return text;
 }
 
+std::vector<std::string> gather_texts(Group& group, const std::vector<std::string>& texts, const char* what) {
+  at::Tensor lengths = at::empty({std::ssize(texts)}, at::kLong);
+  std::string own;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    lengths[static_cast<int64_t>(i)] = std::ssize(texts[i]);
+    own += texts[i];
+  }
+  lengths = group.all_gather(lengths, what);  // [ranks * n]
+  const int64_t longest = lengths.view({group.size(), -1}).sum(1).max().item<int64_t>();
+  at::Tensor bytes = at::zeros({1, std::max<int64_t>(longest, 1)}, at::kByte);
+  std::memcpy(bytes.data_ptr(), own.data(), own.size());
+  bytes = group.all_gather(bytes, what);  // [ranks, longest]
+  std::vector<std::string> all;
+  for (int64_t i = 0, at = 0; i < lengths.size(0); ++i) {
+    if (i % std::ssize(texts) == 0) at = i / std::ssize(texts) * bytes.size(1);
+    const auto length = lengths[i].item<int64_t>();
+    all.emplace_back(static_cast<const char*>(bytes.const_data_ptr()) + at, static_cast<size_t>(length));
+    at += length;
+  }
+  return all;
+}
+
 double Group::sum(double value, const char* what) {
   at::Tensor total = at::empty({1}, at::kDouble).fill_(value);
   all_reduce(total, Reduce::sum, what);

@@ -18,9 +18,9 @@ at::Tensor logistic_discriminator(const at::Tensor& real, const at::Tensor& fake
 
 at::Tensor logistic_generator(const at::Tensor& fake) { return at::softplus(-fake).mean(); }
 
-at::Tensor logistic_mismatch(const at::Tensor& logits, const at::Tensor& counts) {
+at::Tensor logistic_mismatch(const at::Tensor& logits, const at::Tensor& weights) {
   const at::Tensor per_sample = at::softplus(logits).flatten(1).mean(1);  // [B]
-  return (per_sample * counts).sum() / counts.sum().clamp_min(1);
+  return (per_sample * weights).mean();
 }
 
 bool is_derangement(const std::vector<std::string>& captions, const std::vector<int64_t>& order) {

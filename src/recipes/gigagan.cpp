@@ -24,7 +24,7 @@ class GigaGan : public MultiScaleGan {
   at::Tensor generate(const Batch& batch, bool with_graph) override {
     const at::AutoGradMode grad(with_graph);
     const at::Tensor z = batch.draws->normal("z", {}, {model_.z_dim()});
-    const gigagan::Text text = model_.network().read(read(batch).captions);
+    const gigagan::Text text = model_.network().read(read(batch));
     const Style styles = Style::of(model_.network().style(z, text), text.local, text.mask);
     if (with_graph) styles_.push_back(styles.w_of(0).detach());
     watch(styles);

@@ -2,6 +2,9 @@
 
 #include <ATen/Functions.h>
 
+#include <map>
+#include <numeric>
+
 #include "gigacat/core/error.h"
 #include "gigacat/dist/device.h"
 #include "gigacat/losses/text_image.h"
@@ -52,10 +55,9 @@ MultiScaleGan::MultiScaleGan(const GigaGanLoss& config, gigagan::PyramidModel& m
 }
 
 Loss MultiScaleGan::discriminator_loss(const Batch& batch, const at::Tensor& fakes) {
-  const Conditioning conditioning = read(batch);
+  const Conditioning text = condition(batch);
   const std::vector<at::Tensor> real = gigagan::image_pyramid(batch.images, model_.levels()),
                                 fake = model_.pyramid(fakes);
-  const at::Tensor t = d().read(conditioning.captions);  // [B, D]
   std::vector<at::Tensor> both;
   for (size_t i = 0; i < real.size(); ++i) both.push_back(at::cat({real[i], fake[i]}));  // [2 B, C, r, r]
   const gigagan::TrunkFeatures seen = d().features(both, /*parts=*/2);
@@ -63,81 +65,112 @@ Loss MultiScaleGan::discriminator_loss(const Batch& batch, const at::Tensor& fak
   const auto halves = [&](const at::Tensor& texts) {
     return split(d().discriminate(seen, texts.repeat({2, 1})), batch.images.size(0));
   };
-  const auto [on_real, on_fake] = halves(t);
+  const auto [on_real, on_fake] = halves(text.own);
   add(loss, "d_gan", weighed(weights_.gan, on_real, on_fake, losses::logistic_discriminator), 1);
   if (matches()) {
-    const auto [wrong_real, wrong_fake] = halves(t.index_select(0, conditioning.mismatch));
-    add(loss, "d_match", mismatched(wrong_real, conditioning) + mismatched(wrong_fake, conditioning), loss_.matching);
+    const auto [wrong_real, wrong_fake] = halves(text.other);
+    add(loss, "d_match", mismatched(wrong_real, text.weights) + mismatched(wrong_fake, text.weights), loss_.matching);
   }
-  if (loss_.vision > 0) add(loss, "d_vision", vision_discriminator(batch.images, fake[0], t), loss_.vision);
-  if (loss_.r1_gamma > 0 && batch.step % loss_.r1_interval == 0) add_r1(batch, t.detach(), loss);
-  add(loss, "d_total", loss.total, 0);
+  if (loss_.vision > 0) add(loss, "d_vision", vision_discriminator(batch.images, fake[0], text.own), loss_.vision);
   loss.terms.emplace_back("accuracy_real", (on_real.back().logits > 0).to(at::kFloat).mean());
   loss.terms.emplace_back("accuracy_fake", (on_fake.back().logits < 0).to(at::kFloat).mean());
   return loss;
 }
 
 Loss MultiScaleGan::generator_loss(const Batch& batch, const at::Tensor& fakes) {
-  const Conditioning conditioning = read(batch);
+  const Conditioning text = condition(batch);
   const std::vector<at::Tensor> fake = model_.pyramid(fakes);
-  const at::Tensor t = d().read(conditioning.captions);
   const gigagan::TrunkFeatures seen = d().features(fake, /*parts=*/1);
   Loss loss;
   add(loss, "g_gan",
-      weighed(weights_.gan, d().discriminate(seen, t), {},
+      weighed(weights_.gan, d().discriminate(seen, text.own), {},
               [](const auto& on_fake, const auto&) { return losses::logistic_generator(on_fake); }),
       1);
   if (matches() && loss_.matching_generator != "none") {
-    const auto wrong = d().discriminate(seen, t.index_select(0, conditioning.mismatch));
     const double sign = loss_.matching_generator == "minimised" ? 1 : -1;
-    add(loss, "g_match", mismatched(wrong, conditioning, sign), loss_.matching);
+    add(loss, "g_match", mismatched(d().discriminate(seen, text.other), text.weights, sign), loss_.matching);
   }
   if (loss_.clip > 0) add(loss, "g_clip", contrastive(batch, fake[0]), loss_.clip);
-  if (loss_.vision > 0) add(loss, "g_vision", vision_generator(fake[0], t), loss_.vision);
+  if (loss_.vision > 0) add(loss, "g_vision", vision_generator(fake[0], text.own), loss_.vision);
   add_generator_losses(batch, fakes, loss);
-  add(loss, "g_total", loss.total, 0);
   return loss;
 }
 
-MultiScaleGan::Conditioning MultiScaleGan::read(const Batch& batch) {
-  const at::Device device = batch.images.device();
-  std::vector<std::string> texts(static_cast<size_t>(batch.images.size(0)));
-  if (!model_.has_text()) {
-    const at::Tensor none = at::zeros({std::ssize(texts)}, at::TensorOptions(device).dtype(at::kLong));
-    return {model_.captions().read(texts, device), none, none.to(at::kFloat)};
-  }
-  if (batch.captions.empty())
+gigagan::Captions MultiScaleGan::read(const Batch& batch) {
+  if (model_.has_text() && batch.captions.empty())
     fail<UsageError>("data.captions: recipe ", model_.name(), " learns from captions: set it to true");
-  texts = model_.captions().dropped(batch.captions, *batch.draws);
-  const at::Tensor keys = batch.draws->uniform("mismatch", {}).to(at::kCPU);
-  const std::vector<int64_t> order =
-      losses::derange(texts, std::vector<float>(keys.data_ptr<float>(), keys.data_ptr<float>() + keys.numel()));
-  at::Tensor counts = at::ones({std::ssize(texts)});
-  for (size_t i = 0; i < texts.size(); ++i) {
-    const std::string& other = texts[static_cast<size_t>(order[i])];
-    if (other.empty() || other == texts[i]) counts[static_cast<int64_t>(i)] = 0;
-  }
-  return {model_.captions().read(texts, device), dist::send(at::tensor(order, at::kLong), device),
-          dist::send(counts, device)};
+  if (!model_.has_text())
+    return model_.captions().read(std::vector<std::string>(batch.images.size(0)), batch.images.device());
+  return model_.captions().read(model_.captions().dropped(batch.captions, *batch.draws), batch.images.device());
 }
 
-at::Tensor MultiScaleGan::mismatched(const Predictions& wrong, const Conditioning& conditioning, double sign) const {
+// Who reads whose caption is a permutation of the whole batch, which every rank and micro-batch finds for itself. Each
+// text that this one needs is read once.
+MultiScaleGan::Conditioning MultiScaleGan::condition(const Batch& batch) {
+  if (!model_.has_text() || batch.captions.empty()) {
+    const at::Tensor own = d().read(read(batch));
+    return {own, own, at::zeros({own.size(0)}, own.options())};
+  }
+  const nn::RandomDraws& draws = batch.whole ? batch.whole->draws : *batch.draws;
+  const std::vector<std::string> texts =
+      model_.captions().dropped(batch.whole ? batch.whole->captions : batch.captions, draws);  // [N]
+  const at::Tensor keys = draws.uniform("mismatch", {}).to(at::kCPU);
+  const std::vector<int64_t> order =
+      losses::derange(texts, std::vector<float>(keys.data_ptr<float>(), keys.data_ptr<float>() + keys.numel()));
+  const auto other_of = [&](size_t i) -> const std::string& { return texts[static_cast<size_t>(order[i])]; };
+  std::vector<float> counts;  // [N]
+  for (size_t i = 0; i < texts.size(); ++i)
+    counts.push_back(other_of(i).empty() || other_of(i) == texts[i] ? 0.0F : 1.0F);
+  const float counted = std::accumulate(counts.begin(), counts.end(), 0.0F);
+
+  std::map<std::string, int64_t> places;
+  std::vector<std::string> read;
+  const auto place_of = [&](const std::string& text) {
+    const auto [found, is_new] = places.try_emplace(text, std::ssize(read));
+    if (is_new) read.push_back(text);
+    return found->second;
+  };
+  std::vector<int64_t> own, other;
+  std::vector<float> weights;
+  for (int64_t b = 0; b < batch.images.size(0); ++b) {
+    const auto i = static_cast<size_t>(batch.whole ? batch.first + b : b);
+    own.push_back(place_of(texts[i]));
+    other.push_back(place_of(other_of(i)));
+    weights.push_back(counted > 0 ? counts[i] * static_cast<float>(texts.size()) / counted : 0.0F);
+  }
+  const at::Device device = batch.images.device();
+  const at::Tensor t = d().read(model_.captions().read(read, device));  // [texts read, D]
+  const auto rows = [&](const std::vector<int64_t>& of) {
+    return t.index_select(0, dist::send(at::tensor(of, at::kLong), device));
+  };
+  return {rows(own), rows(other), dist::send(at::tensor(weights), device)};
+}
+
+at::Tensor MultiScaleGan::mismatched(const Predictions& wrong, const at::Tensor& weights, double sign) const {
   return weighed(weights_.matching, wrong, {}, [&](const at::Tensor& logits, const at::Tensor&) {
-    return losses::logistic_mismatch(sign * logits, conditioning.counts);
+    return losses::logistic_mismatch(sign * logits, weights);
   });
 }
 
-void MultiScaleGan::add_r1(const Batch& batch, const at::Tensor& t, Loss& loss) {
+Loss MultiScaleGan::discriminator_penalty(const Batch& batch) {
+  if (loss_.r1_gamma == 0 || batch.step % loss_.r1_interval != 0) return {};
   const nn::FloatIsland island(batch.images);
   const nn::TwiceDifferentiable twice;
+  at::Tensor t;
+  {
+    const at::NoGradGuard no_grad;  // R1 is of the images
+    t = d().read(read(batch)).to(at::kFloat);
+  }
   const at::Tensor x = batch.images.detach().requires_grad_(true);
   const auto seen = d().features(gigagan::image_pyramid(x, model_.levels()), 1);
-  const at::Tensor score = weighed(weights_.gan, d().discriminate(seen, t.to(at::kFloat)), {},
-                                   [](const at::Tensor& logits, const at::Tensor&) {
-                                     return logits.flatten(1).mean(1);  // [B]
-                                   });
-  const at::Tensor penalty = losses::gradient_penalty(score, x);
-  add(loss, "r1", penalty.mean(), loss_.r1_gamma / 2 * static_cast<double>(loss_.r1_interval));
+  const at::Tensor score =
+      weighed(weights_.gan, d().discriminate(seen, t), {}, [](const at::Tensor& logits, const at::Tensor&) {
+        return logits.flatten(1).mean(1);  // [B]
+      });
+  Loss loss;
+  add(loss, "r1", losses::gradient_penalty(score, x).mean(),
+      loss_.r1_gamma / 2 * static_cast<double>(loss_.r1_interval));
+  return loss;
 }
 
 at::Tensor MultiScaleGan::vision_discriminator(const at::Tensor& real, const at::Tensor& fake, const at::Tensor& t) {
@@ -165,11 +198,23 @@ at::Tensor MultiScaleGan::vision_generator(const at::Tensor& fake, const at::Ten
 
 at::Tensor MultiScaleGan::contrastive(const Batch& batch, const at::Tensor& fake) {
   auto& frozen = encoder(fake.device());
-  const at::Tensor own = frozen.read(batch.captions).embedding;
+  const int64_t first = batch.whole ? batch.first : 0;
+  return losses::clip_contrastive(frozen.look(fake).embedding, embeddings(batch), first, frozen.scale());
+}
+
+// Every rank reads its own captions and gets the others'.
+at::Tensor MultiScaleGan::embeddings(const Batch& batch) {
+  auto& frozen = encoder(batch.images.device());
+  if (!batch.whole) return frozen.read(batch.captions).embedding;
+  if (embeddings_.defined() && embedded_.lock() == batch.whole) return embeddings_;
+  const std::vector<std::string>& all = batch.whole->captions;
   const bool alone = !batch.group || batch.group->size() == 1;
-  const at::Tensor text = alone ? own : batch.group->all_gather(own, "text embeddings");
-  const int64_t first = alone ? 0 : batch.group->rank() * own.size(0);
-  return losses::clip_contrastive(frozen.look(fake).embedding, text, first, frozen.scale());
+  const int64_t share = std::ssize(all) / (alone ? 1 : batch.group->size());
+  const auto first = all.begin() + (alone ? 0 : batch.group->rank() * share);
+  const at::Tensor own = frozen.read({first, first + share}).embedding;
+  embeddings_ = alone ? own : batch.group->all_gather(own, "text embeddings");
+  embedded_ = batch.whole;
+  return embeddings_;
 }
 
 StepCost MultiScaleGan::cost() const {

@@ -68,8 +68,7 @@ class Upsampler : public MultiScaleGan {
       x = x + draws.normal("input.noise", {}, pixels) * strength.view({-1, 1, 1, 1});
     }
     const at::Tensor z = draws.normal("z", {}, {model_.z_dim()});
-    return model_.run(model_.generator(), x, draws.normal("network.noise", {}, pixels), z, read(batch).captions)
-        .unsqueeze(0);
+    return model_.run(model_.generator(), x, draws.normal("network.noise", {}, pixels), z, read(batch)).unsqueeze(0);
   }
 
  private:

@@ -28,6 +28,7 @@ std::unique_ptr<RunConfig> declare(const std::string& recipe) {
   b.section("log", config->log, "what is reported, and how often");
   b.section("checkpoint", config->checkpoint, "when a checkpoint is written and which are kept");
   b.section("eval", config->evaluation, "metrics of the averaged generator while the run goes on");
+  b.check("train.batch", [run = config.get()] { return run->batch_fault(/*world=*/1); });
   return config;
 }
 
@@ -114,9 +115,6 @@ void TrainSection::bind(config::Binder& b) {
   b.field("nonfinite_limit", nonfinite_limit, 20,
           "steps in a row with a gradient that is not finite after which the run stops",
           {.min = 1, .unit = "steps", .free_on_resume = true});
-  b.check("batch", [this]() -> std::string {
-    return batch % accumulate == 0 ? "" : cat("batch ", batch, " is not divisible by accumulate ", accumulate);
-  });
   b.check("activation_checkpoint", [this]() -> std::string {
     try {
       nn::CheckpointPolicy policy(activation_checkpoint);
@@ -220,13 +218,19 @@ Gan build_gan(const RunConfig& config) {
   return made;
 }
 
+std::string RunConfig::batch_fault(int world) const {
+  const int64_t parts = world * train.accumulate, together = gan.model->samples_together(train.batch);
+  const std::string whose = cat(world == 1 ? "" : cat(world, " ranks x "), "train.accumulate ", train.accumulate);
+  if (train.batch % parts != 0) return cat(train.batch, " is not divisible by ", whose);
+  if (train.batch / parts % together == 0) return "";
+  return cat(train.batch, " by ", whose, " is ", train.batch / parts, " samples at once, no multiple of the ", together,
+             " that the discriminator compares (model.discriminator.std_group)");
+}
+
 int64_t RunConfig::micro_batch(int world) const {
-  const int64_t parts = world * train.accumulate;
-  if (train.batch % parts != 0)
-    throw UsageError(config::complaint(
-        binder, "train.batch",
-        cat(train.batch, " is not divisible by ", world, " ranks x train.accumulate ", train.accumulate)));
-  return train.batch / parts;
+  if (const std::string fault = batch_fault(world); !fault.empty())
+    throw UsageError(config::complaint(binder, "train.batch", fault));
+  return train.batch / (world * train.accumulate);
 }
 
 std::unique_ptr<RunConfig> load_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {

@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
 
-#include <optional>
+#include <numeric>
 #include <utility>
 
 #include "gigacat/core/error.h"
@@ -32,11 +32,22 @@ at::Tensor adopt(std::vector<T>& values, at::IntArrayRef shape, at::ScalarType t
 }
 
 template <class T>
-std::vector<T> every(const std::vector<T>& rows, int64_t first, int64_t stride) {
-  std::vector<T> taken;
-  for (size_t i = static_cast<size_t>(first); i < rows.size(); i += static_cast<size_t>(stride))
-    taken.push_back(rows[i]);
-  return taken;
+std::vector<T> run_of(const std::vector<T>& rows, int64_t first, int64_t count) {
+  if (rows.empty()) return {};
+  return {rows.begin() + first, rows.begin() + first + count};
+}
+
+// Rows of all ranks and their draws, where losses look at all of them.
+std::shared_ptr<const recipes::WholeBatch> whole_batch(const data::HostBatch& host, const BatchOptions& options) {
+  const bool alone = options.group == nullptr || options.group->size() == 1;
+  if (host.captions.empty() || (alone && options.parts == 1)) return nullptr;
+  const int64_t rank = alone ? 0 : options.group->rank(), ranks = alone ? 1 : options.group->size();
+  std::vector<int64_t> positions(static_cast<size_t>(ranks * host.count));
+  std::iota(positions.begin(), positions.end(), host.positions.front() - rank * host.count);
+  std::vector<std::string> captions =
+      alone ? host.captions : dist::gather_texts(*options.group, host.captions, "captions");
+  return std::make_shared<const recipes::WholeBatch>(recipes::WholeBatch{
+      std::move(captions), nn::StreamDraws(options.seed, host.step, std::move(positions), at::kCPU)});
 }
 
 void check_labels(const data::HostBatch& host, int64_t num_classes) {
@@ -63,25 +74,29 @@ std::vector<MicroBatch> to_device(data::HostBatch host, const BatchOptions& opti
   const at::Tensor values = wrap(host);
   const at::Tensor features = adopt(host.features, {host.count, host.feature_tokens, host.feature_width}, at::kFloat);
   const at::Tensor raw = adopt(host.raw, {host.count, 3, host.raw_size, host.raw_size}, at::kByte);
+  const int64_t count = host.count / options.parts;
   const auto part = [&](const at::Tensor& rows, int64_t m) {
-    return rows.slice(0, m, std::nullopt, options.parts).to(options.device, /*non_blocking=*/true);
+    return rows.narrow(0, m * count, count).to(options.device, /*non_blocking=*/true);
   };
+  const auto whole = whole_batch(host, options);
   std::vector<MicroBatch> parts(static_cast<size_t>(options.parts));
   for (int64_t m = 0; m < options.parts; ++m) {
     MicroBatch& micro = parts[static_cast<size_t>(m)];
-    micro.draws = std::make_unique<nn::StreamDraws>(options.seed, host.step, every(host.positions, m, options.parts),
+    micro.draws = std::make_unique<nn::StreamDraws>(options.seed, host.step, run_of(host.positions, m * count, count),
                                                     options.device);
     recipes::Batch& batch = micro.batch;
     batch.draws = micro.draws.get();
     batch.step = host.step;
     batch.group = options.group;
+    batch.whole = whole;
+    batch.first = ((options.group ? options.group->rank() : 0) * options.parts + m) * count;
     const at::Tensor rows = part(values, m);
     batch.images = to_images(rows, host.content, *micro.draws, options);
     if (is_bytes(host.content) && host.channels == 3) batch.raw = rows;
     if (raw.defined()) batch.raw = part(raw, m);
-    batch.labels = dist::send(at::tensor(every(host.labels, m, options.parts), at::kLong), options.device);
+    batch.labels = dist::send(at::tensor(run_of(host.labels, m * count, count), at::kLong), options.device);
     if (features.defined()) batch.features = part(features, m);
-    batch.captions = every(host.captions, m, options.parts);
+    batch.captions = run_of(host.captions, m * count, count);
   }
   return parts;
 }

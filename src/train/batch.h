@@ -28,8 +28,8 @@ struct BatchOptions {
   dist::Group* group = nullptr;
 };
 
-// The `parts` micro-batches of a rank's batch: part m holds the rows m, m + parts, ..., so that a part holds the same
-// samples of the global batch whatever the number of ranks. Host memory is used in place.
+// The `parts` micro-batches of a rank's batch: equal runs of its rows. Captions are exchanged with the other ranks, for
+// losses over all of them: a collective where there are some. Host memory is used in place.
 //   image, pixels: uint8 -> images = x / 127.5 - 1, raw = x when it has three channels
 //   latent:        images = (x - shift) * scale
 //   moments:       images = (mean + deviation * noise - shift) * scale, noise from "data.moments"

@@ -24,6 +24,14 @@ class Frozen {
   const std::vector<at::Tensor>& parameters_;
 };
 
+// For the log.
+recipes::Loss together(recipes::Loss loss, recipes::Loss penalty) {
+  loss.total = loss.total.detach();
+  if (penalty.total.defined()) loss.total = loss.total + penalty.total.detach();
+  loss.terms.insert(loss.terms.end(), penalty.terms.begin(), penalty.terms.end());
+  return loss;
+}
+
 }  // namespace
 
 bool is_logged(const run::RunConfig& config, int64_t step) {
@@ -46,13 +54,19 @@ std::vector<at::Tensor> GanStep::discriminator(const std::vector<MicroBatch>& ba
   half.losses.clear();
   std::vector<at::Tensor> fakes;
   for (const MicroBatch& micro : batches) {
+    recipes::Loss penalty, loss;
+    {
+      const auto autocast = precision_.autocast();
+      penalty = recipe_.discriminator_penalty(micro.batch);
+    }
+    if (penalty.total.defined()) differentiate(half, penalty, /*last=*/false);
     fakes.push_back(generate(micro.batch, /*with_graph=*/reuse_fakes_));
-    recipes::Loss loss;
     {
       const auto autocast = precision_.autocast();
       loss = recipe_.discriminator_loss(micro.batch, fakes.back().detach());
     }
-    differentiate(half, std::move(loss), &micro == &batches.back());
+    differentiate(half, loss, &micro == &batches.back());
+    half.losses.push_back(together(std::move(loss), std::move(penalty)));
   }
   update(half, batches.back().batch, fakes.back());
   return fakes;
@@ -73,7 +87,8 @@ std::vector<at::Tensor> GanStep::generator(const std::vector<MicroBatch>& batche
       loss = recipe_.generator_loss(batch, fakes[i]);
     }
     fakes[i] = fakes[i].detach();
-    differentiate(half, std::move(loss), i + 1 == batches.size());
+    differentiate(half, loss, i + 1 == batches.size());
+    half.losses.push_back(together(std::move(loss), {}));
   }
   recipe_.update_buffers(group_);
   update(half, batches.back().batch, fakes.back());
@@ -86,7 +101,7 @@ at::Tensor GanStep::generate(const recipes::Batch& batch, bool with_graph) {
 }
 
 // Gradients of the micro-batches add up; with the last they are averaged over the ranks.
-void GanStep::differentiate(NetworkState& half, recipes::Loss loss, bool last) {
+void GanStep::differentiate(NetworkState& half, const recipes::Loss& loss, bool last) {
   const at::Tensor total = half.optimizer.scaled(loss.total) / static_cast<double>(config_.train.accumulate);
   if (last) {
     half.reducer.backward(total);
@@ -94,8 +109,6 @@ void GanStep::differentiate(NetworkState& half, recipes::Loss loss, bool last) {
     half.reducer.no_sync();
     total.backward();
   }
-  loss.total = loss.total.detach();
-  half.losses.push_back(std::move(loss));
 }
 
 void GanStep::update(NetworkState& half, const recipes::Batch& batch, const at::Tensor& fakes) {

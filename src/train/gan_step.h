@@ -30,7 +30,7 @@ class GanStep {
 
  private:
   at::Tensor generate(const recipes::Batch& batch, bool with_graph);
-  void differentiate(NetworkState& half, recipes::Loss loss, bool last);
+  void differentiate(NetworkState& half, const recipes::Loss& loss, bool last);
   void update(NetworkState& half, const recipes::Batch& batch, const at::Tensor& fakes);
 
   const run::RunConfig& config_;

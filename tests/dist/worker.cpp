@@ -63,6 +63,12 @@ void broadcasts(const GroupPointer& group) {
   const at::Tensor rows = group->all_gather(at::full({2, 1}, 1.0 * rank).requires_grad_(), "rows");
   expect(rows.sizes() == at::IntArrayRef({2 * size, 1}) && !rows.requires_grad(), "rows' shape");
   expect(rows[2 * size - 1].item<int>() == size - 1 && rows[0].item<int>() == 0, "rows in rank order");
+  const std::vector<std::string> texts{std::string(static_cast<size_t>(3 * rank), 'x'), "", "\0\n"};
+  const std::vector<std::string> all = gather_texts(*group, texts, "texts");
+  expect(std::ssize(all) == 3 * size, "texts of all");
+  for (int r = 0; r < size; ++r)
+    expect(all[3 * r].size() == static_cast<size_t>(3 * r) && all[3 * r + 1].empty() && all[3 * r + 2] == texts[2],
+           "texts");
   at::Tensor nothing = at::empty({0, 3});
   group->all_reduce(nothing, Reduce::sum, "nothing");
   expect(group->all_gather(nothing, "nothing").sizes() == at::IntArrayRef({0, 3}), "nothing from all");

@@ -59,8 +59,13 @@ struct Losses {
 // Leaves the gradients of both networks, as the trainer's loop does.
 inline Losses run(SmallGan& gan, const Batch& batch) {
   const at::Tensor fakes = gan.generate(batch, true);
+  const Loss penalty = gan.recipe->discriminator_penalty(batch);
+  if (penalty.total.defined()) penalty.total.backward();
   Losses losses{gan.recipe->discriminator_loss(batch, fakes.detach()), {}};
   losses.discriminator.total.backward();
+  if (penalty.total.defined())
+    losses.discriminator.total = losses.discriminator.total.detach() + penalty.total.detach();
+  for (const auto& term : penalty.terms) losses.discriminator.terms.push_back(term);
   for (at::Tensor& p : gan.discriminator().parameters()) p.set_requires_grad(false);
   losses.generator = gan.recipe->generator_loss(batch, fakes);
   losses.generator.total.backward();

@@ -51,17 +51,23 @@ TEST(Batch, BytesBecomeImagesBetweenMinusOneAndOne) {
   EXPECT_EQ(batch.draws, parts[0].draws.get());
 }
 
-TEST(Batch, PartsHoldTheSameSamplesForAnyNumberOfRanks) {
+TEST(Batch, PartsAreRunsOfRows) {
   const auto parts = to_device(host_batch<uint8_t>(data::Content::pixels, 6, 1), {.parts = 2, .num_classes = 2});
   ASSERT_EQ(parts.size(), 2u);
-  EXPECT_THAT(parts[1].batch.captions, ElementsAre("caption 1", "caption 3", "caption 5"));
-  EXPECT_TRUE(parts[1].batch.labels.equal(at::tensor({1, 1, 1}, at::kLong)));
-  EXPECT_NEAR(parts[1].batch.images[1][0][0][0].item<float>(), 12 / 127.5 - 1, 1e-6);  // row 3
+  EXPECT_THAT(parts[1].batch.captions, ElementsAre("caption 3", "caption 4", "caption 5"));
+  EXPECT_TRUE(parts[1].batch.labels.equal(at::tensor({1, 0, 1}, at::kLong)));
+  EXPECT_NEAR(parts[1].batch.images[1][0][0][0].item<float>(), 16 / 127.5 - 1, 1e-6);  // row 4
   EXPECT_FALSE(parts[0].batch.raw.defined());
+  EXPECT_EQ(parts[1].batch.first, 3);
+  EXPECT_EQ(parts[1].batch.whole, parts[0].batch.whole);
+  ASSERT_TRUE(parts[0].batch.whole);
+  EXPECT_EQ(parts[0].batch.whole->captions.size(), 6u);
+  EXPECT_TRUE(
+      parts[0].batch.whole->draws.normal("z", {}, {4}).narrow(0, 3, 3).equal(parts[1].draws->normal("z", {}, {4})));
   // Draws belong to the sample's place, not to its part.
   const auto whole = to_device(host_batch<uint8_t>(data::Content::pixels, 6, 1), {.num_classes = 2});
   const at::Tensor all = whole[0].draws->normal("z", {}, {4});
-  EXPECT_TRUE(parts[1].draws->normal("z", {}, {4}).equal(all.slice(0, 1, 6, 2)));
+  EXPECT_TRUE(parts[1].draws->normal("z", {}, {4}).equal(all.narrow(0, 3, 3)));
 }
 
 TEST(Batch, LatentsAreShiftedAndScaled) {

@@ -66,7 +66,7 @@ std::unique_ptr<run::RunConfig> read_config(Flags& flags) {
 // The most ranks below `ranks`, and not below `least`, among which the batch can be split; else as many.
 int fewer_ranks(const run::RunConfig& config, int ranks, int least) {
   for (int fewer = ranks - 1; fewer >= least; --fewer)
-    if (config.train.batch % (fewer * config.train.accumulate) == 0) return fewer;
+    if (config.batch_fault(fewer).empty()) return fewer;
   return ranks;
 }
 

@@ -77,6 +77,9 @@ std::string on_first(Group& group, const char* what, const std::function<std::st
 // The same without a text.
 void run_on_first(Group& group, const char* what, const std::function<void()>& work);
 
+// The texts of all ranks, in rank order. Each rank gives as many. A collective.
+std::vector<std::string> gather_texts(Group& group, const std::vector<std::string>& texts, const char* what);
+
 // Gradients averaged over ranks in buckets while backward still runs (c10d::Reducer). With one rank it does nothing.
 //
 //   for each micro-batch but the last: reducer.no_sync(); loss.backward();

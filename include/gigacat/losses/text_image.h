@@ -15,9 +15,8 @@ namespace gigacat::losses {
 at::Tensor logistic_discriminator(const at::Tensor& real, const at::Tensor& fake);
 // softplus(-fake), the generator's non-saturating half.
 at::Tensor logistic_generator(const at::Tensor& fake);
-// softplus(logits) of images with captions that are not theirs, weighed by sample: `counts` [B], 0 or 1; 0 when all are
-// 0.
-at::Tensor logistic_mismatch(const at::Tensor& logits, const at::Tensor& counts);
+// softplus(logits) of images with captions that are not theirs, weighed by sample: `weights` [B].
+at::Tensor logistic_mismatch(const at::Tensor& logits, const at::Tensor& weights);
 
 // Whether `order` is a permutation that gives no sample its own caption, which may stand there more than once.
 bool is_derangement(const std::vector<std::string>& captions, const std::vector<int64_t>& order);

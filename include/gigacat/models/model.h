@@ -130,6 +130,9 @@ class Model {
 struct ModelConfig {
   virtual ~ModelConfig() = default;
   virtual void bind(config::Binder& b) = 0;
+  // How many samples of a batch the discriminator looks at together; they follow each other, and a rank's micro-batch
+  // holds a multiple of them.
+  virtual int64_t samples_together(int64_t /*batch*/) const { return 1; }
   // The model with its generator on the CPU, weights from `init`. The config must outlive it. Errors: UsageError when
   // the shape does not fit (latent not divisible by the patch, ...).
   virtual std::unique_ptr<Model> build(const ImageShape& shape, const nn::Init& init) const = 0;

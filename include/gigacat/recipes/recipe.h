@@ -15,13 +15,21 @@
 
 namespace gigacat::recipes {
 
-// A batch on the device.
+// What a step's samples are to each other: those of all ranks and micro-batches, in the order of the data.
+struct WholeBatch {
+  std::vector<std::string> captions;  // [N] or empty
+  nn::StreamDraws draws;              // of all N, on the CPU
+};
+
+// A batch on the device: micro-batches of all ranks make up the whole one.
 struct Batch {
   at::Tensor images;    // real images or latents [B, C, H, W], float32; images in [-1, 1]
   at::Tensor labels;    // [B], int64
   at::Tensor raw;       // real RGB images uint8 [B, 3, R, R], where the data holds them; else undefined
   at::Tensor features;  // frozen features [B, 1 + N, F], class token first, where the data holds them; else undefined
-  std::vector<std::string> captions;  // [B] or empty
+  std::vector<std::string> captions;        // [B] or empty
+  std::shared_ptr<const WholeBatch> whole;  // where there are captions; none: this batch is all of it
+  int64_t first = 0;                        // place of the first sample in the whole batch; the others follow it
   int64_t step = 0;
   const nn::RandomDraws* draws = nullptr;
   dist::Group* group = nullptr;  // of the ranks that share the step; none: this process only
@@ -47,6 +55,9 @@ class Recipe {
   // Fakes of a batch: [K, B, C, H, W], coarse first, or one row of a pyramid's levels for each sample [1, B, n]: what
   // the recipe's own losses take. With or without a graph to the generator's weights.
   virtual at::Tensor generate(const Batch& batch, bool with_graph) = 0;
+  // A part of the discriminator's loss whose gradient is taken by itself, before the rest is computed: its graph need
+  // not live beside the other. `total` is undefined where this step has none.
+  virtual Loss discriminator_penalty(const Batch& /*batch*/) { return {}; }
   // Losses. `fakes` come from generate(); the discriminator's are detached by the trainer.
   virtual Loss discriminator_loss(const Batch& batch, const at::Tensor& fakes) = 0;
   virtual Loss generator_loss(const Batch& batch, const at::Tensor& fakes) = 0;

@@ -84,8 +84,9 @@ struct RunConfig {
   pretrained::LatentSpace open_space(at::Device device) const;
   // The model with its generator on the CPU. Errors: as models::ModelConfig::build.
   std::unique_ptr<models::Model> build_model(const nn::Init& init) const;
-  // Samples of one rank in one forward pass. Errors: UsageError when train.batch is not divisible by world *
-  // accumulate.
+  // Why train.batch cannot be split among the micro-batches of `world` ranks; "": it can.
+  std::string batch_fault(int world) const;
+  // Samples of one rank in one forward pass. Errors: UsageError with batch_fault.
   int64_t micro_batch(int world) const;
   // All fields with their values, as stored in run folders and checkpoints.
   std::string to_yaml() const { return config::to_yaml(binder); }

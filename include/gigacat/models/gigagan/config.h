@@ -1,6 +1,7 @@
 // Sizes of GigaGAN's networks. Source: GigaGAN (arXiv 2303.05511), sections 3 and 4 and its appendix.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ struct DiscriminatorConfig {
   bool multi_scale, tied;
   void bind(config::Binder& b);
   int64_t channels(int64_t resolution) const;
+  // Of a minibatch deviation.
+  int64_t samples_together(int64_t batch) const { return std::min(std_group, batch); }
 };
 
 // Resolutions 4, 8, ... of a square image. Errors: UsageError when the image is not square with a side of 2^n >= 8.

@@ -23,6 +23,7 @@ struct UpsamplerConfig : models::ModelConfig {
   gigagan::UpsamplerConfig unet{};
   gigagan::DiscriminatorConfig discriminator{};
   void bind(config::Binder& b) override;
+  int64_t samples_together(int64_t batch) const override { return discriminator.samples_together(batch); }
   std::unique_ptr<Model> build(const ImageShape& shape, const nn::Init& init) const override;
 };
 
