@@ -110,7 +110,7 @@ void write_npz(const fs::path& path,
   out.flush();
 }
 
-std::string error_of(const std::function<void()>& run) {
+std::string fault_of(const std::function<void()>& run) {
   try {
     run();
   } catch (const Error& error) {
@@ -129,13 +129,13 @@ TEST_F(StatisticsFiles, OfOthersAreRead) {
 TEST_F(StatisticsFiles, BrokenOnesAreRefused) {
   write_npz(path("none.npz"), {{"arr_0", {{1}, {1}}}});
   EXPECT_FALSE(holds_statistics(path("none.npz")));
-  EXPECT_THAT(error_of([&] { read_statistics(path("none.npz")); }), HasSubstr("no mu and sigma"));
+  EXPECT_THAT(fault_of([&] { read_statistics(path("none.npz")); }), HasSubstr("no mu and sigma"));
   write_npz(path("half.npz"), {{"mu", {{2}, {1, 2}}}});
-  EXPECT_THAT(error_of([&] { read_statistics(path("half.npz")); }), HasSubstr("no sigma"));
+  EXPECT_THAT(fault_of([&] { read_statistics(path("half.npz")); }), HasSubstr("no sigma"));
   write_npz(path("shape.npz"), {{"mu", {{2}, {1, 2}}}, {"sigma", {{1, 4}, {1, 0, 0, 1}}}});
-  EXPECT_THAT(error_of([&] { read_statistics(path("shape.npz")); }), HasSubstr("wanted [D] and [D, D]"));
+  EXPECT_THAT(fault_of([&] { read_statistics(path("shape.npz")); }), HasSubstr("wanted [D] and [D, D]"));
   write_npz(path("nan.npz"), {{"mu", {{2}, {1, NAN}}}, {"sigma", {{2, 2}, {1, 0, 0, 1}}}});
-  EXPECT_THAT(error_of([&] { read_statistics(path("nan.npz")); }), HasSubstr("not finite"));
+  EXPECT_THAT(fault_of([&] { read_statistics(path("nan.npz")); }), HasSubstr("not finite"));
   write_atomically(path("text.npz"), "no zip");
   EXPECT_THROW(read_statistics(path("text.npz")), Error);
   EXPECT_THROW(read_statistics(path("missing.npz")), Error);

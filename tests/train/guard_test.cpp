@@ -16,8 +16,8 @@ using testing::HasSubstr;
 
 const float kNan = std::numeric_limits<float>::quiet_NaN();
 
-struct Net : torch::nn::Module {
-  Net() {
+struct TwoVectors : torch::nn::Module {
+  TwoVectors() {
     first = register_parameter("first", at::ones({2}));
     second = register_parameter("second", at::ones({2}));
   }
@@ -39,7 +39,7 @@ class GuardTest : public ToyTest {
     guard.check(step, optimizer_, evidence());
   }
 
-  Net net_;
+  TwoVectors net_;
   Optimizer optimizer_{net_, config::defaults<run::OptimizerConfig>()};
   recipes::Batch batch_;
   at::Tensor fakes_ = at::zeros({1, 2, 3, 4, 4});
