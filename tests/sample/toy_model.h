@@ -36,12 +36,7 @@ class Model : public models::Model {
     return std::make_shared<NetworkImpl>(shape_.channels * shape_.height * shape_.width);
   }
   void build_discriminator() { discriminator_ = std::make_shared<NetworkImpl>(1); }
-  at::Tensor latents(uint64_t seed, const std::vector<int64_t>& indices, at::Device /*device*/) const override {
-    at::Tensor z = at::empty({std::ssize(indices), 4});
-    for (size_t i = 0; i < indices.size(); ++i)
-      Stream(seed, "z").normal(0, static_cast<uint64_t>(indices[i]), {z[static_cast<int64_t>(i)].data_ptr<float>(), 4});
-    return z;
-  }
+  int64_t z_dim() const override { return 4; }
   at::Tensor sample(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,
                     const models::SampleOptions& options) override {
     auto& network = dynamic_cast<NetworkImpl&>(generator);
