@@ -46,9 +46,12 @@ std::string_view scale_text(Scale scale) {
 [[noreturn]] void refuse(const io::NpyHeader& header, const std::string& where) {
   const std::vector<int64_t>& shape = header.shape;
   const bool four = shape.size() == 4 && (shape[1] == 4 || shape[3] == 4);
-  const std::string_view hint = four                 ? "; leave out the alpha channel of RGBA"
-                                : header.kind != 'f' ? "; convert it by .astype(numpy.uint8)"
-                                                     : "";
+  const std::string_view hint =
+      four                                     ? "; leave out the alpha channel of RGBA"
+      : header.kind == 'b'                     ? "; convert it by (255 * a).astype(numpy.uint8)"
+      : header.kind == 'u' && header.item == 2 ? "; convert it by (a // 257).astype(numpy.uint8)"
+      : header.kind != 'f'                     ? "; where its values are in 0..255 convert it by .astype(numpy.uint8)"
+                                               : "";
   fail<UsageError>(
       "data.path: ", where, " is ", array_text(header),
       "; wanted images, uint8 or floats [N, H, W, 1 or 3] or [N, 1 or 3, H, W], or latents, floats [N, C, H, W]", hint);

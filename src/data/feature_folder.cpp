@@ -25,7 +25,7 @@ class FeatureFolderSource : public Source {
   std::vector<int64_t> pixel_shape() const override { return inner_->pixel_shape(); }
   bool has_features() const override { return true; }
   const std::vector<std::string>& class_names() const override { return inner_->class_names(); }
-  std::string identity() const override { return inner_->identity(); }
+  std::string listing_digest() const override { return inner_->listing_digest(); }
   std::string provenance() const override { return inner_->provenance(); }
   std::string format() const override { return inner_->format(); }
   std::vector<LeftOut> left_out() const override { return inner_->left_out(); }

@@ -39,7 +39,7 @@ class FileSource : public Source {
     return sample;
   }
 
-  std::string identity() const override {
+  std::string listing_digest() const override {
     Fingerprint print;
     constexpr int64_t kMostQuiet = 50'000;
     std::optional<Progress> progress;
@@ -64,7 +64,12 @@ std::vector<std::string> list_images(const fs::path& root, std::vector<LeftOut>&
   LeftOutCounter counter;
   std::vector<std::string> names = io::list_files(root, [&](std::string_view name) {
     if (io::is_image(name)) return true;
-    counter.add_unread(name, [&] { return head_of((root / name).string()); });
+    if (is_array(name))
+      counter.add("arrays (.npy) beside pictures, which are what is read (name them in data.path)", name);
+    else if (name.ends_with("/dataset.json"))
+      counter.add("dataset.json below the folder, whose labels are not read (give the folder that holds it)", name);
+    else
+      counter.add_unread(name, [&] { return head_of((root / name).string()); });
     return false;
   });
   left_out.insert(left_out.end(), counter.items().begin(), counter.items().end());

@@ -141,7 +141,7 @@ Inspection inspect(const Source& source, const DataConfig& config, int64_t limit
   }
   result.format = source.format();
   result.left_out = source.left_out();
-  result.identity = source.identity();
+  result.identity = identity_of(source);
   result.provenance = source.provenance();
   return result;
 }

@@ -7,6 +7,7 @@
 #include "data/about.h"
 #include "data/array_layout.h"
 #include "data/file_source.h"
+#include "data/left_out.h"
 #include "data/sources.h"
 #include "gigacat/core/error.h"
 #include "gigacat/io/folder.h"
@@ -77,15 +78,14 @@ std::unique_ptr<Source> open_latent_folder(const DataConfig& config) {
   if (!io::is_folder(config.path)) fail<UsageError>("data.path: ", config.path, " is no folder");
   FileSet set;
   set.root = latent_root(config.path);
-  const auto wanted = [](std::string_view name) { return name.ends_with(".npy") && !name.ends_with(".features.npy"); };
-  const std::vector<std::string> names = io::list_files(set.root, wanted);
+  const std::vector<std::string> names = io::list_files(set.root, is_array);
   for (const std::string& name : names) set.names.add(name);
   if (names.empty()) fail<UsageError>("data.path: no latents (.npy) in ", set.root.string());
   const fs::path labels = set.root / "dataset.json";
   if (io::is_file(labels))
     set.labels = parse_dataset_json(read_file(labels, 1ull << 30), labels.string(), names, set.left_out);
   set.provenance = read_provenance(config.path);
-  const bool sure = config.kind == "latents" || set.root != config.path || says_latents(set.provenance);
+  const bool sure = config.kind == "latents" || says_latents(set.provenance);
   const auto name_of = [&set](int64_t i) { return std::string(set.names[i]); };
   const auto read = [&](int64_t i) { return read_file(set.root / name_of(i), kMostSampleBytes); };
   set.content = probe_latents(static_cast<int64_t>(names.size()), name_of, read, config, sure);

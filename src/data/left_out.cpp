@@ -53,6 +53,8 @@ bool is_compressed_tar(std::string_view name) {
   return std::any_of(kPacked.begin(), kPacked.end(), [&](std::string_view ending) { return small.ends_with(ending); });
 }
 
+bool is_array(std::string_view name) { return name.ends_with(".npy") && !name.ends_with(".features.npy"); }
+
 std::string unpack_command(std::string_view name) {
   const std::string ending = io::suffix(name);
   return ending == "zst" || ending == "tzst"           ? "zstd -d"

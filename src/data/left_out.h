@@ -13,6 +13,8 @@ namespace gigacat::data {
 
 // Ends like a tar packed as a whole: .tar.gz, .tgz, .tar.zst, .tar.xz, .tar.bz2 and their like.
 bool is_compressed_tar(std::string_view name);
+// Ends in .npy and holds no features of a sample.
+bool is_array(std::string_view name);
 // The command that unpacks such a file, without the file's name: "zstd -d".
 std::string unpack_command(std::string_view name);
 

@@ -69,7 +69,7 @@ class NpzSource : public Source {
   }
 
   // Of the values themselves: the names say nothing.
-  std::string identity() const override {
+  std::string listing_digest() const override {
     Fingerprint print;
     print.add(sha256(file_.samples().npy()), file_.samples().npy().size(), -1);
     for (int64_t i = 0; i < size(); ++i) print.add(name(i), file_.samples().item_bytes(), label(i));

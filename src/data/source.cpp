@@ -2,8 +2,11 @@
 #include "gigacat/data/source.h"
 
 #include <filesystem>
+#include <span>
 
 #include "data/about.h"
+#include "data/file_source.h"
+#include "data/fingerprint.h"
 #include "data/left_out.h"
 #include "data/sources.h"
 #include "data/webdataset/shard_names.h"
@@ -34,7 +37,7 @@ FolderLook look_into(const fs::path& folder) {
       look.top_shards |= name.find('/') == std::string::npos;
     } else if (is_compressed_tar(name) || ending == "zip" || ending == "npz") {
       if (look.packed.empty()) look.packed = name;
-    } else if (ending == "npy" && !name.ends_with(".features.npy")) {
+    } else if (is_array(name)) {
       look.latents = true;
     }
     look.images |= io::is_image(name);
@@ -64,8 +67,11 @@ std::string detect_folder(const fs::path& folder) {
   if (!look.packed.empty())
     fail<UsageError>("data.path: ", folder.string(), " holds no images but ", look.packed,
                      ": give data.path=", (folder / look.packed).string());
+  std::vector<LeftOut> left_out;
+  list_images(folder, left_out);
   fail<UsageError>("data.path: ", folder.string(),
-                   " and the folders below it hold no images, shards (.tar) or latents (.npy)");
+                   " and the folders below it hold no images, shards (.tar) or latents (.npy)",
+                   left_out.empty() ? "" : "; " + left_out.front().text());
 }
 
 // Shards that `data encode` wrote hold the images too.
@@ -132,6 +138,27 @@ bool names_shards(const std::string& path) {
   if (has_shards_on_top(path)) return true;
   const FolderLook look = look_into(path);
   return look.shards && !look.images;
+}
+
+std::string identity_of(const Source& source) {
+  constexpr int64_t kLooks = 512;
+  Fingerprint contents;
+  const int64_t looks = std::min(source.size(), kLooks);
+  for (int64_t i = 0; i < looks; ++i) {
+    const int64_t index = i * source.size() / looks;
+    std::string bytes;
+    try {
+      bytes = source.read(index).bytes;
+    } catch (const Error&) {  // counted as bad where it is used
+    }
+    contents.add(sha256(std::as_bytes(std::span<const char>(bytes))), bytes.size(), index);
+  }
+  return cat(source.listing_digest(), "+", contents.digest());
+}
+
+bool is_same_data(const std::string& identity, const std::string& known) {
+  return identity == known ||
+         (known.find('+') == std::string::npos && !known.empty() && identity.starts_with(known + "+"));
 }
 
 std::unique_ptr<Source> open_source(const DataConfig& config) {

@@ -77,7 +77,7 @@ class ZipSource : public Source {
     return sample;
   }
 
-  std::string identity() const override {
+  std::string listing_digest() const override {
     Fingerprint print;
     for (int64_t i = 0; i < size(); ++i) print.add(entry(i).name, entry(i).size, label(i));
     return print.digest();

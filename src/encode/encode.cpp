@@ -176,7 +176,7 @@ class Encoder {
 ordered_json settings_of(const EncodeRequest& request, const data::Source& source,
                          const pretrained::Autoencoder& autoencoder) {
   const data::DataConfig& data = request.data;
-  ordered_json settings = {{"source", source.identity()},
+  ordered_json settings = {{"source", data::identity_of(source)},
                            {"autoencoder", autoencoder.name()},
                            {"precision", request.autoencoder.precision},
                            {"height", data.target_height()},

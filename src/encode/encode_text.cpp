@@ -17,7 +17,7 @@ namespace {
 using nlohmann::ordered_json;
 
 ordered_json settings_of(const EncodeTextRequest& request, const data::Source& source) {
-  return {{"source", source.identity()},
+  return {{"source", data::identity_of(source)},
           {"encoder", request.text.encoder},
           {"clip_weights", request.text.clip_weights},
           {"captions", request.data.caption_column},

@@ -24,7 +24,7 @@ class StoredImages : public ImageSet {
   int64_t size() const override { return source_->size(); }
   bool is_concurrent() const override { return true; }
   std::string caption(int64_t index) const override { return source_->read(index).caption; }
-  std::string identity() const override { return source_->identity(); }
+  std::string identity() const override { return data::identity_of(*source_); }
 
   std::vector<io::Image> read(int64_t first, int64_t last) const override {
     std::vector<io::Image> images;
@@ -70,8 +70,8 @@ class LoaderImages : public StoredImages {
   }
 
   std::string identity() const override {
-    return cat(source_->identity(), " ", config_.target_height(), "x", config_.target_width(), " ", config_.crop, " ",
-               config_.background);
+    return cat(data::identity_of(*source_), " ", config_.target_height(), "x", config_.target_width(), " ",
+               config_.crop, " ", config_.background);
   }
 
  protected:

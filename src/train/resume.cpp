@@ -9,6 +9,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
+#include "gigacat/data/source.h"
 
 namespace gigacat::train {
 namespace {
@@ -82,16 +83,18 @@ std::unique_ptr<run::RunLock> lock_after_restart(const run::RunFolder& folder) {
 std::string check_data(const run::Checkpoint& checkpoint, const std::string& identity,
                        const std::vector<std::string>& allow) {
   const std::string before = checkpoint.state.at("data").at("identity").get<std::string>();
-  if (before == identity) return "";
+  if (data::is_same_data(identity, before)) return "";
   const std::string change =
       cat("data: identity ", before.empty() ? "unknown" : before.substr(0, 12), " -> ", identity.substr(0, 12));
   if (before.empty()) {  // imported from a program that keeps none
     log::info("the imported run goes on with the data set ", identity.substr(0, 12));
     return change;
   }
+  const bool same_names = identity.substr(0, identity.find('+')) == before.substr(0, before.find('+'));
   if (!is_allowed(allow, "data.path"))
-    fail<UsageError>("the data set is not the one that the run began with (identity ", identity.substr(0, 12),
-                     ", then ", before.substr(0, 12), "); to go on with it: --allow data.path");
+    fail<UsageError>("the data set is not the one that the run began with (",
+                     same_names ? "names and sizes are equal, contents are not" : change.substr(6),
+                     "); to go on with it: --allow data.path");
   log::warn("the data set is not the one that the run began with");
   return change;
 }

@@ -121,7 +121,8 @@ RunContext set_up(run::RunConfig& config, const dist::Environment& environment, 
   phases.run(
       "data index", [&] { context.source = open_data(config); }, context.group.get());
   if (context.group->is_first())  // reads the size of every file: beside the first steps, not before them
-    context.data_identity = std::async(std::launch::async, [source = context.source] { return source->identity(); });
+    context.data_identity =
+        std::async(std::launch::async, [source = context.source] { return data::identity_of(*source); });
   phases.run(
       "run folder", [&] { find_place(context, config, options, phases); }, context.group.get());
   phases.run(

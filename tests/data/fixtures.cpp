@@ -82,4 +82,10 @@ DataConfig config_for(const std::string& path, int64_t resolution) {
   return config;
 }
 
+std::string reasons_of(const std::vector<LeftOut>& items) {
+  std::string text;
+  for (const LeftOut& item : items) text += item.text() + "\n";
+  return text;
+}
+
 }  // namespace gigacat::data

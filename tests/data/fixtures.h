@@ -46,6 +46,9 @@ std::string zip_of(const Members& members, const fs::path& scratch);
 // Defaults with `path`, `resolution` and a cache folder that no other test uses.
 DataConfig config_for(const std::string& path, int64_t resolution = 8);
 
+// What was left out of a data set, a line each.
+std::string reasons_of(const std::vector<LeftOut>& items);
+
 // What `run` throws, as text; "" when it throws nothing.
 template <class E, class Run>
 std::string error_of(const Run& run) {

@@ -9,6 +9,7 @@
 namespace gigacat::data {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -126,12 +127,52 @@ TEST(Folder, LinksThatLoopEnd) {
               ElementsAre("a/0.png", "a/dangling.png", "b/0.png", "b/dangling.png"));
 }
 
+// Pictures of equal size, as BMPs and arrays are, are told apart by their bytes.
+TEST(Folder, IdentityFollowsContents) {
+  TempFolder folder;
+  folder.write("a/0.png", solid_png(4, 4, 0));
+  std::string png = solid_png(4, 4, 9);
+  folder.write("a/1.png", png);
+  const std::string before = identity_of(*open_source(config_for(folder.path())));
+  png.back() = static_cast<char>(png.back() + 1);
+  folder.write("a/1.png", png);
+  const std::string after = identity_of(*open_source(config_for(folder.path())));
+  EXPECT_NE(before, after);
+  EXPECT_EQ(before.substr(0, 64), after.substr(0, 64));
+  EXPECT_FALSE(is_same_data(after, before));
+  EXPECT_TRUE(is_same_data(after, before.substr(0, 64)));  // of a checkpoint that noted names and sizes only
+  EXPECT_FALSE(is_same_data(after, before.substr(0, 63)));
+  EXPECT_FALSE(is_same_data(after, ""));
+}
+
+// What is read decides; all else in the folder is named.
+TEST(Folder, OtherKindsBesideAreNamed) {
+  TempFolder pictures;
+  pictures.write("0.png", solid_png(4, 4, 0));
+  pictures.write("1.npy", "array");
+  pictures.write("0.features.npy", "features");
+  pictures.write("set/dataset.json", "{}");
+  pictures.write("set/b.zip", "PK");
+  EXPECT_THAT(reasons_of(open_source(config_for(pictures.path()))->left_out()),
+              AllOf(HasSubstr("arrays (.npy) beside pictures"), HasSubstr("1, such as 1.npy"),
+                    HasSubstr("dataset.json below the folder"), HasSubstr("archives inside of the data")));
+  TempFolder shards;
+  shards.write("a.tar", tar_of({{"0.png", solid_png(4, 4, 1)}}, shards.path()));
+  shards.write("0.png", solid_png(4, 4, 0));
+  shards.write("deep/1.jpg", "x");
+  shards.write("b.zip", "PK");
+  shards.write("c.npy", "array");
+  EXPECT_THAT(reasons_of(open_source(config_for(shards.path()))->left_out()),
+              AllOf(HasSubstr("pictures beside the shards"), HasSubstr("2, such as 0.png"), HasSubstr("arrays beside"),
+                    HasSubstr("such as b.zip")));
+}
+
 TEST(Folder, IdentityFollowsNamesSizesLabels) {
   TempFolder one, two;
   for (const TempFolder* folder : {&one, &two}) folder->write("a/0.png", solid_png(4, 4, 0));
-  const auto identity = [](const TempFolder& folder) { return open_source(config_for(folder.path()))->identity(); };
+  const auto identity = [](const TempFolder& folder) { return identity_of(*open_source(config_for(folder.path()))); };
   EXPECT_EQ(identity(one), identity(two));
-  EXPECT_EQ(identity(one).size(), 64u);
+  EXPECT_EQ(identity(one).size(), 129u);
   two.write("a/1.png", solid_png(4, 4, 0));
   EXPECT_NE(identity(one), identity(two));
 }

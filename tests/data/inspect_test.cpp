@@ -36,7 +36,7 @@ TEST(Inspect, CountsWhatIsThere) {
     EXPECT_THAT(found.sizes, ElementsAre(Pair("12x10", 4), Pair("8x20", 3)));
     EXPECT_THAT(found.first_bad, ElementsAre(HasSubstr("b/9.jpg")));
     EXPECT_GT(found.images_per_second, 0);
-    EXPECT_EQ(found.identity, source->identity());
+    EXPECT_EQ(found.identity, identity_of(*source));
     EXPECT_THAT(found.provenance, HasSubstr("test"));
   }
 }

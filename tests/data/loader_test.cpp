@@ -28,7 +28,7 @@ class FakeSource : public Source {
   int64_t label(int64_t index) const override { return index % 5; }
   std::string name(int64_t index) const override { return cat("fake/", index); }
   const std::vector<std::string>& class_names() const override { return none_; }
-  std::string identity() const override { return "fake"; }
+  std::string listing_digest() const override { return "fake"; }
   RawSample read(int64_t index) const override {
     if (delay_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
     if (on_read) on_read(index);

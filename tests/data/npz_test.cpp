@@ -104,7 +104,8 @@ TEST(Npz, ImagesAsPeopleSaveThem) {
   }
   const std::string grey = folder.write("grey.npy", npy_f32({1, 2, 2}, {0, 1, 0.2f, 0.4f}));
   EXPECT_EQ(batch_of(grey, 2).substr(0, 4), std::string("\0\xff\x33\x66", 4));
-  EXPECT_THAT(open_source(config_for(grey, 2))->format(), HasSubstr("float32 [1, 2, 2] in [0, 1]: images of 2x2, not latents"));
+  EXPECT_THAT(open_source(config_for(grey, 2))->format(),
+              HasSubstr("float32 [1, 2, 2] in [0, 1]: images of 2x2, not latents"));
 }
 
 TEST(Npz, NumbersThatMayBeEitherAreRefused) {

@@ -27,7 +27,7 @@ TEST(Stylegan, Zip) {
   EXPECT_EQ(source->read(1).bytes, solid_png(4, 4, 1));
   EXPECT_EQ(source->read(1).label, 9);
   EXPECT_EQ(source->provenance(), "{}");
-  EXPECT_EQ(source->identity().size(), 64u);
+  EXPECT_EQ(source->listing_digest().size(), 64u);
 }
 
 TEST(Stylegan, LabelsMayBeNullOrAbsent) {

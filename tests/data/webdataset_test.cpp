@@ -48,12 +48,6 @@ TEST(Webdataset, CaptionFromJson) {
   EXPECT_THAT(error_of<Error>([&] { source->read(0); }), HasSubstr(".json"));
 }
 
-std::string reasons_of(const std::vector<LeftOut>& items) {
-  std::string text;
-  for (const LeftOut& item : items) text += item.text() + "\n";
-  return text;
-}
-
 // webdataset#237, datasets#7144: "photo 2.5.png" is a sample with its own caption.
 TEST(Webdataset, NamesWithDotsAreSamples) {
   TempFolder folder;

@@ -71,7 +71,7 @@ TEST_F(TrainTest, MakesAWholeRunFolder) {
   const auto info = nlohmann::json::parse(read_file(run / "run.json"));
   EXPECT_EQ(info["command"], "gigacat train toy.yaml");
   EXPECT_EQ(info["data"]["samples"], 24);
-  EXPECT_EQ(info["data"]["identity"].get<std::string>().size(), 64u);
+  EXPECT_EQ(info["data"]["identity"].get<std::string>().size(), 129u);
   EXPECT_EQ(run::parse_config(read_file(run / "config.yaml"), "run")->data.num_classes, 2);  // found in the data
   const std::string log = read_file(run / "log.txt");
   for (const char* phase : {"device", "rendezvous", "data index", "networks", "weights broadcast", "first step"})

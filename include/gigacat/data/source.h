@@ -58,12 +58,19 @@ class Source {
   virtual std::string format() const { return ""; }
   // Pictures and labels of the data set that are no samples, with the reason.
   virtual std::vector<LeftOut> left_out() const { return {}; }
-  // SHA-256 over names, sizes and labels in order: equal data sets have equal identities, wherever they lie. Computed
-  // anew at each call; folders look up every file's size for it.
-  virtual std::string identity() const = 0;
+  // SHA-256 over names, sizes and labels in order. Computed anew at each call; folders look up every file's size for
+  // it.
+  virtual std::string listing_digest() const = 0;
   // How the data was made (source, filter, crop, sizes), as the JSON text stored with it, or "".
   virtual std::string provenance() const { return ""; }
 };
+
+// "NAMES+CONTENTS": listing_digest() and a SHA-256 of the bytes of up to 512 samples spread over all. Equal data sets
+// have equal identities, wherever they lie.
+std::string identity_of(const Source& source);
+// Whether a data set of `identity` is the one known as `known`, which may be of a version that noted the first half
+// only.
+bool is_same_data(const std::string& identity, const std::string& known);
 
 // Opens what `config.path` names; what it was taken for and what was left out stand in the log. kind auto: a folder
 // with images is `folder`, with dataset.json `stylegan` or `latents`, *.tar or a brace range is `webdataset` (`latents`

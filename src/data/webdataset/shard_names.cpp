@@ -107,13 +107,21 @@ std::vector<std::string> expand_shards(const std::string& pattern) {
 std::vector<std::string> find_shards(const std::string& path, std::vector<LeftOut>& left_out) {
   std::vector<std::string> shards;
   if (io::is_folder(path)) {
-    LeftOutCounter packed;
+    LeftOutCounter others;
     const auto wanted = [&](std::string_view file) {
-      if (is_compressed_tar(file)) packed.add(cat("compressed shards (", unpack_command(file), " FILE)"), file);
-      return io::suffix(file) == "tar";
+      if (io::suffix(file) == "tar") return true;
+      if (is_compressed_tar(file))
+        others.add(cat("compressed shards (", unpack_command(file), " FILE)"), file);
+      else if (io::is_image(file))
+        others.add("pictures beside the shards, which are what is read (data.kind=folder reads the pictures)", file);
+      else if (is_array(file))
+        others.add("arrays beside the shards, which are what is read (name them in data.path)", file);
+      else
+        others.add_unread(file, [&] { return head_of((fs::path(path) / file).string()); });
+      return false;
     };
     for (const std::string& name : io::list_files(path, wanted)) shards.push_back((fs::path(path) / name).string());
-    left_out.insert(left_out.end(), packed.items().begin(), packed.items().end());
+    left_out.insert(left_out.end(), others.items().begin(), others.items().end());
   } else {
     shards = expand_shards(path);
   }

@@ -71,7 +71,7 @@ class ShardSource : public Source {
     return sample;
   }
 
-  std::string identity() const override {
+  std::string listing_digest() const override {
     Fingerprint print;
     for (int64_t i = 0; i < size(); ++i) print.add(name(i), table_.bytes(main_, i), label(i));
     return print.digest();
