@@ -25,7 +25,7 @@ wheel=$(find "$folder/out" -name 'gigacat-*-py3-none-manylinux_2_*.whl')
 python3 -m zipfile -l "$wheel" >"$folder/list"
 for path in gigacat/bin/gigacat gigacat/__init__.py gigacat/lib/libgigacat.so gigacat/share/gigacat/configs/quickstart/emoji-cat.yaml \
   gigacat/share/gigacat/emoji/NotoColorEmoji.ttf gigacat/share/gigacat/emoji/LICENSE.fonts-noto-color-emoji \
-  dist-info/licenses/LICENSE gigacat.libs/libyaml-cpp gigacat.libs/libglib-2.0; do
+  dist-info/licenses/LICENSE gigacat.libs/libyaml-cpp gigacat.libs/libharfbuzz gigacat.libs/libwebp; do
   grep -q "$path" "$folder/list" || fail "$path is not in the wheel"
 done
 for path in libtorch libc10 libgomp libcudart; do
