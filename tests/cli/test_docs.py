@@ -14,6 +14,7 @@ ELSEWHERE = {  # commands that other tests or CI run as they are
     "scripts/chaos.sh": "ctest -R cli.chaos",
     "scripts/fuzz": "needs clang; what it began from and found: ctest -R fuzz",
     "scripts/measure_index.py": "tests/cli/test_data.py",
+    "scripts/stability": "tests/cli/test_stability.py",
     "scripts/compare_gat.py": "needs the reference's checkout",
     "scripts/compare_eval.py": "needs the reference's packages",
     "scripts/compare_upsample.py": "needs the package aura-sr",
