@@ -28,6 +28,9 @@ void GeneratorConfig::bind(config::Binder& b) {
   b.field("modulation", modulation, "scale",
           "what a style does to features: GAT scales them, CAT's sizes are those of shift and scale",
           {.choices = {"scale", "shift_scale"}, .source = "official code; CAT project page, by its parameter counts"});
+  b.field("output_gain", output_gain, 1.0,
+          "gain of the last layers' first weights: 1 begins with patches of noise, little with grey images",
+          {.min = 0, .max = 1, .source = "official code"});
   b.field("w_avg_beta", w_avg_beta, 0.995, "decay of the class-wise style means",
           {.min = 0, .max = 1, .source = "official code"});
   b.check("hidden", [this] { return head_problem(hidden, heads); });

@@ -55,7 +55,8 @@ TORCH_MODULE(ModulatedBlock);
 class FinalLayerImpl : public torch::nn::Module {
  public:
   FinalLayerImpl(const GeneratorConfig& c, int64_t channels, const nn::Init& init) : shifts_(c.shifts()) {
-    linear_ = register_module("linear", nn::Linear(c.hidden, c.patch * c.patch * channels, init / "linear"));
+    const int64_t pixels = c.patch * c.patch * channels;
+    linear_ = register_module("linear", nn::Linear(c.hidden, pixels, init / "linear", c.output_gain));
     modulation_ = modulation(*this, c.hidden, (shifts_ ? 2 : 1) * c.hidden, init);
   }
 

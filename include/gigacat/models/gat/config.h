@@ -15,7 +15,7 @@ struct GeneratorConfig {
   int64_t depth, hidden, heads, patch, z_dim, stages;
   bool qk_norm;
   std::string pos_embed, modulation;
-  double w_avg_beta;
+  double w_avg_beta, output_gain = 1;
   void bind(config::Binder& b);
   // Whether a style shifts features as well as scaling them.
   bool shifts() const { return modulation == "shift_scale"; }
