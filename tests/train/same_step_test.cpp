@@ -35,7 +35,7 @@ const Keys kTransformers{"data.resolution=8",
                          "model.discriminator.projector_dim=32"};
 const Keys kText{"model.text.width=16", "model.text.layers=1",      "model.text.heads=2",
                  "model.text.length=6", "model.text.vocabulary=64", "model.text.dropout=0.2"};
-const Keys kPyramids{"loss.r1_interval=2",
+const Keys kPyramids{"loss.r1_interval=1",
                      "model.generator.z_dim=8",
                      "model.generator.w_dim=16",
                      "model.generator.mapping_layers=2",
@@ -93,24 +93,19 @@ struct Way {
 };
 const std::vector<Way> kWays{
     {1, {"train.activation_checkpoint=blocks"}},
-    {1, {"train.activation_checkpoint=every:2"}},
-    {1, {"train.accumulate=2"}},
-    {1, {"train.accumulate=4", "train.activation_checkpoint=blocks"}},
+    {1, {"train.activation_checkpoint=every:2", "train.accumulate=2"}},
+    {1, {"train.accumulate=4", "train.deterministic=true"}},
     {1, {"train.reuse_fakes=false"}},
-    {1, {"train.reuse_fakes=true", "train.activation_checkpoint=blocks"}},
-    {1, {"train.deterministic=true"}},
     {2, {}},
-    {2, {"train.activation_checkpoint=blocks"}},
+    {2, {"train.activation_checkpoint=blocks", "train.reuse_fakes=true"}},
     {2, {"train.activation_checkpoint=every:2", "train.accumulate=2", "train.shard_optimizer=true"}},
-    {2, {"train.reuse_fakes=true", "train.deterministic=true"}},
-    {4, {"train.shard_optimizer=true"}},
-    {4, {"train.activation_checkpoint=blocks", "train.reuse_fakes=true"}},
+    {4, {"train.shard_optimizer=true", "train.deterministic=true"}},
 };
-// The same with numbers of eight bits somewhere on the way.
+// The same with numbers of eight bits somewhere on the way. Penalties by finite differences and shares of few samples
+// are mostly rounding then; what they add to losses and gradients is not.
 const std::vector<Way> kShortWays{
     {2, {"train.gradient_compression=bf16"}},
-    {1, {"train.precision=bf16"}},
-    {2, {"train.precision=bf16", "train.activation_checkpoint=blocks", "train.gradient_compression=bf16"}},
+    {1, {"train.precision=bf16", "train.activation_checkpoint=blocks"}},
 };
 
 class SameStep : public ToyTest, public testing::WithParamInterface<Subject> {
@@ -126,12 +121,13 @@ class SameStep : public ToyTest, public testing::WithParamInterface<Subject> {
     }
   }
 
-  // What the three steps say of losses and gradients.
+  // What the two steps say of losses and gradients.
   std::vector<nlohmann::json> figures(const Way& way) const {
-    Keys keys = overrides(joined({{"data.path=" + folder_.path("pictures"), "train.steps=3", "train.batch=16",
-                                   "optimizer.lr=2e-5", "log.every=1", "log.samples_every=0", "checkpoint.every=100"},
-                                  GetParam().keys,
-                                  way.keys}));
+    Keys keys = overrides(
+        joined({{"data.path=" + folder_.path("pictures"), "train.steps=2", "train.threads=1", "train.batch=16",
+                 "optimizer.lr=2e-5", "log.every=1", "log.samples_every=0", "checkpoint.every=100"},
+                GetParam().keys,
+                way.keys}));
     keys.erase(std::find(keys.begin(), keys.end(), "data.path=" + folder_.path("images")));
     Keys command{std::string(test::bin_dir()) + "/toy_train", "--ranks", std::to_string(way.ranks), yaml_};
     command.insert(command.end(), keys.begin(), keys.end());
@@ -166,7 +162,7 @@ class SameStep : public ToyTest, public testing::WithParamInterface<Subject> {
 
 TEST_P(SameStep, IsThePlainOne) {
   const auto plain = figures({1, {}});
-  ASSERT_EQ(plain.size(), 3u);
+  ASSERT_EQ(plain.size(), 2u);
   ASSERT_GE(plain.front().size(), 6u) << plain.front();
   for (const Way& way : kWays) compare(way, plain, 2e-3);
   for (const Way& way : kShortWays) compare(way, plain, 5e-2);
