@@ -87,5 +87,18 @@ TEST_F(ConfigTest, BatchAndRanks) {
               HasSubstr("24 is not divisible by 5 ranks x train.accumulate 2"));
 }
 
+// Minibatch deviation compares four samples that follow each other.
+TEST_F(ConfigTest, BatchesThatADiscriminatorCannotCompareAreRefused) {
+  for (const char* recipe : {"gigagan", "upsampler"}) {
+    const std::string start = cat("recipe: ", recipe, "\ndata: {resolution: 32, captions: true}\n");
+    EXPECT_THAT(error(start + "train: {batch: 7}\n"), HasSubstr("7 samples at once, no multiple of the 4"));
+    EXPECT_THAT(error(start + "train: {batch: 8, accumulate: 4}\n"), HasSubstr("2 samples at once"));
+    const auto config = parse_config(start + "train: {batch: 8}\n", "run.yaml");
+    EXPECT_EQ(config->micro_batch(2), 4);
+    EXPECT_THAT(error_of<UsageError>([&] { config->micro_batch(4); }), HasSubstr("no multiple of the 4"));
+    EXPECT_EQ(parse_config(start + "train: {batch: 2}\n", "run.yaml")->micro_batch(1), 2);
+  }
+}
+
 }  // namespace
 }  // namespace gigacat::run
