@@ -17,9 +17,15 @@ using nlohmann::json;
 namespace {
 
 json parse_json(std::string_view text, const std::string& where) {
-  json parsed = json::parse(text, nullptr, false);
-  if (parsed.is_discarded()) fail(where, " is not valid JSON");
-  return parsed;
+  try {
+    return json::parse(text);
+  } catch (const json::parse_error& error) {
+    const std::string_view before = text.substr(0, std::min(error.byte, text.size() + 1) - 1);  // bytes count from 1
+    const size_t last = before.find_last_not_of(" \t\r\n");
+    const bool comma = last != std::string_view::npos && before[last] == ',';
+    fail(where, ":", std::count(before.begin(), before.end(), '\n') + 1, ": not valid JSON",
+         comma ? ": a comma that nothing follows" : "");
+  }
 }
 
 int32_t checked_label(int64_t label, const std::string& where) {

@@ -113,6 +113,11 @@ TEST(Stylegan, ZipOfClassFolders) {
 
 TEST(Stylegan, BrokenLabelsAreRefused) {
   TempFolder folder;
+  // stylegan2-ada-pytorch#126: edited by hand.
+  folder.write("hand/0.png", solid_png(4, 4, 0));
+  folder.write("hand/dataset.json", "{\"labels\": [\n  [\"0.png\", 1],\n]}");
+  EXPECT_THAT(error_of<Error>([&] { open_source(config_for(folder.path("hand"))); }),
+              HasSubstr("dataset.json:3: not valid JSON: a comma that nothing follows"));
   for (const char* bad : {"", "{", "[]", "{}", R"({"labels": 3})", R"({"labels": [["a"]]})", R"({"labels": [[1, 2]]})",
                           R"({"labels": [["a", "b"]]})", R"({"labels": [["a", -1]]})", R"({"labels": [["a", 1.5]]})",
                           R"({"labels": [["a", 99999999999]]})"}) {
