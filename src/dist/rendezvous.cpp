@@ -54,7 +54,8 @@ StorePointer connect(const std::string& host, const c10d::TCPStoreOptions& optio
 class ConnectReminder {
  public:
   ConnectReminder(int rank, const std::string& host, int port)
-      : place_(cat("rendezvous: rank ", rank, " has tried to reach rank 0 at ", host, ":", port, " for ")),
+      : place_(cat("rendezvous: rank ", rank, " has tried to reach ", rank == 0 ? "torchrun's store" : "rank 0", " at ",
+                   host, ":", port, " for ")),
         thread_([this] { run(); }) {}
   ~ConnectReminder() {
     {

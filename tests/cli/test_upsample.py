@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import subprocess
+import time
 import zlib
 
 from harness import BIN, CliTest, aura_sr, clean_environment, main, png, read_bytes
@@ -161,6 +162,24 @@ class UpsampleTest(CliTest):
         os.utime(own, (2 * 10 ** 9, 2 * 10 ** 9))
         self.gigacat("upsample", self.path("own"), "-o", self.path("own"), *flags[2:])
         self.assertEqual(read_bytes(self.path("own/a_x2.png")), mine)
+
+    def test_what_a_killed_call_leaves_is_removed(self):
+        self.picture("in/a.png", width=300, height=300)
+        arguments = ("upsample", self.path("in"), "-o", self.path("out"), "--weights", self.weights)
+
+        def left():
+            if not os.path.exists(self.path("out/.upsample.json")):  # it has a temporary file of its own
+                return []
+            return [name for name in os.listdir(self.path("out")) if name.endswith(".tmp")]
+
+        process = self.start(*arguments)
+        while process.poll() is None and not left():
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+        self.assertEqual(len(left()), 1)
+        self.assertIn("1 images", self.gigacat(*arguments).stdout)
+        self.assertEqual(left(), [])
 
     def test_transparency_that_is_lost_is_said(self):
         pixel = "".join(map("{:08b}".format, (200, 100, 50, 128)))
