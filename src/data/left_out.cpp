@@ -85,7 +85,7 @@ void LeftOutCounter::add_unread(std::string_view name, const std::function<std::
   if (io::is_unread_image(name))
     add(cat("pictures that end in .", ending, ", which is not read (convert them to PNG or JPEG)"), name);
   else if (is_compressed_tar(name) || holds(kArchives, ending))
-    add("archives inside of the folder (unpack them)", name);
+    add("archives inside of the data (unpack them)", name);
   else if (is_picture(head()))
     add("pictures by content whose names do not end in .jpg, .jpeg, .png, .webp or .bmp (rename them)", name);
 }
