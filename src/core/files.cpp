@@ -1,6 +1,7 @@
 #include "gigacat/core/files.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,9 +9,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <ios>
 
 #include "gigacat/core/error.h"
+#include "gigacat/core/host.h"
 #include "gigacat/core/log.h"
 
 namespace gigacat {
@@ -96,10 +100,20 @@ fs::path final_target(const fs::path& path) {
   return fs::is_symlink(path) ? fs::canonical(path) : path;
 }
 
+// Before the number of the process: machines and containers that share the folder number theirs each on its own.
+const std::string& temporary_prefix() {
+  static const std::string prefix = [] {
+    std::error_code ignored;
+    const std::string place = host_name() + fs::read_symlink("/proc/self/ns/pid", ignored).string();
+    return cat(".gigacat-", std::hex, crc32c(std::as_bytes(std::span(place))), "-");
+  }();
+  return prefix;
+}
+
 // Short, so that it is a legal name wherever the final one is.
 fs::path temporary_beside(const fs::path& path) {
   static std::atomic<uint64_t> count{0};
-  return path.parent_path() / cat(".gigacat-", ::getpid(), "-", count++, ".tmp");
+  return path.parent_path() / cat(temporary_prefix(), ::getpid(), "-", count++, ".tmp");
 }
 
 void rename_durably(const fs::path& from, const fs::path& to) {
@@ -180,6 +194,18 @@ std::string read_file(const fs::path& path, uint64_t most) {
     if (got == 0) return content;
     content.append(part.data(), static_cast<size_t>(got));
     if (too_large(content.size())) fail("cannot read ", path.string(), ": larger than ", human_bytes(double(most)));
+  }
+}
+
+void remove_stale_temporaries(const fs::path& folder) {
+  const std::string& prefix = temporary_prefix();
+  std::error_code error;
+  for (fs::directory_iterator at(folder.empty() ? "." : folder, error); !error && at != fs::directory_iterator();
+       at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (!name.starts_with(prefix) || !name.ends_with(".tmp")) continue;
+    const pid_t process = std::atoi(name.c_str() + prefix.size());
+    if (process > 0 && ::kill(process, 0) != 0 && errno == ESRCH) ::unlink(at->path().c_str());
   }
 }
 

@@ -68,7 +68,7 @@ void Progress::draw(bool last) {
   if (terminal_ && !last && total_ > 0) line += cat(" ", bar(static_cast<double>(done_) / static_cast<double>(total_)));
   line += cat(" ", unit_, " ", done_);
   if (total_ > 0) line += cat("/", total_);
-  line += cat(", ", rate_text(rate, unit_));
+  if (done_ > start_) line += cat(", ", rate_text(rate, unit_));
   if (last) {
     line += cat(", took ", human_time(elapsed));
   } else if (total_ > done_ && rate > 0) {

@@ -35,6 +35,7 @@ void ResumableFolder::prepare(const ordered_json& settings, const ordered_json& 
   fs::create_directories(folder_, problem);
   if (!fs::is_directory(folder_))
     fail<UsageError>("cannot make the folder ", folder_.string(), ": ", problem.message());
+  remove_stale_temporaries(folder_);
   const bool is_there = fs::exists(settings_);
   const ordered_json before = is_there ? read_json_file(settings_) : finished;
   if (is_there && !before.is_object())

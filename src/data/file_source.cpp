@@ -1,6 +1,7 @@
 #include "data/file_source.h"
 
 #include <optional>
+#include <utility>
 
 #include "data/fingerprint.h"
 #include "data/left_out.h"
@@ -60,9 +61,10 @@ class FileSource : public Source {
 
 }  // namespace
 
-std::vector<std::string> list_images(const fs::path& root, std::vector<LeftOut>& left_out) {
+std::vector<std::string> list_images(const fs::path& root, std::vector<LeftOut>& left_out,
+                                     std::vector<fs::path> except) {
   LeftOutCounter counter;
-  std::vector<std::string> names = io::list_files(root, [&](std::string_view name) {
+  const auto is_sample = [&](std::string_view name) {
     if (io::is_image(name)) return true;
     if (is_array(name))
       counter.add("arrays (.npy) beside pictures, which are what is read (name them in data.path)", name);
@@ -71,7 +73,8 @@ std::vector<std::string> list_images(const fs::path& root, std::vector<LeftOut>&
     else
       counter.add_unread(name, [&] { return head_of((root / name).string()); });
     return false;
-  });
+  };
+  std::vector<std::string> names = io::list_files(root, is_sample, std::move(except));
   left_out.insert(left_out.end(), counter.items().begin(), counter.items().end());
   return names;
 }

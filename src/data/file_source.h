@@ -27,9 +27,6 @@ struct FileSet {
   std::vector<LeftOut> left_out;
 };
 
-// The images below a folder, sorted by bytes; what else looks like a picture is counted in `left_out`.
-std::vector<std::string> list_images(const fs::path& root, std::vector<LeftOut>& left_out);
-
 std::unique_ptr<Source> make_file_source(FileSet set);
 
 }  // namespace gigacat::data

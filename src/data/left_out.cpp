@@ -13,9 +13,6 @@ namespace {
 
 using Endings = std::span<const std::string_view>;
 
-constexpr std::array<std::string_view, 28> kPictures = {
-    "gif", "tif", "tiff", "avif", "heic", "heif", "jxl", "jp2", "j2k", "jpx", "psd", "svg",  "ppm", "pgm",
-    "pbm", "pnm", "tga",  "exr",  "hdr",  "ico",  "raw", "cr2", "nef", "arw", "dng", "apng", "pcx", "dds"};
 constexpr std::array<std::string_view, 7> kArchives = {"zip", "tar", "npz", "7z", "rar", "gz", "zst"};
 // Endings of what lies with pictures and is none; others are looked into.
 constexpr std::array<std::string_view, 18> kOthers = {"txt", "json", "jsonl", "npy", "cls", "csv",
@@ -24,6 +21,15 @@ constexpr std::array<std::string_view, 18> kOthers = {"txt", "json", "jsonl", "n
 constexpr std::array<std::string_view, 14> kPacked = {".tar.gz",  ".tgz",   ".taz",     ".tar.zst", ".tzst",
                                                       ".tar.xz",  ".txz",   ".tar.bz2", ".tbz2",    ".tbz",
                                                       ".tar.lz4", ".tar.z", ".tar.br",  ".tar.lzma"};
+
+struct Packer {
+  std::string_view ending, unpack;
+};
+constexpr std::array kPackers{Packer{"gz", "gunzip"},    Packer{"tgz", "gunzip"},  Packer{"taz", "gunzip"},
+                              Packer{"z", "uncompress"}, Packer{"zst", "zstd -d"}, Packer{"tzst", "zstd -d"},
+                              Packer{"xz", "unxz"},      Packer{"txz", "unxz"},    Packer{"bz2", "bunzip2"},
+                              Packer{"tbz2", "bunzip2"}, Packer{"tbz", "bunzip2"}, Packer{"lzma", "unlzma"},
+                              Packer{"lz4", "lz4 -d"},   Packer{"br", "brotli -d"}};
 
 bool holds(Endings endings, std::string_view ending) {
   return std::find(endings.begin(), endings.end(), ending) != endings.end();
@@ -57,11 +63,9 @@ bool is_array(std::string_view name) { return name.ends_with(".npy") && !name.en
 
 std::string unpack_command(std::string_view name) {
   const std::string ending = io::suffix(name);
-  return ending == "zst" || ending == "tzst"           ? "zstd -d"
-         : ending == "xz" || ending == "txz"           ? "unxz"
-         : ending == "gz" || ending == "tgz"           ? "gunzip"
-         : ending.starts_with("tb") || ending == "bz2" ? "bunzip2"
-                                                       : "unpack";
+  for (const Packer& packer : kPackers)
+    if (packer.ending == ending) return std::string(packer.unpack);
+  return "unpack";
 }
 
 void LeftOutCounter::add(std::string_view reason, std::string_view example, int64_t count) {
@@ -80,10 +84,10 @@ void LeftOutCounter::add(const std::vector<LeftOut>& others) {
 void LeftOutCounter::add_unread(std::string_view name, const std::function<std::string()>& head) {
   const std::string ending = io::suffix(name);
   if (holds(kOthers, ending)) return;
-  if (holds(kPictures, ending))
+  if (io::is_unread_image(name))
     add(cat("pictures that end in .", ending, ", which is not read (convert them to PNG or JPEG)"), name);
   else if (is_compressed_tar(name) || holds(kArchives, ending))
-    add("archives inside of the data (unpack them, or name them in data.path)", name);
+    add("archives inside of the data (unpack them)", name);
   else if (is_picture(head()))
     add("pictures by content whose names do not end in .jpg, .jpeg, .png, .webp or .bmp (rename them)", name);
 }

@@ -1,5 +1,6 @@
 #include "gigacat/dist/environment.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,13 +24,23 @@
 namespace gigacat::dist {
 namespace {
 
+// Also where input and output lead elsewhere, and in the background.
+bool has_controlling_terminal() {
+  const int terminal = ::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+  if (terminal >= 0) ::close(terminal);
+  return terminal >= 0;
+}
+
 // Variables of the environment as checked numbers and texts.
 class VariableReader {
  public:
-  explicit VariableReader(const std::function<const char*(const char*)>& get) : get_(get) {
+  VariableReader(const std::function<const char*(const char*)>& get, const std::function<bool()>& has_terminal)
+      : get_(get), has_terminal_(has_terminal) {
     if (!get_) get_ = [](const char* name) -> const char* { return std::getenv(name); };
+    if (!has_terminal_) has_terminal_ = has_controlling_terminal;
   }
 
+  bool has_terminal() const { return has_terminal_(); }
   std::string text(const char* name) const {
     const char* value = get_(name);
     return value ? value : "";
@@ -57,6 +68,7 @@ class VariableReader {
 
  private:
   std::function<const char*(const char*)> get_;
+  std::function<bool()> has_terminal_;
 };
 
 // What one launcher's variables say. world 0: nothing.
@@ -90,7 +102,9 @@ Claim read_claim(const VariableReader& in, const char* launcher, const char* ran
   if (other != nullptr && other->world > 1) {
     if (value != (rank_only ? other->rank : other->world)) refuse(cat(set, "=", value), other->text());
   } else if (value != (rank_only ? 0 : 1)) {
-    fail<UsageError>("environment: ", set, " is set but ", missing, " is not");
+    fail<UsageError>("environment: ", set, " is set but ", missing, " is not (", set, "=", value, "): unset ", set,
+                     " where it is left over, else start by ",
+                     std::string_view(launcher) == "mpi" ? "mpirun" : "torchrun", ", which sets both, or with --ranks");
   }
   return claim;
 }
@@ -98,9 +112,14 @@ Claim read_claim(const VariableReader& in, const char* launcher, const char* ran
 // SLURM gives a batch script and an interactive step most variables of a task, but no number of a step or one of these.
 constexpr int64_t kFirstSpecialStep = 0xfffffff0;
 
+// A shell of srun --pty: of its tasks the first alone has a terminal. Steps that are started from it inherit the
+// variable, and have none.
+bool is_pty_shell(const VariableReader& in) { return in.has("SLURM_PTY_PORT") && in.has_terminal(); }
+
 bool is_srun_task(const VariableReader& in) {
   const char* step = in.first_of({"SLURM_STEP_ID", "SLURM_STEPID"});
-  return in.has("SLURM_PROCID") && in.has(step) && in.number(step, 0, UINT32_MAX) < kFirstSpecialStep;
+  return in.has("SLURM_PROCID") && in.has(step) && in.number(step, 0, UINT32_MAX) < kFirstSpecialStep &&
+         !is_pty_shell(in);
 }
 
 Claim slurm_claim(const VariableReader& in) {
@@ -111,7 +130,9 @@ Claim slurm_claim(const VariableReader& in) {
     claim.rank = static_cast<int>(in.number("SLURM_PROCID"));
     if (claim.rank >= claim.world) refuse(cat("SLURM_PROCID=", claim.rank), cat(claim.world_name, "=", claim.world));
   } else if (in.has("SLURM_PROCID") && in.number("SLURM_PROCID") > 0) {
-    refuse(cat("SLURM_PROCID=", in.text("SLURM_PROCID")), "SLURM_STEP_ID, which names no step of srun");
+    refuse(cat("SLURM_PROCID=", in.text("SLURM_PROCID")), is_pty_shell(in)
+                                                              ? "SLURM_PTY_PORT, which is of the first task's shell"
+                                                              : "SLURM_STEP_ID, which names no step of srun");
   }
   return claim;
 }
@@ -216,13 +237,32 @@ Claim choose_claim(const VariableReader& in, Environment& out) {
   return used;
 }
 
+// Those of torchrun that are set though no launcher is at work: "RANK=0, LOCAL_RANK=0".
+std::string left_over_variables(const VariableReader& in) {
+  std::string list;
+  for (const char* name : {"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"})
+    if (in.has(name)) list += cat(list.empty() ? "" : ", ", name, "=", in.text(name));
+  return list;
+}
+
+std::string slurm_origin(const VariableReader& in) {
+  const char *job = in.first_of({"SLURM_JOB_ID", "SLURM_JOBID"}),
+             *step = in.first_of({"SLURM_STEP_ID", "SLURM_STEPID"});
+  if (!in.has(job) && !in.has("SLURM_PROCID")) return "";
+  const std::string place =
+      in.has(job) ? cat("SLURM job ", in.text(job)) : cat("SLURM_PROCID=", in.text("SLURM_PROCID"));
+  const std::string why = is_pty_shell(in) ? "SLURM_PTY_PORT is set: a shell of srun --pty"
+                          : in.has(step)   ? cat(step, " is ", in.text(step), ", an interactive step or batch script")
+                                           : "SLURM_STEP_ID is not set";
+  return cat("1: ", place, ", but no task of srun (", why, ")");
+}
+
 std::string origin_of(const VariableReader& in, const Environment& env, const Claim& used) {
   if (env.launcher == "gigacat") return "";
   if (used.world > 0) return cat(env.world, ", by ", used.text(), " (", env.launcher, ")");
-  if (!in.has("SLURM_JOB_ID") && !in.has("SLURM_PROCID")) return "";
-  const char* step = in.first_of({"SLURM_STEP_ID", "SLURM_STEPID"});
-  return cat("1: SLURM job ", in.text("SLURM_JOB_ID"), ", but no task of srun (SLURM_STEP_ID is ",
-             in.has(step) ? cat(in.text(step), ", an interactive step or batch script") : "not set", ")");
+  const std::string slurm = slurm_origin(in), left_over = left_over_variables(in);
+  if (left_over.empty()) return slurm;
+  return cat(slurm.empty() ? "1, by no launcher" : slurm, " (variables left over: ", left_over, ")");
 }
 
 }  // namespace
@@ -243,8 +283,9 @@ std::string first_host(std::string_view node_list) {
   return host;
 }
 
-Environment Environment::detect(const std::function<const char*(const char*)>& get) {
-  const VariableReader in(get);
+Environment Environment::detect(const std::function<const char*(const char*)>& get,
+                                const std::function<bool()>& has_terminal) {
+  const VariableReader in(get, has_terminal);
   Environment out;
   const Claim used = choose_claim(in, out);
   out.origin = origin_of(in, out, used);

@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
+#include <mutex>
 #include <random>
 #include <thread>
 #include <vector>
@@ -24,6 +26,8 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using StorePointer = c10::intrusive_ptr<c10d::Store>;
+
+constexpr std::chrono::seconds kFirstReport{10}, kLaterReports{30};  // of a rank above 0 that waits
 
 // The socket that launch_local has opened for rank 0, so that no other program can take the port in between; -1: none.
 int inherited_socket() {
@@ -46,6 +50,40 @@ StorePointer connect(const std::string& host, const c10d::TCPStoreOptions& optio
   }
 }
 
+// Says again and again where this rank tries to find rank 0, while the store's constructor blocks.
+class ConnectReminder {
+ public:
+  ConnectReminder(int rank, const std::string& host, int port)
+      : place_(cat("rendezvous: rank ", rank, " has tried to reach ", rank == 0 ? "torchrun's store" : "rank 0", " at ",
+                   host, ":", port, " for ")),
+        thread_([this] { run(); }) {}
+  ~ConnectReminder() {
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  ConnectReminder(const ConnectReminder&) = delete;
+  ConnectReminder& operator=(const ConnectReminder&) = delete;
+
+ private:
+  void run() {
+    std::chrono::seconds passed = 0s, pause = kFirstReport;
+    for (std::unique_lock lock(mutex_); !changed_.wait_for(lock, pause, [this] { return done_; });
+         pause = kLaterReports)
+      log::warn(place_, (passed += pause).count(),
+                " s; does it run, and do MASTER_ADDR and MASTER_PORT name its machine?");
+  }
+
+  const std::string place_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::thread thread_;  // the last member: it uses the others
+};
+
 // Where rank 0 listens. A machine's own name often stands for 127.0.1.1 on it, where no other machine would find the
 // store.
 std::string listen_address(const Environment& environment, const GroupOptions& options) {
@@ -60,7 +98,10 @@ StorePointer open_store(const Environment& environment, const GroupOptions& opti
   store.port = static_cast<std::uint16_t>(environment.master_port);
   store.waitWorkers = false;
   store.timeout = options.rendezvous;
-  if (!serve) return connect(environment.master_address, store, environment.rank);
+  if (!serve) {
+    const ConnectReminder reminder(environment.rank, environment.master_address, environment.master_port);
+    return connect(environment.master_address, store, environment.rank);
+  }
   int socket = inherited_socket();
   if (socket < 0)
     socket =
@@ -99,9 +140,10 @@ class Attempt {
   const std::string me_ = own_name();
   const Clock::time_point deadline_ = Clock::now() + timeout_;
   Clock::time_point reported_ = Clock::now();
-  std::string newest_;  // as last read from the store
-  std::string number_;  // "": no attempt that this rank could belong to
-  std::string first_;   // another process that is this rank there, or ""
+  std::chrono::seconds pause_ = kFirstReport;  // until the next report
+  std::string newest_;                         // as last read from the store
+  std::string number_;                         // "": no attempt that this rank could belong to
+  std::string first_;                          // another process that is this rank there, or ""
 };
 
 void Attempt::start() {
@@ -148,9 +190,13 @@ std::vector<int> Attempt::absent_ranks() {
 }
 
 void Attempt::report_progress() {
-  if (Clock::now() - reported_ < 10s || environment_.rank != 0) return;
+  if (Clock::now() - reported_ < pause_) return;
   reported_ = Clock::now();
-  log::info("rendezvous: waiting for rank ", gigacat::join(absent_ranks()), " of ", environment_.world);
+  if (environment_.rank == 0)
+    return log::info("rendezvous: waiting for rank ", gigacat::join(absent_ranks()), " of ", environment_.world);
+  pause_ = kLaterReports;
+  log::warn("rendezvous: rank ", environment_.rank, " has reached ", environment_.master_address, ":",
+            environment_.master_port, " and waits for ", number_.empty() ? "rank 0" : "the other ranks");
 }
 
 void Attempt::give_up() {

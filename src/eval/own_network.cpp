@@ -10,6 +10,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
+#include "gigacat/io/content_kind.h"
 #include "gigacat/weights/weights.h"
 
 namespace gigacat::eval {
@@ -47,7 +48,11 @@ class TorchScriptNetwork : public OwnNetwork {
     try {
       module_ = torch::jit::load(file.string(), device);
     } catch (const c10::Error& error) {
-      fail(file.string(), " is no TorchScript program: ", split(error.what_without_backtrace(), '\n').front());
+      const std::string kind = io::content_kind(MappedFile(file).bytes());
+      if (kind.empty() || kind == "a TorchScript program")
+        fail(file.string(), " is no TorchScript program: ", split(error.what_without_backtrace(), '\n').front());
+      fail(file.string(), " is no TorchScript program: it is ", kind,
+           kind == "a safetensors file" ? "; one of a classifier must end in .safetensors" : "");
     }
     module_.eval();
     size_ = size;

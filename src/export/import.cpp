@@ -6,7 +6,7 @@
 #include "export/official_gat.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
-#include "gigacat/io/safetensors.h"
+#include "gigacat/io/content_kind.h"
 #include "gigacat/run/run_folder.h"
 #include "gigacat/weights/identify.h"
 #include "gigacat/weights/known_weights.h"
@@ -64,20 +64,16 @@ ImportReport write_run(const ImportRequest& request, const weights::TorchFile& f
   return report;
 }
 
-// Formats are told by their bytes: endings of files in the wild are often another's.
-bool begins_as_safetensors(const fs::path& file) {
-  const MappedFile mapped(file);  // eight bytes of length, then JSON
-  return mapped.bytes().size() > 8 && mapped.bytes()[8] == std::byte{'{'};
-}
-
 }  // namespace
 
 ImportReport import_file(const ImportRequest& request) {
   if (!fs::is_regular_file(request.file)) fail<UsageError>("no file at ", request.file.string());
   ImportReport report;
   report.sha256 = sha256_file(request.file);
-  const bool is_safetensors = !weights::is_torch_file(request.file) &&
-                              (request.file.extension() == ".safetensors" || begins_as_safetensors(request.file));
+  // By their bytes: endings of files in the wild are often another's.
+  const bool is_safetensors =
+      !weights::is_torch_file(request.file) &&
+      (request.file.extension() == ".safetensors" || io::begins_as_safetensors(MappedFile(request.file).bytes()));
   nn::TensorMap tensors;
   if (is_safetensors) {
     tensors = nn::read_tensors(request.file);

@@ -148,6 +148,25 @@ bool is_image(std::string_view name) {
   return std::find(known.begin(), known.end(), suffix(name)) != known.end();
 }
 
+bool is_unread_image(std::string_view name) {
+  static constexpr std::array<std::string_view, 28> known = {
+      "gif", "tif", "tiff", "avif", "heic", "heif", "jxl", "jp2", "j2k", "jpx", "psd", "svg",  "ppm", "pgm",
+      "pbm", "pnm", "tga",  "exr",  "hdr",  "ico",  "raw", "cr2", "nef", "arw", "dng", "apng", "pcx", "dds"};
+  return std::find(known.begin(), known.end(), suffix(name)) != known.end();
+}
+
+void check_output_ending(const std::string& out, const std::vector<std::string>& formats) {
+  static constexpr std::array<std::string_view, 20> files = {
+      "npz", "npy", "zip", "tar",  "gz",   "pdf",  "mp4", "avi", "webm",        "mov",
+      "mkv", "txt", "csv", "json", "yaml", "html", "pt",  "pth", "safetensors", "parquet"};
+  const std::string ending = suffix(out);
+  const bool is_file_name =
+      is_image(out) || is_unread_image(out) || std::find(files.begin(), files.end(), ending) != files.end();
+  if (!is_file_name || std::find(formats.begin(), formats.end(), ending) != formats.end() || is_folder(out)) return;
+  fail<UsageError>(out, " ends in .", ending, ", which is not written here; files end in .", join(formats, ", ."),
+                   "; a folder of this name is ", out, "/");
+}
+
 std::string_view stem(std::string_view name) {
   const size_t dot = name.rfind('.');
   if (dot == std::string_view::npos || name.find('/', dot) != std::string_view::npos) return name;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "gigacat/core/error.h"
+#include "gigacat/io/content_kind.h"
 #include "image_internal.h"
 
 namespace gigacat::io {
@@ -120,7 +121,8 @@ ImageHeader probe_known(Bytes bytes, std::string_view name) {
   if (bytes.size() >= 12 && as_text(bytes.subspan(4, 4)) == "ftyp") {
     fail(name, ": ", shown(as_text(bytes.subspan(8, 4))), " (HEIF) is not supported; convert it to PNG or JPEG");
   }
-  fail(name, ": not an image of a known format (JPEG, PNG, WebP, BMP)");
+  const std::string kind = content_kind(bytes);
+  fail(name, ": not an image of a known format (JPEG, PNG, WebP, BMP)", kind.empty() ? "" : cat(": it is ", kind));
 }
 
 }  // namespace

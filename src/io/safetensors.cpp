@@ -7,6 +7,7 @@
 
 #include "bytes.h"
 #include "gigacat/core/error.h"
+#include "gigacat/io/content_kind.h"
 #include "safetensors_header.h"
 
 namespace gigacat::io {
@@ -41,8 +42,6 @@ static_assert(kDtypes.size() == static_cast<size_t>(Dtype::f64) + 1);
 
 Bytes header_bytes(Bytes file) {
   if (file.size() < 8) fail("shorter than the 8 bytes of the header length");
-  if (file[0] == std::byte{'P'} && file[1] == std::byte{'K'})
-    fail("a zip archive, as torch.save makes, and no safetensors file whatever its name: gigacat import reads it");
   const auto length = load_le<uint64_t>(file, 0);
   if (length == 0) fail("header length 0");
   if (length > kMostHeaderBytes) fail("header length ", length, " is over ", kMostHeaderBytes);
@@ -125,7 +124,10 @@ void parse_safetensors(Bytes file, std::string_view name, std::map<std::string, 
   }
   metadata = std::move(header.metadata);
 } catch (const Error& error) {
-  fail(name, ": not a valid safetensors file: ", error.what());
+  const std::string kind = begins_as_safetensors(file) ? "" : content_kind(file);
+  const bool is_torch = kind.starts_with("a file of torch.save") || kind == "a TorchScript program";
+  fail(name, ": not a valid safetensors file: ",
+       kind.empty() ? error.what() : cat("it is ", kind, is_torch ? ": gigacat import converts it" : ""));
 }
 
 SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(std::make_shared<const MappedFile>(path)) {

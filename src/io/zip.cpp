@@ -7,6 +7,7 @@
 #include "bytes.h"
 #include "gigacat/core/error.h"
 #include "gigacat/io/archive.h"
+#include "gigacat/io/content_kind.h"
 #include "zip_records.h"
 
 namespace gigacat::io {
@@ -26,7 +27,8 @@ size_t find_end(Bytes file, const std::string& path) {
       if (load_le<uint32_t>(file, at) == kZipEnd && load_le<uint16_t>(file, at + 20) <= last - at) return at;
     }
   }
-  fail(path, ": not a zip file, or cut short (it has no end record)");
+  const std::string kind = starts_with(file, "PK") ? "" : content_kind(file);
+  fail(path, ": not a zip file", kind.empty() ? ", or cut short (it has no end record)" : ": it is " + kind);
 }
 
 Directory read_end(Bytes file, const std::string& path) {

@@ -1,4 +1,4 @@
-// Files in, files out: which, under what names, in what format.
+// Files in, files out: made, kept or made anew.
 #include "gigacat/upsample/upsample.h"
 
 #include <algorithm>
@@ -7,8 +7,8 @@
 #include <cstdio>
 #include <iostream>
 #include <iterator>
-#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -19,8 +19,9 @@
 #include "gigacat/core/resumable_folder.h"
 #include "gigacat/core/text.h"
 #include "gigacat/dist/device.h"
-#include "gigacat/io/folder.h"
 #include "gigacat/io/png_writer.h"
+#include "upsample/plan.h"
+#include "upsample/result_record.h"
 
 namespace gigacat::upsample {
 namespace {
@@ -28,77 +29,16 @@ namespace {
 constexpr uint64_t kMostBytes = 512ull << 20;  // of an image file
 constexpr int64_t kMostPixels = 1ll << 32;     // of a result
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-  return text;
-}
-
-// "png", "jpg", "webp"; "" for others.
-std::string format_of(const fs::path& path) {
-  const std::string extension = lower(path.extension().string());
-  if (extension == ".jpg" || extension == ".jpeg") return "jpg";
-  return extension == ".png" || extension == ".webp" ? extension.substr(1) : "";
-}
-
-struct Job {
-  std::string in;  // "-": standard input
-  fs::path out;    // "-": standard output
-  std::string format;
-};
-
-// Relative to `folder`; results in a folder within it are not read again.
-std::vector<std::string> images_below(const fs::path& folder, const fs::path& out) {
-  std::vector<std::string> found = io::list_files(folder, io::is_image, {out});
-  if (found.empty()) fail<UsageError>(folder.string(), " holds no image (.png, .jpg, .webp, .bmp)");
-  return found;
-}
-
-// Where the result of `in` goes below the output folder; alpha needs a format that has it, which PNG and WebP are.
-Job job_of(const fs::path& in, const fs::path& relative, const UpsampleRequest& request) {
-  Job job{.in = in.string(), .out = {}, .format = request.extension};
-  if (job.format == "auto") job.format = format_of(in).empty() ? "png" : format_of(in);
-  job.out =
-      fs::path(request.out) / relative.parent_path() / (relative.stem().string() + request.suffix + "." + job.format);
-  return job;
-}
-
-// One image to one file of the output's own name.
-bool is_single(const UpsampleRequest& request) {
-  return request.out == "-" || (request.inputs.size() == 1 && !fs::is_directory(request.inputs[0]) &&
-                                !fs::is_directory(request.out) && !format_of(request.out).empty());
-}
-
-std::vector<Job> plan(const UpsampleRequest& request) {
-  if (request.inputs.empty()) fail<UsageError>("no image is given");
-  if (request.out.empty()) fail<UsageError>("no output is given: -o FILE or -o FOLDER");
-  if (is_single(request)) {
-    if (request.inputs.size() != 1) fail<UsageError>("standard output takes one image, not ", request.inputs.size());
-    std::string format = request.out == "-" ? request.extension : format_of(request.out);
-    return {{request.inputs[0], request.out, format == "auto" ? "png" : format}};
-  }
-  std::vector<Job> jobs;
-  for (const std::string& input : request.inputs) {
-    if (input == "-") fail<UsageError>("standard input needs a file or - as output, not a folder");
-    if (fs::is_directory(input)) {
-      for (const std::string& name : images_below(input, request.out))
-        jobs.push_back(job_of(fs::path(input) / name, name, request));
-    } else {
-      jobs.push_back(job_of(input, fs::path(input).filename(), request));
-    }
-  }
-  std::map<std::string, std::string> taken;
-  for (const Job& job : jobs) {
-    const auto [at, fresh] = taken.emplace(job.out.string(), job.in);
-    if (!fresh) fail<UsageError>(at->second, " and ", job.in, " would both become ", job.out.string());
-    if (fs::exists(job.out) && fs::exists(job.in) && fs::equivalent(job.out, job.in))
-      fail<UsageError>(job.in, " would be written over: give another folder or --suffix");
-  }
-  return jobs;
-}
-
 std::string read_bytes(const std::string& from) {
   if (from != "-") return read_file(from, kMostBytes);
   return {std::istreambuf_iterator<char>(std::cin), {}};
+}
+
+bool is_transparent(const io::Image& image) {
+  if (image.channels != 4) return false;
+  for (size_t i = 3; i < image.pixels.size(); i += 4)
+    if (image.pixels[i] != 255) return true;
+  return false;
 }
 
 // RGBA on white.
@@ -132,7 +72,8 @@ void write_out(const fs::path& to, const std::function<void(const Sink&)>& fill)
   write_atomically(to, [&](FileWriter& file) { fill([&](std::string_view bytes) { file.write(bytes); }); });
 }
 
-void run(const Job& job, Upsampler& upsampler, int64_t scale, const std::function<void(double)>& progress) {
+// Returns whether transparency was lost, which JPEG has none of.
+bool run(const Job& job, Upsampler& upsampler, int64_t scale, const std::function<void(double)>& progress) {
   const std::string bytes = read_bytes(job.in);
   const auto span = std::as_bytes(std::span(bytes));
   const io::ImageHeader header = io::probe_image(span, job.in);
@@ -147,6 +88,7 @@ void run(const Job& job, Upsampler& upsampler, int64_t scale, const std::functio
         image, [&](const io::Image& strip) { png.write_rows(strip.pixels.data(), strip.height); }, progress);
     png.finish();
   });
+  return job.format == "jpg" && is_transparent(image);
 }
 
 // Results of other settings must not be taken for finished ones.
@@ -157,6 +99,23 @@ void check_folder(const UpsampleRequest& request, const Upsampler& upsampler) {
                                            {"tile", options.tile},           {"overlap", options.overlap},
                                            {"precision", request.precision}, {"prompt", options.prompt}};
   ResumableFolder(request.out, ".upsample.json", {.accepts_others = true}).prepare(settings);
+}
+
+// What is not read, and what a call that was killed has left.
+void prepare_outputs(const Plan& plan) {
+  for (const data::LeftOut& item : plan.left_out) log::warn("left out: ", item.text());
+  if (!plan.results.empty())
+    log::info("results of earlier calls are not enlarged again: ", plan.results.size(), ", such as ", plan.results[0]);
+  std::set<fs::path> folders;
+  for (const Job& job : plan.jobs)
+    if (job.out != "-") folders.insert(job.out.parent_path());
+  for (const fs::path& folder : folders) remove_stale_temporaries(folder);
+}
+
+void warn_of_white(const std::vector<std::string>& flattened) {
+  if (flattened.empty()) return;
+  log::warn("JPEG has no transparency, so it was laid on white: ", flattened.size(), " images, such as ", flattened[0],
+            "; PNG and WebP keep it");
 }
 
 weights::LoadOptions load_options(const UpsampleRequest& request) {
@@ -174,25 +133,34 @@ UpsampleReport upsample_files(const UpsampleRequest& request) {
   const std::vector<std::string> known = {"auto", "png", "jpg", "webp"};
   if (std::find(known.begin(), known.end(), request.extension) == known.end())
     fail<UsageError>("extension \"", request.extension, "\"; known: ", join(known));
-  const std::vector<Job> jobs = plan(request);
-  Upsampler upsampler(request.weights, request.options, load_options(request));
   const bool single = is_single(request);
+  ResultRecord record(single ? "." : request.out);
+  const Plan plan = make_plan(request, record);
+  const std::vector<Job>& jobs = plan.jobs;
+  Upsampler upsampler(request.weights, request.options, load_options(request));
   if (!single) check_folder(request, upsampler);
+  prepare_outputs(plan);
 
   UpsampleReport report;
+  std::vector<std::string> flattened;
   Progress progress("upsampling", "image", static_cast<int64_t>(jobs.size()));
   for (size_t i = 0; i < jobs.size(); ++i) {
     const Job& job = jobs[i];
     const auto before = static_cast<int64_t>(i);
     progress.update(before);
-    if (!single && fs::exists(job.out)) {
+    const bool is_there = !single && fs::exists(job.out);
+    if (is_there && (job.may_be_the_users || record.is_current(job.in, job.out))) {
       ++report.kept;
       continue;
     }
     try {
-      run(job, upsampler, request.options.scale,
-          [&](double share) { progress.update(before, cat(std::lround(100 * share), "% of ", job.in)); });
+      const ResultRecord::Stamp input = ResultRecord::stamp_of(job.in);
+      if (run(job, upsampler, request.options.scale,
+              [&](double share) { progress.update(before, cat(std::lround(100 * share), "% of ", job.in)); }))
+        flattened.push_back(job.in);
+      if (!single) record.add(job.out, input);
       ++report.written;
+      if (is_there) ++report.renewed;
     } catch (const UsageError&) {
       throw;
     } catch (const InternalError&) {
@@ -203,6 +171,7 @@ UpsampleReport upsample_files(const UpsampleRequest& request) {
   }
   progress.update(static_cast<int64_t>(jobs.size()));
   progress.finish();
+  warn_of_white(flattened);
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return report;
 }

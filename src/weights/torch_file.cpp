@@ -8,6 +8,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/io/archive.h"
+#include "gigacat/io/content_kind.h"
 #include "weights/torch_storage.h"
 
 namespace gigacat::weights {
@@ -64,17 +65,15 @@ std::optional<int64_t> reach(int64_t offset, const std::vector<int64_t>& sizes, 
 class TorchFile::Impl {
  public:
   explicit Impl(const fs::path& path) : what_(path.string()) {
-    char start[4] = {};
-    const MappedFile probe(path);
-    std::memcpy(start, probe.bytes().data(), std::min<size_t>(4, probe.bytes().size()));
-    if (std::string_view(start, 2) == "PK")
+    const MappedFile file(path);
+    const std::string_view start(reinterpret_cast<const char*>(file.bytes().data()),
+                                 std::min<size_t>(4, file.bytes().size()));
+    if (start.starts_with("PK"))
       read_zip(path);
-    else if (std::string_view(start, 4) == kLegacyStart)
+    else if (start == kLegacyStart)
       read_legacy(path);
     else
-      fail(what_,
-           " is no file of torch.save: it begins neither as a zip nor as a pickle. Convert it with "
-           "scripts/convert_weights.py");
+      refuse(file.bytes());
   }
 
   std::optional<at::Tensor> tensor(const Value& value, int depth) const {
@@ -123,13 +122,20 @@ class TorchFile::Impl {
   const Value* root_ = nullptr;
 
  private:
+  [[noreturn]] void refuse(std::span<const std::byte> bytes) const {
+    const std::string kind = io::content_kind(bytes);
+    fail(what_, " is no file of torch.save: ",
+         kind.empty() ? "it begins neither as a zip nor as a pickle" : cat("it is ", kind),
+         kind == "a pickle of Python" ? "; if torch.load reads it, convert it with scripts/convert_weights.py" : "");
+  }
+
   void read_zip(const fs::path& path) {
     zip_ = std::make_unique<io::ZipFile>(path);
     for (const auto& entry : zip_->entries())
       if (entry.name == "data.pkl" || entry.name.ends_with("/data.pkl"))
         folder_ = entry.name.substr(0, entry.name.size() - std::string("data.pkl").size());
     const int64_t pickle = zip_->find(folder_ + "data.pkl");
-    if (pickle < 0) fail(what_, " is a zip without data.pkl: no file of torch.save");
+    if (pickle < 0) refuse(zip_->mapping()->bytes());
     const int64_t order = zip_->find(folder_ + "byteorder");
     if (order >= 0 && zip_->read(zip_->entries()[static_cast<size_t>(order)], 64) == "big")
       fail(what_, " was written on a big-endian machine");

@@ -56,6 +56,12 @@ class HelpTest(CliTest):
         for word in ("program", "LibTorch", "compiler", "CPU", "threads", "GPUs", "training can run"):
             self.assertIn(word, text)
 
+    def test_doctor_reads_launchers_as_train_does(self):
+        self.assertIn("1, by no launcher (variables left over: RANK=0)", self.gigacat("doctor", env={"RANK": "0"}).stdout)
+        text = self.gigacat("doctor", env={"RANK": "3"}, code=1).stdout
+        self.assertIn("FAIL  processes environment: RANK is set but WORLD_SIZE is not (RANK=3): unset RANK", text)
+        self.assertIn("training cannot run", text)
+
 
 if __name__ == "__main__":
     main()

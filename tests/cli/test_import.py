@@ -1,13 +1,16 @@
 """Files of other programs: torch.save, TorchScript, the official GAT code. PyTorch's part is skipped where it is absent."""
 
+import gzip
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 import unittest
+import zipfile
 
-from harness import PYTHON, CliTest, clean_environment, has_torch, main, read_bytes, read_safetensors, read_text
+from harness import PYTHON, CliTest, clean_environment, has_torch, main, npy, png, read_bytes, read_safetensors, read_text
 
 GAT = """\
 recipe: gat
@@ -84,13 +87,31 @@ class ImportTest(CliTest):
 
     def test_refusals(self):
         self.assertIn("no file at", self.refused("import", self.path("absent.pt")))
-        self.assertIn("neither as a zip nor as a pickle", self.refused("import", self.write("a.pt", b"text"), code=1))
+        self.assertIn("neither as a zip nor as a pickle", self.refused("import", self.write("a.pt", b"\1\2\3"), code=1))
         self.assertIn("not a zip", self.refused("import", self.write("b.pt", b"PK\3\4xx"), code=1))
         run = os.path.join(self.dir, "cat")
         config = self.tiny(self.dir)
         self.gigacat("train", config, "train.steps=2", "out=" + run)
         message = self.refused("export", run + "/00000-tiny", "--to", "official", "-o", self.path("x.pt"))
         self.assertIn("only GAT", message)
+
+    def test_other_files_are_named(self):
+        """What people have under the names of weights: each is called what it is, under every ending."""
+        pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 9\n" % (b"0" * 64)
+        with zipfile.ZipFile(self.path("arrays.npz"), "w") as arrays:
+            arrays.writestr("x.npy", npy([1.0], (1,)))
+        files = {
+            "run git lfs pull": pointer, "an HTML page": b"<!DOCTYPE html>\n<html>", "gunzip": gzip.compress(b"weights"),
+            "arrays (.npz)": read_bytes(self.path("arrays.npz")), "a pickle of Python": pickle.dumps({"a": 1}),
+            "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(40), "ONNX": b"\x08\x07\x12\x07pytorch\x1a\x051.9.0" + bytes(30),
+            "GGUF": b"GGUF\3\0\0\0" + bytes(40), "a PNG picture": png(2, 2, lambda x, y: (x, y, 0)), "an empty file": b"",
+        }
+        for number, (kind, content) in enumerate(files.items()):
+            for ending in ("safetensors", "pt", "pth", "bin"):
+                with self.subTest(kind=kind, ending=ending):
+                    message = self.refused("import", self.write("%d.%s" % (number, ending), content), code=1)
+                    self.assertIn(kind, message)
+                    self.assertNotIn("header length", message)
 
     @unittest.skipUnless(TORCH, "needs PyTorch: set GIGACAT_TORCH_PYTHON")
     def test_files_of_torch(self):

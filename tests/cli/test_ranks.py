@@ -135,6 +135,14 @@ class RanksTest(CliTest):
     def test_a_batch_that_cannot_be_split(self):
         self.assertIn("divisible", self.refused("train", self.config, "train.batch=9", "--ranks", 2))
 
+    def test_a_rank_without_a_rank_0_says_where_it_looks(self):
+        place = "127.0.0.1:%d" % (port := free_port())
+        message = self.refused("train", self.config, "out=" + self.path("alone"), "train.timeout=12", code=1, env={
+            "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port)})
+        self.assertIn("rank 1 has tried to reach rank 0 at %s for 10 s" % place, message)
+        self.assertIn("rank 1 found no rank 0 at %s within 12 s" % place, message)
+
     def test_ranks_within_a_launcher(self):
         def variables(world):
             return {"RANK": "0", "WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}

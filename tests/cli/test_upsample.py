@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import subprocess
+import time
 import zlib
 
 from harness import BIN, CliTest, aura_sr, clean_environment, main, png, read_bytes
@@ -77,7 +78,7 @@ class UpsampleTest(CliTest):
         self.assertEqual(size_of(before), (10, 6))
         os.remove(self.path("out/a.png"))
         self.assertIn("1 were there", self.gigacat(*arguments).stdout)
-        self.assertEqual(sorted(os.listdir(self.path("out"))), [".upsample.json", "a.png", "deeper"])
+        self.assertEqual(sorted(os.listdir(self.path("out"))), [".upsample.json", ".upsample.jsonl", "a.png", "deeper"])
         self.assertIn("other settings", self.refused(*arguments, "--seed", 5))
 
     def test_transparency_of_every_kind_survives(self):
@@ -114,7 +115,91 @@ class UpsampleTest(CliTest):
         arguments = ("upsample", self.path("in"), "-o", self.path("in/large"), "--weights", self.weights, "--scale", 2)
         self.assertIn("2 images", self.gigacat(*arguments).stdout)
         self.assertIn("2 were there", self.gigacat(*arguments).stdout)
-        self.assertEqual(sorted(os.listdir(self.path("in/large"))), [".upsample.json", "a.png", "linked"])
+        self.assertEqual(sorted(os.listdir(self.path("in/large"))), [".upsample.json", ".upsample.jsonl", "a.png", "linked"])
+
+    def test_pictures_that_are_not_read_are_named(self):
+        self.picture("in/a.png", width=5, height=3)
+        self.write("in/x.gif", b"GIF89a" + bytes(20))
+        self.write("in/without_ending", png(2, 2, lambda x, y: (x, y, 0)))
+        arguments = ("upsample", self.path("in"), "-o", self.path("out"), "--weights", self.weights, "--scale", 2)
+        done = self.gigacat(*arguments)
+        self.assertIn("1 images", done.stdout)
+        self.assertRegex(done.stderr, r"left out: pictures that end in \.gif.*: 1, such as x\.gif")
+        self.assertRegex(done.stderr, r"left out: pictures by content.*: 1, such as without_ending")
+        os.remove(self.path("in/a.png"))
+        message = self.refused(*arguments)
+        for part in ("holds no image", "x.gif", "without_ending"):
+            self.assertIn(part, message)
+
+    def test_a_changed_input_is_made_anew(self):
+        """upscayl#276: a picture replaced under its name keeps the enlargement of the old one."""
+        image, other = self.picture("in/a.png", width=5, height=3), self.picture("in/b.png", width=4, height=4)
+        arguments = ("upsample", self.path("in"), "-o", self.path("out"), "--weights", self.weights, "--scale", 2)
+        self.assertNotIn("anew", self.gigacat(*arguments).stdout)
+        self.assertIn("2 were there", self.gigacat(*arguments).stdout)
+        self.write("in/a.png", png(6, 2, lambda x, y: (90, x, y)))
+        os.utime(image, (10 ** 9, 10 ** 9))  # older than its result, as a picture copied with its time is
+        self.assertIn("1 were there, 1 made anew", self.gigacat(*arguments).stdout)
+        self.assertEqual(size_of(read_bytes(self.path("out/a.png"))), (12, 4))
+        self.assertIn("2 were there", self.gigacat(*arguments).stdout)
+        os.remove(self.path("out/.upsample.jsonl"))  # a folder of a call that kept no record: the newer file counts
+        later = os.stat(self.path("out/b.png")).st_mtime + 100
+        os.utime(other, (later, later))
+        self.assertIn("1 were there, 1 made anew", self.gigacat(*arguments).stdout)
+
+    def test_results_are_not_enlarged_again(self):
+        image = self.picture("in/a.png", width=5, height=3)
+        flags = ("-o", self.path("in") + "/", "--suffix", "_x2", "--weights", self.weights, "--scale", 2)
+        wanted = [".upsample.json", ".upsample.jsonl", "a.png", "a_x2.png"]
+        self.gigacat("upsample", self.path("in"), *flags)
+        for inputs in ([self.path("in")], [image, self.path("in/a_x2.png")]):
+            done = self.gigacat("upsample", *inputs, *flags)
+            self.assertIn("1 were there", done.stdout)
+            self.assertIn("not enlarged again: 1, such as", done.stderr)
+            self.assertEqual(sorted(os.listdir(self.path("in"))), wanted)
+        own = self.picture("own/a.png", width=5, height=3)
+        mine = read_bytes(self.picture("own/a_x2.png", width=3, height=3))
+        os.utime(own, (2 * 10 ** 9, 2 * 10 ** 9))
+        self.gigacat("upsample", self.path("own"), "-o", self.path("own"), *flags[2:])
+        self.assertEqual(read_bytes(self.path("own/a_x2.png")), mine)
+
+    def test_what_a_killed_call_leaves_is_removed(self):
+        self.picture("in/a.png", width=300, height=300)
+        arguments = ("upsample", self.path("in"), "-o", self.path("out"), "--weights", self.weights)
+
+        def left():
+            if not os.path.exists(self.path("out/.upsample.json")):  # it has a temporary file of its own
+                return []
+            return [name for name in os.listdir(self.path("out")) if name.endswith(".tmp")]
+
+        process = self.start(*arguments)
+        while process.poll() is None and not left():
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+        self.assertEqual(len(left()), 1)
+        self.assertIn("1 images", self.gigacat(*arguments).stdout)
+        self.assertEqual(left(), [])
+
+    def test_transparency_that_is_lost_is_said(self):
+        pixel = "".join(map("{:08b}".format, (200, 100, 50, 128)))
+        self.write("a.png", transparent_png(8, 6, pixel))
+        self.write("opaque.png", transparent_png(8, 6, pixel[:24] + "1" * 8))
+        flags = ("--weights", self.weights, "--scale", 2)
+        done = self.gigacat("upsample", self.path("a.png"), "-o", self.path("a.jpg"), *flags)
+        self.assertIn("JPEG has no transparency, so it was laid on white: 1 images", done.stderr)
+        for words in ((self.path("a.png"), "-o", self.path("b.webp")), (self.path("opaque.png"), "-o", self.path("c.jpg"))):
+            self.assertNotIn("transparency", self.gigacat("upsample", *words, *flags).stderr)
+
+    def test_names_of_files_make_no_folders(self):
+        image, flags = self.picture("a.png", width=5, height=3), ("--weights", self.weights, "--scale", 2)
+        for name in ("a.bmp", "a.gif", "a.npz"):
+            message = self.refused("upsample", image, "-o", self.path(name), *flags)
+            self.assertIn("ends in .%s, which is not written here; files end in .png, .jpg, .jpeg, .webp" % name[2:], message)
+            self.assertFalse(os.path.exists(self.path(name)))
+        self.assertIn("give a folder", self.refused("upsample", image, self.picture("b.png"), "-o", self.path("x.png"), *flags))
+        self.gigacat("upsample", image, "-o", self.path("a.bmp") + "/", *flags)
+        self.assertTrue(os.path.exists(self.path("a.bmp/a.png")))
 
     def test_pipes(self):
         image = self.picture("a.png")

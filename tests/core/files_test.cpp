@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <iterator>
@@ -47,6 +48,21 @@ TEST(WriteAtomically, TakesAPathWithoutAFolder) {
   write_atomically("plain", "x");
   fs::current_path(before);
   EXPECT_EQ(read_file(folder / "plain"), "x");
+}
+
+TEST(WriteAtomically, WhatAKilledProcessLeavesIsRemoved) {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) write_atomically(folder / "a", [](FileWriter&) { ::_exit(0); });
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  folder.file(".gigacat-1-0.tmp", "of another machine");
+  EXPECT_EQ(count_entries(folder), 2);
+  write_atomically(folder / "b", [&](FileWriter&) {
+    remove_stale_temporaries(folder.path());
+    EXPECT_EQ(count_entries(folder), 2);  // the other machine's, and the one that is being written
+  });
+  EXPECT_TRUE(fs::exists(folder / "b"));
+  remove_stale_temporaries(folder / "nowhere");
 }
 
 TEST(WriteAtomically, KeepsTheOldFileWhenTheContentFails) {

@@ -138,6 +138,12 @@ TEST(LogCase, DISABLED_ProgressCutShort) {
   progress.update(3);
 }
 
+TEST(LogCase, DISABLED_ProgressAtItsStart) {
+  Progress progress("sampling", "sample", 4, 0, /*plain_every=*/0.05);
+  std::this_thread::sleep_for(std::chrono::milliseconds(110));
+  progress.update(0);
+}
+
 TEST(Log, PlainLines) {
   const std::string text = run_case("Levels", Output::pipe);
   EXPECT_THAT(text, MatchesRegex("[0-9:]{8} plain 1 \\{\\}\n[0-9:]{8} warning: careful\n[0-9:]{8} error: broken\n"));
@@ -206,6 +212,10 @@ TEST(Progress, PlainLines) {
   EXPECT_THAT(text, ContainsRegex("train step 1/4, [0-9.]+ steps/s, [0-9.]+ s left, loss 0\\.1\n"));
   EXPECT_THAT(text, ContainsRegex("train step 4/4, [0-9.]+ steps/s, took 0\\.[0-9] s, loss 0\\.4\n$"));
   EXPECT_EQ(text.find("took"), text.rfind("took"));
+}
+
+TEST(Progress, SaysNoRateBeforeAnythingIsDone) {
+  EXPECT_THAT(run_case("ProgressAtItsStart", Output::pipe), MatchesRegex("[0-9:]{8} sampling sample 0/4\n"));
 }
 
 TEST(Progress, BarOnATerminal) {

@@ -121,6 +121,23 @@ TEST(Webdataset, CompressedShardsAreNamed) {
   EXPECT_THAT(reasons_of(source->left_out()), HasSubstr("compressed shards (zstd -d FILE): 1, such as 1.tar.zst"));
 }
 
+TEST(Webdataset, EveryPackerHasItsCommand) {
+  for (const auto& [ending, command] : {std::pair("gz", "gunzip"),
+                                        {"zst", "zstd -d"},
+                                        {"xz", "unxz"},
+                                        {"bz2", "bunzip2"},
+                                        {"lz4", "lz4 -d"},
+                                        {"br", "brotli -d"},
+                                        {"Z", "uncompress"},
+                                        {"lzma", "unlzma"}}) {
+    TempFolder folder;
+    const std::string name = std::string("d.tar.") + ending;
+    folder.write("only/" + name, "packed");
+    EXPECT_THAT(error_of<UsageError>([&] { open_source(config_for(folder.path("only"))); }),
+                HasSubstr(std::string("unpack them: ") + command + " " + name));
+  }
+}
+
 TEST(Webdataset, PatternOfImagesIsNamed) {
   TempFolder folder;
   folder.write("0.png", solid_png(2, 2, 0));

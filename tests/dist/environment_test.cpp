@@ -144,8 +144,11 @@ TEST(Environment, FirstHost) {
 }
 
 TEST(Environment, ErrorsNameTheVariable) {
-  EXPECT_THAT(error_of({{"RANK", "1"}}), HasSubstr("RANK is set but WORLD_SIZE is not"));
-  EXPECT_THAT(error_of({{"WORLD_SIZE", "2"}}), HasSubstr("WORLD_SIZE is set but RANK is not"));
+  EXPECT_THAT(error_of({{"RANK", "1"}}), AllOf(HasSubstr("RANK is set but WORLD_SIZE is not (RANK=1)"),
+                                               HasSubstr("unset RANK"), HasSubstr("torchrun")));
+  EXPECT_THAT(error_of({{"WORLD_SIZE", "2"}}),
+              AllOf(HasSubstr("WORLD_SIZE is set but RANK is not (WORLD_SIZE=2)"), HasSubstr("unset WORLD_SIZE")));
+  EXPECT_THAT(error_of({{"PMI_RANK", "2"}}), AllOf(HasSubstr("unset PMI_RANK"), HasSubstr("mpirun")));
   EXPECT_THAT(error_of({{"RANK", "two"}, {"WORLD_SIZE", "4"}}), HasSubstr("RANK=\"two\""));
   EXPECT_THAT(error_of({{"RANK", "1x"}, {"WORLD_SIZE", "4"}}), HasSubstr("RANK=\"1x\""));
   EXPECT_THAT(error_of({{"RANK", "99999999999999999999"}, {"WORLD_SIZE", "4"}}), HasSubstr("RANK"));
@@ -235,9 +238,34 @@ const Situation kSituations[] = {
      1,
      "torchrun",
      "1, by RANK=0 of WORLD_SIZE=1"},
-    {"pod with WORLD_SIZE only", {{"WORLD_SIZE", "1"}}, 0, 1, "single", ""},
-    {"left over RANK", {{"RANK", "0"}}, 0, 1, "single", ""},
-    {"left over LOCAL_RANK and MASTER_PORT", {{"LOCAL_RANK", "3"}, {"MASTER_PORT", "x"}}, 0, 1, "single", ""},
+    {"pod with WORLD_SIZE only",
+     {{"WORLD_SIZE", "1"}},
+     0,
+     1,
+     "single",
+     "1, by no launcher (variables left over: WORLD"},
+    {"left over RANK", {{"RANK", "0"}}, 0, 1, "single", "1, by no launcher (variables left over: RANK=0)"},
+    {"left over RANK and LOCAL_RANK in a batch script", with(kBatch, {{"RANK", "0"}, {"LOCAL_RANK", "0"}}), 0, 1,
+     "single", "SLURM_STEP_ID is not set) (variables left over: RANK=0, LOCAL_RANK=0)"},
+    {"left over LOCAL_RANK and MASTER_PORT",
+     {{"LOCAL_RANK", "3"}, {"MASTER_PORT", "x"}},
+     0,
+     1,
+     "single",
+     "variables left over: LOCAL_RANK=3"},
+    {"left over MASTER_PORT", {{"MASTER_PORT", "x"}}, 0, 1, "single", ""},
+    {"SLURM_PROCID without a job's number",
+     {{"SLURM_PROCID", "0"}},
+     0,
+     1,
+     "single",
+     "1: SLURM_PROCID=0, but no task of srun"},
+    {"a job's number under its older name",
+     {{"SLURM_JOBID", "9"}, {"SLURM_PROCID", "0"}},
+     0,
+     1,
+     "single",
+     "1: SLURM job 9, but no task of srun"},
     {"empty variables", {{"RANK", ""}, {"WORLD_SIZE", ""}, {"SLURM_PROCID", ""}}, 0, 1, "single", ""},
     {"mpirun in a SLURM job", with(kBatch, {{"OMPI_COMM_WORLD_RANK", "1"}, {"OMPI_COMM_WORLD_SIZE", "2"}}), 1, 2, "mpi",
      "OMPI_COMM_WORLD_RANK=1"},
@@ -268,6 +296,27 @@ TEST(Environment, ClustersAsTheyAre) {
     EXPECT_THAT(e.origin, HasSubstr(situation.origin));
     EXPECT_EQ(e.origin.empty(), *situation.origin == 0);
   }
+}
+
+TEST(Environment, AShellOfSrunPtyIsOneProcess) {
+  const Variables shell = with(kStep, {{"SLURM_STEP_NUM_TASKS", "4"}, {"SLURM_PTY_PORT", "40123"}});
+  const auto detect_at = [](const Variables& variables, bool terminal) {
+    return Environment::detect(
+        [&](const char* name) -> const char* {
+          const auto found = variables.find(name);
+          return found == variables.end() ? nullptr : found->second.c_str();
+        },
+        [terminal] { return terminal; });
+  };
+  const Environment in_shell = detect_at(shell, true);
+  EXPECT_EQ(in_shell.world, 1);
+  EXPECT_EQ(in_shell.launcher, "single");
+  EXPECT_THAT(in_shell.origin, HasSubstr("SLURM job 4242, but no task of srun (SLURM_PTY_PORT is set"));
+  // A step that the shell's user starts by srun: it inherits the variable, its tasks have no terminal.
+  const Environment task = detect_at(with(shell, {{"SLURM_STEP_ID", "1"}, {"SLURM_PROCID", "3"}}), false);
+  EXPECT_EQ(task.world, 4);
+  EXPECT_EQ(task.rank, 3);
+  EXPECT_EQ(detect_at(with(shell, kTorchrun), true).world, 2);
 }
 
 TEST(Environment, OnlyContradictionsAreRefused) {

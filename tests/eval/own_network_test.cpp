@@ -6,6 +6,8 @@
 #include "eval/networks.h"
 #include "eval/toy_network.h"
 #include "gigacat/core/error.h"
+#include "gigacat/nn/state.h"
+#include "gigacat/weights/torch_file.h"
 
 namespace gigacat::eval {
 namespace {
@@ -66,6 +68,11 @@ TEST_F(OwnNetwork, WhatDoesNotFitIsNamed) {
   EXPECT_THAT(refused(program("list.pt", "return [x]", 5)), HasSubstr("wanted features, or (features, logits)"));
   EXPECT_THAT(refused(program("fails.pt", "return x.view(1, 7)", 5)), HasSubstr("the TorchScript program failed"));
   EXPECT_THAT(refused(folder_.file("text.pt", "no program").string()), HasSubstr("is no TorchScript program"));
+  nn::write_tensors(folder_ / "tensors.pt", {{"a", at::zeros({2})}});
+  EXPECT_THAT(refused((folder_ / "tensors.pt").string()), HasSubstr("it is a safetensors file"));
+  weights::TorchWriter writer;
+  writer.write(folder_ / "saved.pt", *writer.tensors({{"a", at::zeros({2})}}, {"a"}));
+  EXPECT_THAT(refused((folder_ / "saved.pt").string()), HasSubstr("it is a file of torch.save"));
   EXPECT_THAT(refused(folder_.file("a.onnx", "x").string()), HasSubstr("neither a TorchScript program"));
   EXPECT_THAT(refused((folder_ / "missing.pt").string()), HasSubstr("there is no file"));
 }

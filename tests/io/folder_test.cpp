@@ -33,6 +33,24 @@ TEST(FolderNames, EndingsAndStems) {
   for (const char* name : {"a.gif", "a", "png", "a.png.txt"}) EXPECT_FALSE(is_image(name)) << name;
 }
 
+TEST_F(FolderTest, FileNamesOfOtherFormatsAreNoOutputs) {
+  const std::vector<std::string> formats = {"png", "npz"};
+  const auto refused = [&](const std::string& name) {
+    try {
+      check_output_ending((root_ / name).string(), formats);
+    } catch (const UsageError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  for (const char* name : {"a.bmp", "a.JPG", "a.gif", "a.zip", "a.safetensors"})
+    EXPECT_THAT(refused(name), testing::HasSubstr("files end in .png, .npz")) << name;
+  for (const char* name : {"a.png", "a.npz", "a", "run.v2", "samples-0.5", "a.bmp/"})
+    EXPECT_EQ(refused(name), "") << name;
+  add("old.gif/x");
+  EXPECT_EQ(refused("old.gif"), "");  // a folder that is there
+}
+
 // pytorch/vision#109, traintrain#26, upscayl#283: what systems leave in folders and archives is no picture.
 TEST(FolderNames, LeftoversOfSystems) {
   for (const char* name :

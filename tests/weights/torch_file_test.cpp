@@ -102,8 +102,12 @@ TEST(TorchFile, TensorsBeyondTheirStorageAreRefused) {
 
 TEST(TorchFile, OtherFilesAreRefusedWithAdvice) {
   const TemporaryFolder folder;
-  EXPECT_THAT(error_of(folder.file("text", "no pickle")), HasSubstr("convert_weights.py"));
-  EXPECT_THAT(error_of(folder.file("empty", "")), HasSubstr("convert_weights.py"));
+  EXPECT_THAT(error_of(folder.file("text", "no pickle")), HasSubstr("it is a text: \"no pickle\""));
+  EXPECT_THAT(error_of(folder.file("bytes", "\x01\x02\x03")), HasSubstr("neither as a zip nor as a pickle"));
+  EXPECT_THAT(error_of(folder.file("empty", "")), HasSubstr("it is an empty file"));
+  EXPECT_THAT(error_of(folder.file("pickle", "\x80\x04K\x01.")), HasSubstr("convert_weights.py"));
+  EXPECT_THAT(error_of(folder.file("lfs.pt", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")),
+              HasSubstr("a pointer of Git LFS, not the file: run git lfs pull"));
   EXPECT_THAT(error_of(folder.file("cut", "PK\3\4")), HasSubstr("zip"));
   EXPECT_THAT(error_of(folder.file("legacy", std::string("\x80\x02\x8a\x0al\xfc\x9c"
                                                          "F\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.",

@@ -13,11 +13,13 @@
 #include "cli.h"
 #include "gigacat/core/cache.h"
 #include "gigacat/core/cpus.h"
+#include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/installation.h"
 #include "gigacat/core/text.h"
 #include "gigacat/data/emoji.h"
 #include "gigacat/dist/device.h"
+#include "gigacat/dist/environment.h"
 
 namespace gigacat::cli {
 namespace {
@@ -106,6 +108,16 @@ void check_emoji(Checklist& list) {
       : list.note("emoji", cat("`gigacat data emoji` lacks its files: apt-get install ", join(packages, " ")));
 }
 
+// As train reads the variables of launchers.
+void check_processes(Checklist& list) {
+  try {
+    const std::string origin = dist::Environment::detect().origin;
+    list.fine("processes", origin.empty() ? "1" : origin);
+  } catch (const UsageError& error) {
+    list.wrong("processes", error.what());
+  }
+}
+
 // The nearest folder that exists decides.
 bool can_be_written(fs::path folder) {
   while (!folder.empty() && !fs::exists(folder) && folder.has_relative_path()) folder = folder.parent_path();
@@ -135,6 +147,7 @@ int run() {
   check_gpus(list);  // first: the first backward settles what devices there are
   check_cpu(list);
   check_memory(list);
+  check_processes(list);
   check_presets(list);
   check_emoji(list);
   check_folders(list);

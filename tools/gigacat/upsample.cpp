@@ -43,9 +43,11 @@ int run(Flags& flags) {
   const upsample::UpsampleReport report = upsample::upsample_files(request);
   for (const std::string& reason : report.failed) std::fprintf(stderr, "error: %s\n", reason.c_str());
   if (request.out != "-") {
-    std::printf("%lld images in %s (%s%s)\n", static_cast<long long>(report.written + report.kept), request.out.c_str(),
-                human_time(report.seconds).c_str(),
-                report.kept > 0 ? cat(", ", report.kept, " were there").c_str() : "");
+    const std::string kept = report.kept > 0 ? cat(", ", report.kept, " were there") : "";
+    const std::string renewed =
+        report.renewed > 0 ? cat(", ", report.renewed, " made anew: their inputs had changed") : "";
+    std::printf("%lld images in %s (%s%s%s)\n", static_cast<long long>(report.written + report.kept),
+                request.out.c_str(), human_time(report.seconds).c_str(), kept.c_str(), renewed.c_str());
   }
   return report.failed.empty() ? kOk : kFailure;
 }

@@ -22,6 +22,10 @@ void write_atomically(const fs::path& path, std::string_view bytes);
 class FileWriter;
 void write_atomically(const fs::path& path, const std::function<void(FileWriter&)>& fill);
 
+// Removes what write_atomically has left directly in `folder` where its process was killed: temporary files of
+// processes of this machine that are gone. A folder that cannot be read is left as it is.
+void remove_stale_temporaries(const fs::path& folder);
+
 // A file open for writing whose every short write is an error. Used inside write_atomically and for plain streams.
 class FileWriter {
  public:

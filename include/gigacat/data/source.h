@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,11 @@ struct LeftOut {
   int64_t count = 0;
   std::string text() const;  // "REASON: COUNT, such as EXAMPLE"
 };
+
+// The images below a folder but for the folders `except`, sorted by bytes; what else is a picture by its name or its
+// content is counted in `left_out`. Errors: Error when a folder cannot be read.
+std::vector<std::string> list_images(const std::filesystem::path& root, std::vector<LeftOut>& left_out,
+                                     std::vector<std::filesystem::path> except = {});
 
 // Random access by index; all const members are thread-safe.
 class Source {

@@ -29,11 +29,13 @@ struct Environment {
   // OMPI_COMM_WORLD_*; MPICH and Intel MPI: PMI_RANK, PMI_SIZE, MPI_LOCALRANKID, MPI_LOCALNRANKS; both with MASTER_ADDR
   // on several machines. SLURM: SLURM_PROCID, SLURM_STEP_NUM_TASKS (else SLURM_NTASKS), SLURM_LOCALID,
   // SLURM_STEP_TASKS_PER_NODE, first host of SLURM_STEP_NODELIST or SLURM_JOB_NODELIST, port from SLURM_JOB_ID; only
-  // for a task that srun has started: a batch script and an interactive step have most of these too, and are one
-  // process. The first of the three that tells of several processes counts, else one that tells of one. MASTER_ADDR and
-  // MASTER_PORT always win. `get` replaces getenv in tests.
-  // Errors: UsageError for values that are no numbers, out of range or contradictory, naming the variables.
-  static Environment detect(const std::function<const char*(const char*)>& get = {});
+  // for a task that srun has started: a batch script, an interactive step and a shell of srun --pty (SLURM_PTY_PORT and
+  // a terminal) have most of these too, and are one process. The first of the three that tells of several processes
+  // counts, else one that tells of one. MASTER_ADDR and MASTER_PORT always win. `get` replaces getenv in tests,
+  // `has_terminal` the look for /dev/tty. Errors: UsageError for values that are no numbers, out of range or
+  // contradictory, naming the variables.
+  static Environment detect(const std::function<const char*(const char*)>& get = {},
+                            const std::function<bool()>& has_terminal = {});
 };
 
 // First host of a SLURM list: "gpu[03-05,9],login1" -> "gpu03". Errors: UsageError for an empty or unbalanced list.

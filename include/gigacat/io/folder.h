@@ -19,6 +19,11 @@ bool is_folder(const fs::path& path);
 std::string suffix(std::string_view name);
 // Whether a name ends like an image that can be decoded.
 bool is_image(std::string_view name);
+// Whether a name ends like an image of a format that is not decoded: .gif, .tiff, .heic, .svg and their like.
+bool is_unread_image(std::string_view name);
+// For outputs that are a file or a folder by their name. Errors: UsageError when `out` ends like a file of a known kind
+// and like none of `formats` ("png", ...), so that a folder would be made of it; one that is there may have any name.
+void check_output_ending(const std::string& out, const std::vector<std::string>& formats);
 // `name` up to the last dot of its last component.
 std::string_view stem(std::string_view name);
 

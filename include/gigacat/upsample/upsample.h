@@ -72,12 +72,15 @@ struct UpsampleRequest {
 };
 
 struct UpsampleReport {
-  int64_t written = 0, kept = 0;    // files; kept: already there from an interrupted call
+  // Files. kept: there from an earlier call, of the same input; renewed: of the written, those that were there and
+  // whose input has changed since.
+  int64_t written = 0, kept = 0, renewed = 0;
   std::vector<std::string> failed;  // "name: reason"
   double seconds = 0;
 };
 
-// Each file appears complete. An image that cannot be read is named in the report and does not stop the others.
+// Each file appears complete. An image that cannot be read is named in the report and does not stop the others;
+// pictures of other formats in a folder are named in the log. What an earlier call wrote is no input.
 // Errors: UsageError for no input, an output of an unknown format, two inputs of one output name, a folder that holds
 // images of other settings; Error for weights that cannot be read.
 UpsampleReport upsample_files(const UpsampleRequest& request);
