@@ -61,6 +61,9 @@ class Source {
   // SHA-256 over names, sizes and labels in order: equal data sets have equal identities, wherever they lie. Computed
   // anew at each call; folders look up every file's size for it.
   virtual std::string identity() const = 0;
+  // Changes when a file may have been replaced by one of equal name and size: a digest of times of modification, or of
+  // checksums. "" where identity() is of the contents. Computed anew at each call, as identity().
+  virtual std::string version() const { return ""; }
   // How the data was made (source, filter, crop, sizes), as the JSON text stored with it, or "".
   virtual std::string provenance() const { return ""; }
 };
