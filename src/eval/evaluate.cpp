@@ -42,7 +42,7 @@ std::string common(const std::string& real, const std::string& fake) {
   return real == fake ? fake : cat("real ", real, ", fake ", fake);
 }
 
-std::string difference(const std::string& what, const std::string& real, const std::string& fake, const Side& of_real) {
+std::string mismatch(const std::string& what, const std::string& real, const std::string& fake, const Side& of_real) {
   if (real == fake || real == "unknown" || fake == "unknown") return "";
   return cat("the real side", of_real.statistics ? " " + of_real.name : "", " was made with ", what, " ", real,
              ", not ", fake, " as the fake side: their numbers do not compare");
@@ -52,9 +52,9 @@ std::string difference(const std::string& what, const std::string& real, const s
 std::string fault_of_origins(const Metric& metric, const Side& real, const Side& fake, FeatureNetworks& networks) {
   if ((!real.statistics && !fake.statistics) || !metric.needs_real()) return "";
   const std::string& network = metric.feature.network;
-  const std::string fault = difference("protocol", protocol_of(real, networks), protocol_of(fake, networks), real);
-  return fault.empty() ? difference("weights of " + network, weights_of(real, network, networks),
-                                    weights_of(fake, network, networks), real)
+  const std::string fault = mismatch("protocol", protocol_of(real, networks), protocol_of(fake, networks), real);
+  return fault.empty() ? mismatch("weights of " + network, weights_of(real, network, networks),
+                                  weights_of(fake, network, networks), real)
                        : fault;
 }
 

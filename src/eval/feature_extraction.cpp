@@ -143,6 +143,8 @@ std::string caption_of(const ImageSet& images, int64_t index) {
   std::string text, why;
   try {
     text = trim(images.caption(index));
+  } catch (const InternalError&) {
+    throw;
   } catch (const Error& error) {
     why = cat(" (", error.what(), ")");
   }
@@ -166,7 +168,7 @@ std::string unreadable_text(int64_t bad, const std::string& first_reason, int64_
 
 namespace {
 
-// Bad images of this rank. Errors: Error once they are too many whatever the other ranks find.
+// Unreadable images of this rank, named in the log.
 class BadImages {
  public:
   explicit BadImages(const ExtractionOptions& options)
@@ -179,6 +181,7 @@ class BadImages {
       if (count == kMostNamed) log::warn("further unreadable images are counted, not named");
     }
   }
+  // Whatever the other ranks find.
   bool too_many() const { return static_cast<double>(count) > most_; }
 
   int64_t count = 0;

@@ -56,11 +56,9 @@ void add_count(CLI::App& command, const std::string& flag, int& value, int most,
 }
 
 // Of a pattern without quotes the program sees what the shell makes of it.
-std::string quote_hint(const std::vector<std::string>& words) {
+std::string quote_hint(const std::vector<std::string>& words, const std::string& before) {
   if (std::none_of(words.begin(), words.end(), is_path)) return "";
-  const bool is_override = words.front().find('=') != std::string::npos;
-  return cat("; a shell writes {..}, {a,b} and * out: put quotes around a pattern, '", is_override ? "data.path=" : "",
-             "DIR/{000..127}.tar'");
+  return cat("; a shell writes {..}, {a,b} and * out: put quotes around a pattern, '", before, "DIR/{000..127}.tar'");
 }
 
 void check_out_folder(const std::string& out) {
@@ -79,7 +77,7 @@ void check_overrides(const std::vector<std::string>& overrides) {
     const auto [before, is_new] = given.emplace(key, value);
     if (!is_new)
       fail<UsageError>(key, " is given twice, as ", before->second, " and as ", value,
-                       is_path(value) ? quote_hint({word}) : ": give it once");
+                       is_path(value) ? quote_hint({value}, key + "=") : ": give it once");
   }
 }
 
