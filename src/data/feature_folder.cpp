@@ -26,6 +26,7 @@ class FeatureFolderSource : public Source {
   bool has_features() const override { return true; }
   const std::vector<std::string>& class_names() const override { return inner_->class_names(); }
   std::string listing_digest() const override { return inner_->listing_digest(); }
+  std::string version() const override { return inner_->version(); }
   std::string provenance() const override { return inner_->provenance(); }
   std::string format() const override { return inner_->format(); }
   std::vector<LeftOut> left_out() const override { return inner_->left_out(); }

@@ -55,6 +55,12 @@ class FileSource : public Source {
     return print.digest();
   }
 
+  std::string version() const override {
+    Fingerprint print;
+    for (int64_t i = 0; i < size(); ++i) print.add(set_.names[i], 0, write_time(set_.root / set_.names[i]));
+    return print.digest();
+  }
+
  private:
   FileSet set_;
 };

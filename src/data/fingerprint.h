@@ -1,10 +1,13 @@
 // The identity of a data set.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "gigacat/core/files.h"
 
@@ -32,5 +35,12 @@ class Fingerprint {
   void fold() { block_ = sha256(std::as_bytes(std::span<const char>(block_))); }
   std::string block_;
 };
+
+// When a file was last written, in nanoseconds; 0 for one that is not there.
+inline int64_t write_time(const std::filesystem::path& file) {
+  std::error_code error;
+  const auto time = std::filesystem::last_write_time(file, error);
+  return error ? 0 : std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
 
 }  // namespace gigacat::data

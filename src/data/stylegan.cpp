@@ -83,6 +83,12 @@ class ZipSource : public Source {
     return print.digest();
   }
 
+  std::string version() const override {
+    Fingerprint print;
+    for (int64_t i = 0; i < size(); ++i) print.add("", entry(i).crc32, -1);
+    return print.digest();
+  }
+
  private:
   const io::ZipFile::Entry& entry(int64_t index) const { return zip_.entries()[entries_.at(index)]; }
 

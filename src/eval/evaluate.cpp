@@ -42,32 +42,49 @@ std::string common(const std::string& real, const std::string& fake) {
   return real == fake ? fake : cat("real ", real, ", fake ", fake);
 }
 
-void check_equal(const std::string& what, const std::string& real, const std::string& fake, const Side& of_real) {
-  if (real != fake && real != "unknown" && fake != "unknown")
-    fail<UsageError>("the real side", of_real.statistics ? " " + of_real.name : "", " was made with ", what, " ", real,
-                     ", not ", fake, " as the fake side: their numbers do not compare");
+std::string mismatch(const std::string& what, const std::string& real, const std::string& fake, const Side& of_real) {
+  if (real == fake || real == "unknown" || fake == "unknown") return "";
+  return cat("the real side", of_real.statistics ? " " + of_real.name : "", " was made with ", what, " ", real,
+             ", not ", fake, " as the fake side: their numbers do not compare");
 }
 
-// Errors: UsageError when the sides were made with different protocols or weights.
-void check_origins(const ResolvedRequest& resolved, const Side& real, const Side& fake, FeatureNetworks& networks) {
-  if (!real.statistics && !fake.statistics) return;
-  for (const Metric* metric : resolved.features) {
-    if (!metric->needs_real()) continue;
-    const std::string& network = metric->feature.network;
-    check_equal("protocol", protocol_of(real, networks), protocol_of(fake, networks), real);
-    check_equal("weights of " + network, weights_of(real, network, networks), weights_of(fake, network, networks),
-                real);
+// Says that the sides were made with different protocols or weights; "" otherwise.
+std::string fault_of_origins(const Metric& metric, const Side& real, const Side& fake, FeatureNetworks& networks) {
+  if ((!real.statistics && !fake.statistics) || !metric.needs_real()) return "";
+  const std::string& network = metric.feature.network;
+  const std::string fault = mismatch("protocol", protocol_of(real, networks), protocol_of(fake, networks), real);
+  return fault.empty() ? mismatch("weights of " + network, weights_of(real, network, networks),
+                                  weights_of(fake, network, networks), real)
+                       : fault;
+}
+
+// Loads a metric's network. Returns why the network does not suit the metric, or "".
+std::string load(const Metric& metric, FeatureNetworks& networks) {
+  if (metric.name == "lpips") networks.lpips();
+  if (metric.feature.network.empty() || metric.feature.network == "pyramid") return "";
+  FeatureNetwork& network = networks.get(metric.feature.network);
+  if (!network.has(metric.feature.feature))
+    return cat("it needs ", metric.feature.feature, " features, which ", networks.label(metric.feature.network),
+               " does not give");
+  if (metric.texts) network.read({"a photo"});  // the vocabulary too
+  return "";
+}
+
+// Loads what the metrics need and takes out those that the networks or the origins of the sides do not suit.
+void load_for(ResolvedRequest& resolved, const Side& real, const Side& fake, FeatureNetworks& networks) {
+  Metrics all = resolved.features;
+  all.insert(all.end(), resolved.pairs.begin(), resolved.pairs.end());
+  for (const Metric* metric : all) {
+    std::string fault = real.images || fake.images ? load(*metric, networks) : "";
+    if (fault.empty() && !metric->is_of_pairs()) fault = fault_of_origins(*metric, real, fake, networks);
+    if (!fault.empty()) resolved.refuse(*metric, {fault, /*is_of_request=*/true});
   }
 }
 
-void load(const Metric& metric, FeatureNetworks& networks) {
-  if (metric.name == "lpips") networks.lpips();
-  if (metric.feature.network.empty() || metric.feature.network == "pyramid") return;
-  FeatureNetwork& network = networks.get(metric.feature.network);
-  if (!network.has(metric.feature.feature))
-    fail<UsageError>(metric.name, " needs ", metric.feature.feature, " features, which ",
-                     networks.label(metric.feature.network), " does not give");
-  if (metric.texts) network.read({"a photo"});  // the vocabulary too
+// Says before the work what will be missing after it.
+void warn_of_refused(const ResolvedRequest& resolved) {
+  if (resolved.features.empty() && resolved.pairs.empty() && resolved.trajectory.empty()) return;
+  for (const auto& [name, failure] : resolved.failed) log::warn(name, " will be left out: ", failure.why);
 }
 
 // Values of a metric, computed on rank 0 for all; large kernel matrices take minutes.
@@ -129,8 +146,15 @@ Result base_result(const Metric& metric, const ResolvedRequest& resolved, const 
   return result;
 }
 
+// How many images the features are of, and how many are missing.
+void describe_side(const SideFeatures& side, const char* key, int64_t& images,
+                   std::map<std::string, std::string>& notes) {
+  if (side.images > 0) images = side.images;
+  if (!side.unreadable.empty()) notes[key] = side.unreadable;
+}
+
 void add_kid_notes(Result& result, const ResolvedRequest& resolved, bool is_first) {
-  const int64_t size = resolved.kid_subset;
+  const int64_t size = std::min({resolved.kid_subset, result.real_images, result.fake_images});
   result.notes["subset"] = cat(KidOptions().subsets, " subsets of ", size, " images");
   if (size < resolved.kid_subset_wanted && !resolved.request.quiet && is_first)
     log::warn("kid: subsets of ", size, " images, not ", resolved.kid_subset_wanted,
@@ -169,9 +193,10 @@ std::vector<Result> feature_results(const ResolvedRequest& resolved, const Side&
     } catch (const std::exception& error) {
       result.error = error.what();
     }
-    if (metric->needs_real() && result.real_images == 0) result.real_images = of_real.images;
-    if (result.fake_images == 0) result.fake_images = of_fake.images;
-    result.stylegan = stylegan_name(*metric, real, resolved, result.protocol);
+    if (metric->needs_real()) describe_side(of_real, "unreadable_real", result.real_images, result.notes);
+    describe_side(of_fake, "unreadable_fake", result.fake_images, result.notes);
+    const bool is_whole = !result.notes.contains("unreadable_real") && !result.notes.contains("unreadable_fake");
+    if (is_whole) result.stylegan = stylegan_name(*metric, real, resolved, result.protocol);
     if (metric->name == "swd") describe_pyramid(result, resolved);
     if (metric->name == "kid") add_kid_notes(result, resolved, group.is_first());
     if (!resolved.request.quiet && group.is_first()) warn_of_few(*metric, result.fake_images);
@@ -186,14 +211,15 @@ std::vector<Result> pair_results(const ResolvedRequest& resolved, const Side& re
   for (const Metric* metric : resolved.pairs) results.push_back(base_result(*metric, resolved, real, fake));
   if (results.empty()) return results;
   try {
-    PairScores scores = compare_pairs(resolved.pairs, *real.images, *fake.images, resolved.fake_count,
-                                      resolved.request.threads, networks, group);
+    std::vector<PairScore> scores = compare_pairs(
+        resolved.pairs, *real.images, *fake.images,
+        {resolved.fake_count, resolved.request.threads, resolved.request.max_bad_fraction}, networks, group);
     for (size_t i = 0; i < results.size(); ++i) {
-      PairScore& score = scores.metrics[i];
+      PairScore& score = scores[i];
       results[i].values = named(*resolved.pairs[i], std::move(score.values));
       results[i].error = std::move(score.error);
       results[i].notes = std::move(score.notes);
-      results[i].real_images = results[i].fake_images = scores.pairs;
+      results[i].real_images = results[i].fake_images = score.pairs;
     }
   } catch (const std::exception& error) {
     for (Result& result : results) result.error = error.what();
@@ -236,21 +262,24 @@ Side open_side(const std::string& path, bool captions) {
 }
 
 void load_networks(const std::vector<std::string>& metrics, FeatureNetworks& networks) {
-  for (const std::string& name : metrics) load(find_metric(name), networks);
+  for (const std::string& name : metrics)
+    if (const std::string fault = load(find_metric(name), networks); !fault.empty())
+      fail<UsageError>(name, " cannot be computed: ", fault);
 }
 
 std::vector<Result> evaluate(const Request& request, const Side& real, const Side& fake, FeatureNetworks& networks,
                              dist::Group& group) {
   const auto began = std::chrono::steady_clock::now();
-  const ResolvedRequest resolved = resolve(request, real, fake);
-  if (real.images || fake.images) load_networks(request.metrics, networks);
-  check_origins(resolved, real, fake, networks);
+  ResolvedRequest resolved = resolve(request, real, fake);
+  load_for(resolved, real, fake, networks);
+  if (!request.quiet && group.is_first()) warn_of_refused(resolved);
   std::vector<Result> results = feature_results(resolved, real, fake, networks, group);
   for (Result& result : pair_results(resolved, real, fake, networks, group)) results.push_back(std::move(result));
   for (Result& result : trajectory_results(resolved, real, fake, group)) results.push_back(std::move(result));
-  for (const auto& [name, error] : resolved.failed) {
+  for (const auto& [name, failure] : resolved.failed) {
     results.push_back(base_result(find_metric(name), resolved, real, fake));
-    results.back().error = error;
+    results.back().error = failure.why;
+    results.back().is_refused = failure.is_of_request;
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   for (Result& result : results) {
@@ -266,6 +295,7 @@ StatisticsFile measure(const ImageSet& images, const Request& request, FeatureNe
   const SideFeatures side =
       extract_side(images, "statistics", statistics_requests(names, networks), request, count, networks, group);
   for (const auto& [feature, collected] : side.collected) side.check(feature);
+  if (!side.unreadable.empty() && group.is_first()) log::warn(side.unreadable);
   StatisticsFile file = to_statistics(side, names, images, networks);
   file.description["identity"] = images.identity();
   return file;

@@ -8,41 +8,51 @@
 
 #include "eval/prefetch.h"
 #include "gigacat/core/error.h"
+#include "gigacat/core/log.h"
 #include "gigacat/core/progress.h"
+#include "gigacat/core/text.h"
 
 namespace gigacat::eval {
 namespace {
 
 // Errors: Error naming the first image of a batch with a feature that is not finite.
-void check_finite(const at::Tensor& features, const FeatureName& name, const ImageSet& images, int64_t first) {
+void check_finite(const at::Tensor& features, const FeatureName& name, const ImageSet& images,
+                  const std::vector<int64_t>& indices) {
   const at::Tensor finite = features.isfinite().all(1);
   if (finite.all().item<bool>()) return;
   const auto broken = finite.logical_not().nonzero()[0][0].item<int64_t>();
   fail(name.network, " gives ", name.feature, " features that are not finite for ", images.name(), "/",
-       images.image_name(first + broken), ": the weights are damaged or belong to another network");
+       images.image_name(indices[static_cast<size_t>(broken)]),
+       ": the weights are damaged or belong to another network");
 }
 
-void collect(CollectedFeature& collected, const FeatureRequest& wanted, const at::Tensor& features, int64_t first) {
+// Adds rows of logits by runs of consecutive images.
+void add_logits(InceptionScore& inception, const at::Tensor& logits, const std::vector<int64_t>& indices) {
+  for (size_t begin = 0, end = 0; begin < indices.size(); begin = end) {
+    for (end = begin + 1; end < indices.size() && indices[end] == indices[end - 1] + 1;) ++end;
+    inception.add(logits.slice(0, static_cast<int64_t>(begin), static_cast<int64_t>(end)), indices[begin]);
+  }
+}
+
+// `indices`: the images of the rows.
+void collect(CollectedFeature& collected, const FeatureRequest& wanted, const at::Tensor& features,
+             const std::vector<int64_t>& indices) {
   collected.width = features.size(1);
   if (wanted.moments) collected.moments.add(features);
-  if (wanted.rows && first < wanted.most_rows) {
-    const at::Tensor kept = features.narrow(0, 0, std::min(features.size(0), wanted.most_rows - first));
-    collected.waiting.push_back(kept.to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true));
-  }
+  const auto end = std::lower_bound(indices.begin(), indices.end(), wanted.most_rows);
+  if (const int64_t kept = end - indices.begin(); wanted.rows && kept > 0)
+    collected.waiting.push_back(
+        features.narrow(0, 0, kept).to(at::kCPU, at::kFloat, /*non_blocking=*/false, /*copy=*/true));
   if (!wanted.pieces.empty()) {
     if (!collected.inception) collected.inception.emplace(wanted.pieces, collected.width);
-    collected.inception->add(features, first);
+    add_logits(*collected.inception, features, indices);
   }
 }
 
 void collect_cosines(CollectedFeature& collected, FeatureNetwork& network, const at::Tensor& embeddings,
-                     const ImageSet& images, int64_t first, const std::string& prefix) {
+                     const ImageSet& images, const std::vector<int64_t>& indices, const std::string& prefix) {
   std::vector<std::string> texts;
-  for (int64_t i = first; i < first + embeddings.size(0); ++i) {
-    const std::string text = trim(images.caption(i));
-    if (text.empty()) fail<UsageError>(images.name(), "/", images.image_name(i), " has no caption to compare it with");
-    texts.push_back(prefix + text);
-  }
+  for (const int64_t i : indices) texts.push_back(prefix + caption_of(images, i));
   collected.waiting_cosines.push_back(clip_scores(embeddings, network.read(texts)).to(at::kCPU));
 }
 
@@ -68,6 +78,7 @@ void merge(Facts& facts, ExtractedFeatures& result, dist::Group& group) {
   result.most_width = facts.most[1].item<int64_t>();
   const at::Tensor own = at::tensor(facts.hashes, at::kLong).unsqueeze(1);
   const at::Tensor all = gather_rows(own, 1, at::kLong, group).flatten();
+  result.images = all.numel();
   result.duplicates = all.numel() - std::get<0>(at::_unique(all)).numel();
 }
 
@@ -128,11 +139,61 @@ std::string first_error(const std::string& own, dist::Group& group) {
   return "";
 }
 
+std::string caption_of(const ImageSet& images, int64_t index) {
+  std::string text, why;
+  try {
+    text = trim(images.caption(index));
+  } catch (const InternalError&) {
+    throw;
+  } catch (const Error& error) {
+    why = cat(" (", error.what(), ")");
+  }
+  if (text.empty()) fail(images.name(), "/", images.image_name(index), " has no caption to compare it with", why);
+  return text;
+}
+
+std::string unreadable_text(int64_t bad, const std::string& first_reason, int64_t count, const std::string& what,
+                            double most, dist::Group& group) {
+  const auto all = static_cast<int64_t>(group.sum(static_cast<double>(bad), "unreadable images"));
+  if (all == 0) return "";
+  std::string text =
+      cat(all, " of ", count, " ", what, " cannot be read, the first: ", first_error(first_reason, group));
+  if (all == count) fail(text);
+  if (static_cast<double>(all) > most * static_cast<double>(count))
+    fail(text, "; more than a share of ", most,
+         " (--max-bad-fraction, data.max_bad_fraction of a run): mend or remove ",
+         "them, `gigacat data inspect` names them");
+  return text;
+}
+
 namespace {
+
+// Unreadable images of this rank, named in the log.
+class BadImages {
+ public:
+  explicit BadImages(const ExtractionOptions& options)
+      : most_(options.max_bad_fraction * static_cast<double>(options.count)) {}
+  void add(const std::vector<std::string>& reasons) {
+    constexpr int64_t kMostNamed = 20;
+    for (const std::string& reason : reasons) {
+      if (count++ == 0) first = reason;
+      if (count <= kMostNamed) log::warn("left out: ", reason);
+      if (count == kMostNamed) log::warn("further unreadable images are counted, not named");
+    }
+  }
+  // Whatever the other ranks find.
+  bool too_many() const { return static_cast<double>(count) > most_; }
+
+  int64_t count = 0;
+  std::string first;
+
+ private:
+  double most_;
+};
 
 // Runs one network on a batch and collects what is requested of its features. What fails stands in their `error`.
 void extract_batch(const std::string& network_name, FeatureNetwork& network, const at::Tensor& planes,
-                   const std::string& prepare_error, const ImageSet& images, int64_t first,
+                   const std::string& prepare_error, const ImageSet& images, const std::vector<int64_t>& indices,
                    const FeatureRequests& requests, const std::string& prompt_prefix,
                    std::map<FeatureName, CollectedFeature>& collected) {
   const auto is_needed = [&](const FeatureName& name) {
@@ -154,9 +215,9 @@ void extract_batch(const std::string& network_name, FeatureNetwork& network, con
     try {
       const auto found = features.find(name.feature);
       if (found == features.end()) fail("the network gives no ", name.feature, " features");
-      check_finite(found->second, name, images, first);
-      collect(feature, request, found->second, first);
-      if (request.texts) collect_cosines(feature, network, found->second, images, first, prompt_prefix);
+      check_finite(found->second, name, images, indices);
+      collect(feature, request, found->second, indices);
+      if (request.texts) collect_cosines(feature, network, found->second, images, indices, prompt_prefix);
     } catch (const std::exception& failed) {
       feature.error = failed.what();
     }
@@ -175,16 +236,18 @@ ExtractedFeatures extract_features(const ImageSet& images, const FeatureRequests
   for (const std::string& name : names) used.push_back(&networks.get(name));
 
   const auto [first, last] = share_of(options.count, options.batch, group.rank(), group.size());
-  ExtractedFeatures result{.images = options.count};
+  ExtractedFeatures result;
   Facts facts;
+  BadImages bad(options);
   std::string read_error;
   try {
     Prefetcher prefetcher(images, first, last, used, options.batch, options.threads);
     Progress progress(options.title, "image", last - first);
-    for (PreparedBatch batch; prefetcher.next(batch);) {
-      for (size_t n = 0; n < names.size(); ++n)
-        extract_batch(names[n], networks.get(names[n]), batch.planes[n], batch.errors[n], images, batch.first, requests,
-                      options.prompt_prefix, result.features);
+    for (PreparedBatch batch; !bad.too_many() && prefetcher.next(batch);) {
+      bad.add(batch.bad);
+      for (size_t n = 0; n < names.size() && !batch.indices.empty(); ++n)
+        extract_batch(names[n], networks.get(names[n]), batch.planes[n], batch.errors[n], images, batch.indices,
+                      requests, options.prompt_prefix, result.features);
       for (const ImageFacts& image : batch.facts) facts.add(image);
       progress.update(batch.first + batch.count - first);
     }
@@ -193,6 +256,8 @@ ExtractedFeatures extract_features(const ImageSet& images, const FeatureRequests
     read_error = error.what();
   }
   if (const std::string error = first_error(read_error, group); !error.empty()) throw Error(error);
+  result.unreadable = unreadable_text(bad.count, bad.first, options.count, cat("images of ", images.name()),
+                                      options.max_bad_fraction, group);
   for (const auto& [name, request] : requests) {
     CollectedFeature& feature = result.features[name];
     feature.error = first_error(feature.error, group);

@@ -46,7 +46,8 @@ struct CollectedFeature {
 
 struct ExtractedFeatures {
   std::map<FeatureName, CollectedFeature> features;
-  int64_t images = 0;
+  int64_t images = 0;      // that could be read
+  std::string unreadable;  // how many others there were, and the first; "" for none. Equal on all ranks
   int64_t duplicates = 0;  // images equal to an earlier one
   int64_t least_height = 0, least_width = 0, most_height = 0, most_width = 0;
 };
@@ -56,12 +57,14 @@ struct ExtractionOptions {
   int64_t count = 0;  // images, from the first
   int64_t batch = 16;
   int64_t threads = 1;
-  std::string prompt_prefix;  // before each text
+  std::string prompt_prefix;       // before each text
+  double max_bad_fraction = 0.01;  // images that may be unreadable
 };
 
 // Ranks share the images in consecutive runs of whole batches; all return the merged result. A feature that cannot be
 // computed (the network cannot use an image, values are not finite, a caption is missing) has `error` and does not cost
-// the others. A collective. Errors, on all ranks: Error naming the image that cannot be read.
+// the others. Images that cannot be read are left out, counted and named in the log. A collective. Errors, on all
+// ranks: Error naming the first of them when they are more than max_bad_fraction.
 ExtractedFeatures extract_features(const ImageSet& images, const FeatureRequests& requests, FeatureNetworks& networks,
                                    const ExtractionOptions& options, dist::Group& group);
 
@@ -70,6 +73,14 @@ std::pair<int64_t, int64_t> share_of(int64_t count, int64_t batch, int rank, int
 
 // The first rank's text that is not empty, or "". A collective.
 std::string first_error(const std::string& own, dist::Group& group);
+
+// "1 of 200 images of DATA cannot be read, the first: REASON", of all ranks together; "" when `bad` is 0 on all. A
+// collective. Errors, on all ranks: Error when they are more than `most` of `count`.
+std::string unreadable_text(int64_t bad, const std::string& first_reason, int64_t count, const std::string& what,
+                            double most, dist::Group& group);
+
+// The caption of an image without white space around it. Errors: Error when it has none.
+std::string caption_of(const ImageSet& images, int64_t index);
 
 // Rows of all ranks in rank order, [N, D]; each may have another number of rows, or none (undefined).
 at::Tensor gather_rows(const at::Tensor& rows, int64_t width, at::ScalarType type, dist::Group& group);

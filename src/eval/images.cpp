@@ -14,8 +14,10 @@ namespace {
 
 class StoredImages : public ImageSet {
  public:
-  StoredImages(std::string path, std::shared_ptr<const data::Source> source)
-      : path_(std::move(path)), source_(std::move(source)) {
+  // `captions`: the same samples with their texts, or null.
+  StoredImages(std::string path, std::shared_ptr<const data::Source> source,
+               std::shared_ptr<const data::Source> captions = nullptr)
+      : path_(std::move(path)), source_(std::move(source)), captions_(std::move(captions)) {
     if (data::is_latent(source_->content()))
       fail<UsageError>(path_, " holds latents: metrics need images, decode the latents first");
   }
@@ -23,8 +25,9 @@ class StoredImages : public ImageSet {
   std::string name() const override { return path_; }
   int64_t size() const override { return source_->size(); }
   bool is_concurrent() const override { return true; }
-  std::string caption(int64_t index) const override { return source_->read(index).caption; }
   std::string identity() const override { return data::identity_of(*source_); }
+  std::string version() const override { return source_->version(); }
+  std::string caption(int64_t index) const override { return (captions_ ? captions_ : source_)->read(index).caption; }
 
   std::vector<io::Image> read(int64_t first, int64_t last) const override {
     std::vector<io::Image> images;
@@ -58,7 +61,7 @@ class StoredImages : public ImageSet {
   }
 
   std::string path_;
-  std::shared_ptr<const data::Source> source_;
+  std::shared_ptr<const data::Source> source_, captions_;
 };
 
 class LoaderImages : public StoredImages {
@@ -107,6 +110,7 @@ class GeneratedImages : public ImageSet {
   std::string image_name(int64_t index) const override { return std::to_string(index); }
   std::string caption(int64_t /*index*/) const override { return ""; }
   std::string identity() const override { return ""; }
+  bool is_random() const override { return true; }
   std::map<std::string, std::string> description() const override { return description_; }
 
  private:
@@ -121,8 +125,13 @@ class GeneratedImages : public ImageSet {
 std::unique_ptr<ImageSet> open_images(const std::string& path, bool captions) {
   auto config = config::defaults<data::DataConfig>();
   config.path = path;
+  std::shared_ptr<const data::Source> source = data::open_source(config), texts;
   config.captions = captions;
-  return std::make_unique<StoredImages>(path, data::open_source(config));
+  // A text that is missing must not cost the image, so the images are read without texts.
+  if (captions && source->content() != data::Content::pixels) texts = data::open_source(config);
+  if (texts && texts->size() != source->size())
+    fail(path, " changes while it is read: ", source->size(), " and then ", texts->size(), " images");
+  return std::make_unique<StoredImages>(path, std::move(source), std::move(texts));
 }
 
 std::unique_ptr<ImageSet> loader_images(std::string name, std::shared_ptr<const data::Source> source,

@@ -31,8 +31,9 @@ Values inception_score(const SideFeatures& /*real*/, const SideFeatures& fake, c
 
 Values kid(const SideFeatures& real, const SideFeatures& fake, const FeatureName& feature,
            const ResolvedRequest& resolved) {
-  const Score score = kernel_distance(real.collected.at(feature).rows, fake.collected.at(feature).rows,
-                                      {.subset_size = resolved.kid_subset});
+  const at::Tensor x = real.collected.at(feature).rows, y = fake.collected.at(feature).rows;
+  const int64_t size = std::min({resolved.kid_subset, x.size(0), y.size(0)});  // fewer where images are unreadable
+  const Score score = kernel_distance(x, y, {.subset_size = size});
   return {{"", score.mean}, {"std", score.spread}};
 }
 

@@ -14,7 +14,8 @@ struct SideFeatures {
   std::map<FeatureName, Gaussian> gaussians;
   std::map<FeatureName, CollectedFeature> collected;
   int64_t images = 0;
-  std::string error;  // why there are no features; "" otherwise
+  std::string unreadable;  // as ExtractedFeatures::unreadable
+  std::string error;       // why there are no features; "" otherwise
   // Errors: Error with the reason when the side or this feature failed.
   void check(const FeatureName& feature) const;
 };

@@ -17,17 +17,21 @@ struct PairScore {
   Values values;  // mean and deviation
   std::string error;
   std::map<std::string, std::string> notes;
+  int64_t pairs = 0;  // that were compared
 };
 
-struct PairScores {
-  std::vector<PairScore> metrics;  // in the order of the request
-  int64_t pairs = 0;
+struct PairOptions {
+  int64_t count = 0;  // fake images, from the first
+  int64_t threads = 1;
+  double max_bad_fraction = 0.01;  // pairs that may be unreadable
 };
 
-// `metrics`: psnr, ssim, lpips. Images are matched by their path without the ending; those without a partner are left
-// out, counted and named in the notes and a warning. Ranks share the pairs. A collective. Errors: Error when no image
-// has a partner, two have one name or one cannot be read.
-PairScores compare_pairs(const std::vector<const Metric*>& metrics, const ImageSet& real, const ImageSet& fake,
-                         int64_t count, int64_t threads, FeatureNetworks& networks, dist::Group& group);
+// `metrics`: psnr, ssim, lpips; a score for each, in this order. Images are matched by their path without the ending;
+// those without a partner are left out, counted and named in the notes and a warning; so are pairs that a metric cannot
+// compare (of different sizes) or that cannot be read. Ranks share the pairs. A collective. Errors: Error when no image
+// has a partner, two of a side have one name, or more than max_bad_fraction of the pairs cannot be read.
+std::vector<PairScore> compare_pairs(const std::vector<const Metric*>& metrics, const ImageSet& real,
+                                     const ImageSet& fake, const PairOptions& options, FeatureNetworks& networks,
+                                     dist::Group& group);
 
 }  // namespace gigacat::eval

@@ -28,6 +28,11 @@ uint64_t hash_of(const io::Image& image) {
 
 }  // namespace
 
+std::string named_fault(const ImageSet& images, int64_t index, const std::string& error) {
+  const std::string name = images.image_name(index);
+  return error.find("/" + name) != std::string::npos ? error : cat(images.name(), "/", name, ": ", error);
+}
+
 Prefetcher::Prefetcher(const ImageSet& images, int64_t first, int64_t last, std::vector<const FeatureNetwork*> networks,
                        int64_t batch, int64_t threads)
     : images_(images),
@@ -47,6 +52,7 @@ Prefetcher::Prefetcher(const ImageSet& images, int64_t first, int64_t last, std:
     }
     slot.errors.resize(networks_.size());
     slot.facts.resize(static_cast<size_t>(batch));
+    slot.bad.resize(static_cast<size_t>(batch));
     slot.left = count_of(i);
   }
   if (!images.is_concurrent()) threads = 1;
@@ -93,9 +99,25 @@ void Prefetcher::work() {
   }
 }
 
+// Empty for an image that cannot be read: its slot has the reason.
+std::vector<io::Image> Prefetcher::read(int64_t begin, int64_t end) {
+  try {
+    std::vector<io::Image> images = images_.read(begin, end);
+    GIGACAT_CHECK(std::ssize(images) == end - begin, images.size());
+    return images;
+  } catch (const InternalError&) {
+    throw;
+  } catch (const Error& error) {
+    if (end - begin > 1 || !images_.is_concurrent()) throw;
+    slot_of((begin - first_) / batch_).bad[static_cast<size_t>((begin - first_) % batch_)] =
+        named_fault(images_, begin, error.what());
+    return {};
+  }
+}
+
 void Prefetcher::prepare(int64_t begin, int64_t end) {
-  const std::vector<io::Image> images = images_.read(begin, end);
-  GIGACAT_CHECK(std::ssize(images) == end - begin, images.size());
+  const std::vector<io::Image> images = read(begin, end);
+  if (images.empty()) return;
   Slot& slot = slot_of((begin - first_) / batch_);
   for (int64_t i = begin; i < end; ++i) {
     const io::Image& image = images[static_cast<size_t>(i - begin)];
@@ -118,6 +140,7 @@ bool Prefetcher::next(PreparedBatch& batch) {
     Slot& slot = slot_of(done_);
     slot.left = count_of(done_ + kAhead);
     std::fill(slot.errors.begin(), slot.errors.end(), std::string());
+    std::fill(slot.bad.begin(), slot.bad.end(), std::string());
     ++done_;
     changed_.notify_all();
   }
@@ -127,12 +150,30 @@ bool Prefetcher::next(PreparedBatch& batch) {
   if (read_error_) std::rethrow_exception(read_error_);
   batch.first = first_ + given_ * batch_;
   batch.count = count_of(given_);
-  batch.errors = slot.errors;
-  batch.planes.clear();
-  for (const at::Tensor& planes : slot.planes) batch.planes.push_back(planes.narrow(0, 0, batch.count));
-  batch.facts.assign(slot.facts.begin(), slot.facts.begin() + batch.count);
+  fill(slot, batch);
   ++given_;
   return true;
+}
+
+void Prefetcher::fill(const Slot& slot, PreparedBatch& batch) {
+  batch.errors = slot.errors;
+  batch.indices.clear();
+  batch.planes.clear();
+  batch.facts.clear();
+  batch.bad.clear();
+  std::vector<int64_t> places;
+  for (int64_t place = 0; place < batch.count; ++place) {
+    if (const std::string& reason = slot.bad[static_cast<size_t>(place)]; !reason.empty()) {
+      batch.bad.push_back(reason);
+      continue;
+    }
+    places.push_back(place);
+    batch.indices.push_back(batch.first + place);
+    batch.facts.push_back(slot.facts[static_cast<size_t>(place)]);
+  }
+  for (const at::Tensor& planes : slot.planes)
+    batch.planes.push_back(batch.bad.empty() ? planes.narrow(0, 0, batch.count)
+                                             : planes.index_select(0, at::tensor(places, at::kLong)));
 }
 
 }  // namespace gigacat::eval

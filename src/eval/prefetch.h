@@ -23,10 +23,15 @@ struct ImageFacts {
 
 struct PreparedBatch {
   int64_t first = 0, count = 0;     // images first .. first + count - 1 of the set
-  std::vector<at::Tensor> planes;   // for each network [count, input_shape()]
+  std::vector<int64_t> indices;     // numbers of those that could be read, ascending
+  std::vector<at::Tensor> planes;   // for each network [indices, input_shape()]
   std::vector<std::string> errors;  // for each network: why it cannot use an image of the batch, or ""
-  std::vector<ImageFacts> facts;    // of each image
+  std::vector<ImageFacts> facts;    // of each image that could be read
+  std::vector<std::string> bad;     // why the others could not
 };
+
+// Why image `index` cannot be used, with its name.
+std::string named_fault(const ImageSet& images, int64_t index, const std::string& error);
 
 class Prefetcher {
  public:
@@ -37,7 +42,8 @@ class Prefetcher {
   Prefetcher(const Prefetcher&) = delete;
   Prefetcher& operator=(const Prefetcher&) = delete;
 
-  // The next batch, valid until the next call; false at the end. Errors: as ImageSet::read.
+  // The next batch, valid until the next call; false at the end. Errors: as ImageSet::read, of sets that are not
+  // concurrent.
   bool next(PreparedBatch& batch);
 
  private:
@@ -47,14 +53,17 @@ class Prefetcher {
     std::vector<at::Tensor> planes;
     std::vector<std::string> errors;
     std::vector<ImageFacts> facts;
-    int64_t left = 0;  // images that are not ready
+    std::vector<std::string> bad;  // for each image: why it cannot be read, or ""
+    int64_t left = 0;              // images that are not ready
   };
 
   int64_t batches() const { return (last_ - first_ + batch_ - 1) / batch_; }
   int64_t count_of(int64_t batch) const;
   Slot& slot_of(int64_t batch) { return slots_[static_cast<size_t>(batch % kAhead)]; }
   void work();
+  std::vector<io::Image> read(int64_t begin, int64_t end);
   void prepare(int64_t begin, int64_t end);
+  static void fill(const Slot& slot, PreparedBatch& batch);
 
   const ImageSet& images_;
   int64_t first_, last_, batch_, unit_;

@@ -2,7 +2,9 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "eval/described.h"
 #include "gigacat/core/text.h"
 #include "gigacat/eval/evaluate.h"
 
@@ -61,7 +63,21 @@ nlohmann::json to_json(const Result& result) {
     json["real_images"] = result.real_images;
   }
   for (const auto& [network, hash] : result.weights) json["weights"][network] = hash;
-  for (const auto& [key, value] : result.description) json["description"][key] = value;
+  if (!result.description.empty()) json["description"] = to_json(result.description);
+  return json;
+}
+
+nlohmann::json to_json(const std::map<std::string, std::string>& description) {
+  static const std::set<std::string> numbers = {"downscale", "guidance", "images", "seed", "truncation"};
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [key, text] : description) {
+    const nlohmann::json value =
+        numbers.contains(key) ? nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false) : nlohmann::json();
+    if (value.is_number())
+      json[key] = value;
+    else
+      json[key] = text;
+  }
   return json;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "eval/pyramid.h"
 #include "gigacat/core/error.h"
@@ -23,31 +24,69 @@ int64_t count_of(const Side& side, int64_t wanted, const char* which) {
 
 bool is_there(const Side& side) { return side.images || side.statistics; }
 
-// Errors: UsageError when the metric cannot be computed from the side.
-void check_side(const Metric& metric, const Side& side, const char* which) {
+void check_there(const Metric& metric, const Side& side, const char* which) {
   if (!is_there(side)) fail<UsageError>(metric.name, " needs a ", which, " side: give --", which);
-  if (side.images) return;
-  if (!metric.moments)
-    fail<UsageError>(metric.name, " needs the images of the ", which, " side; ", side.name, " holds statistics");
-  if (!side.statistics->gaussians.contains(key_of(metric.feature)))
-    fail<UsageError>(side.name, " holds no statistics for ", metric.name, " (", key_of(metric.feature), ")");
+}
+
+// Why the metric cannot be computed from the side, or "".
+std::string fault_of_side(const Metric& metric, const Side& side, const char* which) {
+  if (side.images) return "";
+  if (!metric.moments) return cat("it needs the images of the ", which, " side; ", side.name, " holds statistics");
+  if (side.statistics->gaussians.contains(key_of(metric.feature))) return "";
+  return cat(side.name, " holds no statistics for ", metric.name, " (", key_of(metric.feature), ")");
+}
+
+// Why the metric cannot be computed from these sides, or "".
+std::string fault_of_sides(const Metric& metric, const Side& real, const Side& fake) {
+  if (metric.trajectory && !fake.trajectory)
+    return "it is of a generator with stages (GAT, CAT): give a run, a checkpoint or a generator file as --fake (the "
+           "log of a run has it as it is)";
+  std::string fault = fault_of_side(metric, fake, "fake");
+  if (fault.empty() && metric.needs_real()) fault = fault_of_side(metric, real, "real");
+  if (!fault.empty() || !fake.images) return fault;
+  if (fake.images->is_random()) return fault_of_samples(metric.name);
+  if (!metric.texts) return "";
+  try {
+    caption_of(*fake.images, 0);
+    return "";
+  } catch (const Error& error) {
+    return error.what();
+  }
 }
 
 bool is_of_pyramid(const Metric* metric) { return metric->feature.network == "pyramid"; }
+
+// Errors: Error when the first images cannot be read, with the reason of the first.
+io::Image first_readable(const ImageSet& set) {
+  constexpr int64_t kTries = 100;
+  std::string reason;
+  for (int64_t i = 0; i < std::min(set.size(), kTries); ++i) {
+    try {
+      return set.read(i, i + 1).at(0);
+    } catch (const InternalError&) {
+      throw;
+    } catch (const Error& error) {
+      if (reason.empty()) reason = error.what();
+    }
+  }
+  fail(reason);
+}
 
 // Largest 16 times a power of two that fits into the first image of both sides; fewer patches of more images.
 void choose_pyramid(ResolvedRequest& resolved, const ImageSet& real, const ImageSet& fake) {
   constexpr int64_t kMostImages = 8192, kPatches = 65536, kMostPatches = 128, kLeastPatches = 8;
   int64_t smallest = INT64_MAX;
-  for (const ImageSet* set : {&real, &fake}) {
-    const io::Image first = set->read(0, 1).at(0);
-    smallest = std::min({smallest, first.height, first.width});
+  try {
+    for (const ImageSet* set : {&real, &fake}) {
+      const io::Image first = first_readable(*set);
+      smallest = std::min({smallest, first.height, first.width});
+    }
+  } catch (const Error& error) {
+    return resolved.refuse(find_metric("swd"), {error.what()});
   }
-  if (smallest < kCoarsest) {
-    resolved.failed["swd"] = cat("it needs images of ", kCoarsest, " pixels at least, not ", smallest);
-    std::erase_if(resolved.features, is_of_pyramid);
-    return;
-  }
+  if (smallest < kCoarsest)
+    return resolved.refuse(find_metric("swd"),
+                           {cat("it needs images of ", kCoarsest, " pixels at least, not ", smallest)});
   resolved.pyramid_size = kCoarsest;
   while (resolved.pyramid_size * 2 <= smallest) resolved.pyramid_size *= 2;
   resolved.pyramid_images = std::min({resolved.real_count, resolved.fake_count, kMostImages});
@@ -55,6 +94,16 @@ void choose_pyramid(ResolvedRequest& resolved, const ImageSet& real, const Image
 }
 
 }  // namespace
+
+void ResolvedRequest::refuse(const Metric& metric, Failure failure) {
+  for (Metrics* list : {&features, &pairs, &trajectory}) std::erase(*list, &metric);
+  failed[metric.name] = std::move(failure);
+}
+
+std::string fault_of_samples(const std::string& metric) {
+  if (find_metric(metric).is_of_pairs()) return "it compares pairs of images; random samples have no partners";
+  return find_metric(metric).texts ? "it compares images with their captions; random samples have none" : "";
+}
 
 std::string key_of(const FeatureName& name) { return name.network == "inception" ? name.feature : name.network; }
 
@@ -65,14 +114,14 @@ ResolvedRequest resolve(const Request& request, const Side& real, const Side& fa
                            .fake_count = count_of(fake, request.fake_count, "fake")};
   for (const std::string& name : request.metrics) {
     const Metric& metric = find_metric(name);
-    if (metric.trajectory && !fake.trajectory)
-      fail<UsageError>(metric.name,
-                       " is of a generator with stages (GAT, CAT): give a run, a checkpoint or a generator file as "
-                       "--fake (the log of a run has it as it is)");
+    check_there(metric, fake, "fake");
+    if (metric.needs_real()) check_there(metric, real, "real");
+    if (const std::string fault = fault_of_sides(metric, real, fake); !fault.empty()) {
+      resolved.refuse(metric, {fault, /*is_of_request=*/true});
+      continue;
+    }
     Metrics& list = metric.trajectory ? resolved.trajectory : metric.is_of_pairs() ? resolved.pairs : resolved.features;
     if (std::find(list.begin(), list.end(), &metric) == list.end()) list.push_back(&metric);
-    check_side(metric, fake, "fake");
-    if (metric.needs_real()) check_side(metric, real, "real");
   }
   constexpr int64_t kUsualSubset = 1000;  // torch-fidelity's
   resolved.kid_subset_wanted = request.kid_subset > 0 ? request.kid_subset : kUsualSubset;

@@ -25,6 +25,8 @@ SideFeatures from_statistics(const StatisticsFile& file, const std::string& name
   for (const auto& [feature, request] : requests) side.gaussians[feature] = file.gaussians.at(key_of(feature));
   if (const auto count = file.description.find("images"); count != file.description.end())
     side.images = parse_int(count->second, name + ": images");
+  if (const auto text = file.description.find("unreadable"); text != file.description.end())
+    side.unreadable = text->second;
   return side;
 }
 
@@ -33,7 +35,7 @@ std::string cache_file(const Side& real, const std::set<std::string>& names, con
                        FeatureNetworks& networks) {
   const std::string identity = resolved.request.cache.empty() ? "" : real.images->identity();
   if (identity.empty()) return "";
-  std::string key = cat(identity, " ", resolved.real_count, " ", networks.protocol());
+  std::string key = cat(identity, " ", real.images->version(), " ", resolved.real_count, " ", networks.protocol());
   for (const std::string& name : names) key += cat(" ", name, " ", networks.get(name).weights());
   const std::string digest = sha256(std::as_bytes(std::span<const char>(key))).substr(0, 32);
   return (fs::path(resolved.request.cache) / "statistics" / (digest + ".npz")).string();
@@ -83,10 +85,11 @@ SideFeatures extract_side(const ImageSet& images, const std::string& title, cons
                                                   .count = count,
                                                   .batch = request.batch > 0 ? request.batch : usual,
                                                   .threads = std::max<int64_t>(1, request.threads),
-                                                  .prompt_prefix = request.prompt_prefix},
+                                                  .prompt_prefix = request.prompt_prefix,
+                                                  .max_bad_fraction = request.max_bad_fraction},
                                                  group);
   warn_of_images(extracted, images.name(), group);
-  SideFeatures side{.images = extracted.images};
+  SideFeatures side{.images = extracted.images, .unreadable = extracted.unreadable};
   for (const auto& [feature, wanted] : requests) {
     CollectedFeature& collected = extracted.features.at(feature);
     if (!wanted.moments || !collected.error.empty()) continue;
@@ -114,6 +117,7 @@ StatisticsFile to_statistics(const SideFeatures& side, const std::set<std::strin
   StatisticsFile file;
   for (const auto& [feature, gaussian] : side.gaussians) file.gaussians[key_of(feature)] = gaussian;
   file.description = {{"protocol", networks.protocol()}, {"images", cat(side.images)}, {"of", images.name()}};
+  if (!side.unreadable.empty()) file.description["unreadable"] = side.unreadable;
   for (const std::string& name : names) file.description["weights of " + name] = networks.get(name).weights();
   return file;
 }

@@ -2,7 +2,9 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
+#include "eval/described.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/eval/statistics.h"
@@ -43,12 +45,26 @@ at::Tensor read_array(const io::ZipFile& zip, const std::string& name, const std
   return at::tensor(array.values, at::kDouble).reshape(array.shape);
 }
 
+// Errors: Error for what no features have as their covariance, beyond the rounding of single precision.
+void check_covariance(const at::Tensor& sigma, const std::string& what) {
+  constexpr double kRounding = 1e-4, kRoundingOfSum = 1e-5, kLeast = 1e-300;
+  const double largest = sigma.diagonal().abs().max().item<double>();
+  if ((sigma - sigma.t()).abs().max().item<double>() > kRounding * largest)
+    fail(what, " is not symmetric: it is the covariance of no features");
+  // A covariance has no negative eigenvalue, so that with a little on its diagonal it has a Cholesky factor.
+  const double shift = kRoundingOfSum * sigma.trace().abs().item<double>() + kLeast;
+  const at::Tensor shifted = (sigma + sigma.t()) / 2 + shift * at::eye(sigma.size(0), at::kDouble);
+  if (std::get<1>(at::linalg_cholesky_ex(shifted)).item<int>() != 0)
+    fail(what, " has negative eigenvalues: it is the covariance of no features");
+}
+
 Gaussian read_gaussian(const io::ZipFile& zip, const std::string& ending, const std::string& file) {
   Gaussian g{read_array(zip, "mu" + ending, file), read_array(zip, "sigma" + ending, file)};
   const int64_t width = g.mean.numel();
   if (g.mean.dim() != 1 || width == 0 || g.covariance.sizes() != at::IntArrayRef({width, width}))
     fail(file, ": mu", ending, " is ", g.mean.sizes(), " and sigma", ending, " is ", g.covariance.sizes(),
          "; wanted [D] and [D, D]");
+  check_covariance(g.covariance, cat(file, ": sigma", ending));
   return g;
 }
 
@@ -72,7 +88,7 @@ void write_statistics(const std::filesystem::path& path, const StatisticsFile& f
       zip.add(cat("mu", ending_of(feature), ".npy"), npy(gaussian.mean));
       zip.add(cat("sigma", ending_of(feature), ".npy"), npy(gaussian.covariance));
     }
-    if (!file.description.empty()) zip.add(kDescription, nlohmann::json(file.description).dump(1));
+    if (!file.description.empty()) zip.add(kDescription, to_json(file.description).dump(1));
     zip.finish();
   });
 }

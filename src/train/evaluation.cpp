@@ -79,6 +79,9 @@ Evaluation::Evaluation(const run::RunConfig& config, const RunContext& context, 
   if (space_.is_pixels() && shape.channels != 1 && shape.channels != 3)
     fail<UsageError>("eval.every: the networks make latents of ", shape.channels,
                      " channels, and metrics need images: give autoencoder.kind and autoencoder.weights");
+  for (const std::string& metric : config.evaluation.metrics)
+    if (const std::string fault = eval::fault_of_samples(metric); !fault.empty())
+      fail<UsageError>("eval.metrics: ", metric, " cannot be computed: ", fault);
   eval::load_networks(config.evaluation.metrics, networks_);
   const std::string known = dist::on_first(group_, "best score", [&] { return best ? json(*best).dump() : ""; });
   if (!known.empty()) best_ = json::parse(known).get<double>();
@@ -96,9 +99,12 @@ std::vector<eval::Result> Evaluation::measure(torch::nn::Module& generator, doub
   for (int64_t i = 0; i < section.samples; ++i) specs.push_back({config_.seed, i, i % sampler->num_conditions()});
   eval::Side fake = sample::generated_side(sampler, std::move(specs), "the averaged generator");
   fake.name = "samples";
-  return eval::evaluate(
-      {.metrics = section.metrics, .batch = section.batch, .cache = cache_folder().string(), .quiet = true}, real_,
-      fake, networks_, group_);
+  return eval::evaluate({.metrics = section.metrics,
+                         .batch = section.batch,
+                         .max_bad_fraction = config_.data.max_bad_fraction,
+                         .cache = cache_folder().string(),
+                         .quiet = true},
+                        real_, fake, networks_, group_);
 }
 
 Evaluated Evaluation::run(torch::nn::Module& generator) {

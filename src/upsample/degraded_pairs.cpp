@@ -19,6 +19,8 @@ class ChangedImages : public eval::ImageSet {
   std::string image_name(int64_t index) const override { return images_->image_name(index); }
   std::string caption(int64_t index) const override { return images_->caption(index); }
   std::string identity() const override { return ""; }
+  std::string version() const override { return images_->version(); }
+  bool is_random() const override { return images_->is_random(); }
   std::map<std::string, std::string> description() const override { return {{"downscale", std::to_string(factor_)}}; }
   std::vector<io::Image> read(int64_t first, int64_t last) const override {
     std::vector<io::Image> images = images_->read(first, last);

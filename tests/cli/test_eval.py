@@ -3,9 +3,18 @@
 import json
 import os
 import shutil
+import struct
+import zipfile
 
-from harness import CliTest, image_folder, main, read_bytes, read_text
+from harness import CliTest, image_folder, main, png, read_bytes, read_text, write_tar
 from weights import classifier_weights, clip_weights, inception_weights, lpips_weights
+
+
+def bmp(size, pixel):
+    """BMP bytes of an RGB image: of one size whatever is in it."""
+    rows = b"".join(b"".join(bytes(reversed(pixel(x, y))) for x in range(size)) + bytes(-3 * size % 4) for y in range(size))
+    return (b"BM" + struct.pack("<IHHI", 54 + len(rows), 0, 0, 54) +
+            struct.pack("<IiiHHIIiiII", 40, size, size, 1, 24, 0, len(rows), 2835, 2835, 0, 0) + rows)
 
 
 class EvalTest(CliTest):
@@ -40,7 +49,10 @@ class EvalTest(CliTest):
 
     def test_statistics_stand_for_the_images(self):
         stats = self.path("real.npz")
-        self.gigacat("data", "stats", self.real, "-o", stats, "--weights", self.weights, timeout=280)
+        said = self.gigacat("data", "stats", self.real, "-o", stats, "--weights", self.weights, timeout=280).stdout
+        self.assertIn("mean and covariance of pool and spatial features of 8 images of %s, protocol adm" % self.real, said)
+        with zipfile.ZipFile(stats) as file:
+            self.assertEqual(json.loads(file.read("gigacat.json"))["images"], 8)
         fid = self.results("fid", "--real", self.real, "--fake", self.fake)["fid"]
         done = self.eval("fid", "--real", stats, "--fake", self.fake)
         self.assertRegex(done.stdout, r"^fid [\d.]+  protocol adm  real 8 of .*real.npz  fake 7 of .*  inception [0-9a-f]{8}")
@@ -54,6 +66,12 @@ class EvalTest(CliTest):
         alone = self.gigacat("eval", "fid", "--real", stats, "--fake", stats, "--json", env={"GIGACAT_CACHE": self.path("none")})
         self.assertLess(abs(json.loads(alone.stdout)[0]["results"]["fid"]), 1e-4)
         self.assertIn("holds statistics", self.eval("kid", "--real", stats, "--fake", self.fake, code=2).stderr)
+        done = self.eval("fid", "kid", "--real", stats, "--fake", self.fake, "--json", code=1)
+        both = json.loads(done.stdout)
+        self.assertEqual([result["metric"] for result in both], ["fid", "kid"])
+        self.assertAlmostEqual(both[0]["results"]["fid"], fid, delta=1e-6 * fid)
+        self.assertIn("holds statistics", both[1]["error"])
+        self.assertIn("warning: kid will be left out: ", done.stderr)
 
     def test_a_run_is_sampled_and_told_of_its_score(self):
         config = self.tiny(self.dir)
@@ -64,10 +82,20 @@ class EvalTest(CliTest):
         self.assertIn("truncation 0.7", done.stdout)
         result = json.loads(read_text(out))[0]
         self.assertEqual(result["fake_images"], 8)
-        self.assertEqual(result["description"]["truncation"], "0.7")
+        self.assertEqual(result["description"]["truncation"], 0.7)
+        self.assertEqual((result["description"]["guidance"], result["description"]["seed"]), (1, 0))
         lines = [json.loads(line) for line in read_text(os.path.join(run, "metrics.jsonl")).splitlines()]
         self.assertEqual([line["eval"]["metric"] for line in lines if "eval" in line], ["fid", "is"])
         self.assertEqual(lines[-1]["step"], 2)
+        self.assertEqual(lines[-1]["eval"]["description"]["truncation"], 0.7)
+        # Random samples have the names 0, 1, ... and are no partners of images called so.
+        os.makedirs(self.path("numbered"))
+        for i in range(8):
+            shutil.copy(self.path("images", "class0", "%03d.png" % i), self.path("numbered", "%d.png" % i))
+        done = self.eval("psnr", "is", "--real", self.path("numbered"), "--fake", run, "--num", 8, "--json", code=1)
+        self.assertIn("error: psnr could not be computed: it compares pairs of images; random samples have no partners",
+                      done.stderr)
+        self.eval("psnr", "--real", self.path("numbered"), "--fake", run, "--num", 8, code=2)
         # The same images from files give the same number.
         self.gigacat("sample", run, "-o", self.path("samples"), "--count", 8, "--truncation", 0.7)
         fid = self.results("fid", "--real", self.real, "--fake", self.path("samples"))["fid"]
@@ -117,6 +145,8 @@ class EvalTest(CliTest):
         self.assertLessEqual(json.loads(read_text(os.path.join(run, "best.json")))["value"], best["value"])
         self.assertIn("eval.metrics", self.refused("train", config, "eval.every=1", "eval.metrics=[fidd]"))
         self.assertIn("no weights of inception", self.refused("train", config, "eval.every=1", env=env))
+        said = self.refused("train", config, "eval.every=1", "eval.metrics=[psnr]", env=env)
+        self.assertIn("eval.metrics: psnr cannot be computed: it compares pairs of images; random samples have no partners", said)
 
     def test_training_measures_without_weights(self):
         config = self.tiny(self.dir)
@@ -150,6 +180,65 @@ class EvalTest(CliTest):
             self.assertIsNone(result["results"]["psnr"])
             self.assertIn("23 of 23", result["notes"]["psnr"])
             self.assertIn("class0/003", result["notes"]["missing_real"])
+
+    def test_pairs_that_cannot_be_compared_are_left_out(self):
+        for name in ("a", "b"):
+            image_folder(self.path(name), size=16)
+        self.write("b/class0/004.png", png(9, 9, lambda x, y: (x, y, 9)))
+        self.write("b/class1/005.png", b"no image")
+        words = ("psnr", "ssim", "--real", self.path("a"), "--fake", self.path("b"))
+        for ranks in (1, 2):
+            done = self.eval(*words, "--max-bad-fraction", 0.05, "--ranks", ranks, "--json", weights=False)
+            for result in json.loads(done.stdout):
+                self.assertEqual((result["real_images"], result["fake_images"]), (22, 22))
+                self.assertIn("1 of the 24 pairs cannot be compared", result["notes"]["incomparable"])
+                self.assertIn("class0/004: images of 16x16 and 9x9 pixels", result["notes"]["incomparable"])
+                self.assertIn("1 of 24 pairs cannot be read", result["notes"]["unreadable"])
+                self.assertIn("class1/005", result["notes"]["unreadable"])
+            self.assertIn("left out: ", done.stderr)
+        self.assertIn("--max-bad-fraction", self.eval(*words, weights=False, code=1).stderr)
+        os.remove(self.path("b", "class1", "005.png"))
+        shutil.copy(self.path("b", "class1", "006.png"), self.path("b", "class1", "006.jpg"))
+        self.assertIn("two images called class1/006", self.eval(*words, weights=False, code=1).stderr)
+
+    def test_unreadable_images_are_left_out(self):
+        folder = image_folder(self.path("some"), per_class=10, size=16)
+        self.write("some/class0/003.png", b"no image")
+        words = ("swd", "--real", self.real, "--fake", folder)
+        for ranks in (1, 2):
+            done = self.eval(*words, "--max-bad-fraction", 0.1, "--ranks", ranks, "--batch", 4, "--json", weights=False)
+            note = json.loads(done.stdout)[0]["notes"]["unreadable_fake"]
+            self.assertIn("1 of 20 images of %s cannot be read, the first: " % folder, note)
+            self.assertIn("class0/003.png", note)
+        said = self.eval(*words, weights=False, code=1).stderr
+        self.assertIn("1 of 20 images", said)
+        self.assertIn("--max-bad-fraction", said)
+
+    def test_replaced_pictures_are_measured_anew(self):
+        os.makedirs(self.path("bm"))
+        judge = classifier_weights(self.path("judge.safetensors"))
+        words = ("fid", "--real", self.path("bm"), "--fake", self.fake, "--network", judge, "--json")
+        seen = []
+        for shift in (0, 90):
+            for i in range(6):
+                def pixel(x, y, i=i, shift=shift):
+                    return (shift + 9 * x) % 256, (7 * y + 30 * i) % 256, shift
+                self.write("bm/%d.bmp" % i, bmp(16, pixel))
+            for _ in range(2):
+                done = self.eval(*words, weights=False)
+                seen.append((json.loads(done.stdout)[0]["results"]["fid"], "from the cache" in done.stderr))
+        self.assertEqual([cached for _, cached in seen], [False, True, False, True])
+        self.assertNotEqual(seen[0][0], seen[2][0])
+
+    def test_unquoted_patterns_are_explained(self):
+        shards = [write_tar(self.path("%d.tar" % i), {"0.png": png(4, 4, lambda x, y: (x, y, 0))}) for i in range(3)]
+        quotes = "put quotes around a pattern, 'DIR/{000..127}.tar'"
+        self.assertIn(quotes, self.refused("eval", "--real", *shards, "--fake", self.fake))
+        self.assertIn(quotes, self.refused("eval", "is", "--fake", *shards))
+        self.assertIn(quotes, self.refused("data", "stats", *shards, "-o", self.path("x.npz")))
+        for command in ("encode", "filter"):
+            self.assertIn(quotes, self.refused("data", command, *shards[:2]))
+            self.assertIn(quotes, self.refused("data", command, *shards, self.path("out")))
 
     def test_a_metric_that_fails_does_not_cost_the_others(self):
         few = image_folder(self.path("few"), classes=1, per_class=3, size=24)
@@ -189,7 +278,8 @@ class EvalTest(CliTest):
         self.assertAlmostEqual(two, result[0]["results"]["fid"], delta=1e-6 * two + 1e-9)
         self.assertIn("spatial", self.eval("sfid", *words, weights=False, code=2).stderr)
         stats = self.path("real.npz")
-        self.gigacat("data", "stats", self.real, "-o", stats, "--network", judge)
+        said = self.gigacat("data", "stats", self.real, "-o", stats, "--network", judge).stdout
+        self.assertIn("mean and covariance of pool features of 8 images of %s, protocol bicubic-16" % self.real, said)
         again = json.loads(self.eval("fid", "--real", stats, *words[2:], "--json", weights=False).stdout)[0]["results"]["fid"]
         self.assertAlmostEqual(again, result[0]["results"]["fid"], delta=1e-6 * again + 1e-9)
         self.assertIn("protocol bicubic-16", self.eval("fid", "--real", stats, "--fake", self.fake, code=2).stderr)
@@ -208,7 +298,16 @@ class EvalTest(CliTest):
         self.assertLess(abs(same["fid-clip"]), 1e-6 * apart["fid-clip"] + 1e-4)
         self.assertLess(abs(same["cmmd"]), 1e-6)
         self.assertIn("no weights of clip:", self.eval("fid-clip", "--real", self.real, "--fake", self.fake, code=2).stderr)
-        said = self.eval("clip", "--fake", self.fake, "--weights", "clip=" + clip, code=2).stderr
+        # Images without captions cost clip, and nothing else.
+        done = self.eval("clip", "fid-clip", *words[2:], "--fake", self.fake, "--json", code=1)
+        first, second = json.loads(done.stdout)
+        self.assertAlmostEqual(first["results"]["fid-clip"], apart["fid-clip"], delta=1e-6 * apart["fid-clip"] + 1e-9)
+        self.assertIn("class0/000 has no caption to compare it with", second["error"])
+        self.assertIn("has no caption", self.eval("clip", "--fake", self.fake, code=2).stderr)
+        captioned = shutil.copytree(self.fake, self.path("captioned"))
+        for i in range(7):
+            self.write("captioned/class0/%03d.txt" % i, "a square")
+        said = self.eval("clip", "--fake", captioned, "--weights", "clip=" + clip, code=2).stderr
         self.assertIn("no weights of vocabulary: gigacat weights get clip-vocabulary", said)
 
     def test_lpips(self):

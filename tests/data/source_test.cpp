@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "data/fixtures.h"
 #include "gigacat/data/loader.h"
 
@@ -113,6 +115,30 @@ TEST(Source, WrongPathsSayWhereWasLooked) {
   EXPECT_THAT(error(folder.write("0.png", "x")), HasSubstr("give the folder"));
   folder.write("zips/photos.zip", "x");
   EXPECT_THAT(error(folder.path("zips")), HasSubstr("give data.path=" + folder.path("zips/photos.zip")));
+}
+
+TEST(Source, VersionFollowsFilesThatAreReplaced) {
+  TempFolder folder;
+  folder.write("flat/0.png", solid_png(4, 4, 9));
+  folder.write("shards/0.tar", tar_of({{"0.png", solid_png(4, 4, 9)}}, folder.path()));
+  folder.write("set.zip", zip_of({{"0.png", solid_png(4, 4, 9)}}, folder.path()));
+  folder.write("set.npy", npy_images());
+  const auto version = [&](const char* path) { return open_source(config_for(folder.path(path), 4))->version(); };
+  const auto touch = [&](const char* path) {
+    const fs::path file = folder.path(path);
+    fs::last_write_time(file, fs::last_write_time(file) + std::chrono::microseconds(1));
+  };
+  const std::string flat = version("flat"), shards = version("shards"), zip = version("set.zip");
+  EXPECT_EQ(version("flat"), flat);
+  touch("flat/0.png");
+  EXPECT_NE(version("flat"), flat);
+  touch("shards/0.tar");
+  EXPECT_NE(version("shards"), shards);
+  touch("set.zip");
+  EXPECT_EQ(version("set.zip"), zip) << "its checksums are of the contents";
+  folder.write("set.zip", zip_of({{"0.png", solid_png(4, 4, 8)}}, folder.path()));
+  EXPECT_NE(version("set.zip"), zip);
+  EXPECT_EQ(version("set.npy"), "") << "its identity is of the contents";
 }
 
 TEST(Source, ClassNamesFromFoldersAndLists) {

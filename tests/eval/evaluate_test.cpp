@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <chrono>
 #include <cmath>
 #include <iterator>
 
@@ -89,7 +90,7 @@ TEST_F(Evaluate, SeveralMetricsOfOnePassAreThoseOfTheFeatures) {
   EXPECT_EQ(results[2].real, "");
   EXPECT_EQ(results[0].weights.at("inception"), "toy");
   EXPECT_THAT(to_line(results[0]), HasSubstr("truncation 0.7"));
-  EXPECT_EQ(to_json(results[0])["description"]["truncation"], "0.7");
+  EXPECT_EQ(to_json(results[0])["description"]["truncation"], 0.7);
 }
 
 TEST_F(Evaluate, StoredImagesAndStatisticsGiveTheSame) {
@@ -104,24 +105,36 @@ TEST_F(Evaluate, StoredImagesAndStatisticsGiveTheSame) {
   const auto results = run({"fid", "sfid"}, statistics, fake);
   EXPECT_NEAR(results[0].values[0].second, expected, 1e-9 * expected);
   EXPECT_EQ(results[0].real_images, 40);
-  EXPECT_THAT(error_of([&] { run({"kid"}, statistics, fake); }), HasSubstr("holds statistics"));
-  EXPECT_THAT(error_of([&] { run({"patch-fid"}, statistics, fake); }), HasSubstr("no statistics for patch-fid"));
+  const auto mixed = run({"kid", "fid", "patch-fid"}, statistics, fake);
+  ASSERT_EQ(mixed.size(), 3u);
+  EXPECT_EQ(mixed[0].values, results[0].values) << "the others do not cost it";
+  EXPECT_FALSE(mixed[0].is_refused);
+  EXPECT_THAT(mixed[1].error, HasSubstr("holds statistics"));
+  EXPECT_THAT(mixed[2].error, HasSubstr("no statistics for patch-fid"));
+  EXPECT_TRUE(mixed[1].is_refused && mixed[2].is_refused);
   FeatureNetworks other(WeightFiles(), "clean", at::kCPU);
   other.put("inception", std::make_unique<ToyNetwork>());
-  EXPECT_THAT(error_of([&] { evaluate({.metrics = {"fid"}}, statistics, fake, other, *group_); }),
+  EXPECT_THAT(evaluate({.metrics = {"fid"}}, statistics, fake, other, *group_)[0].error,
               HasSubstr("protocol adm, not clean"));
 }
 
-TEST_F(Evaluate, RealStatisticsAreKeptUnderTheContent) {
+TEST_F(Evaluate, RealStatisticsAreKeptUnderNamesSizesAndTimes) {
   cache_ = (folder_ / "cache").string();
   const Side fake{toy_images(1, 30), {}, "fake"};
   const double first = run({"fid"}, open_side(folder("a", 0, 30)), fake)[0].values[0].second;
   const auto files = [&] { return std::distance(fs::directory_iterator(folder_ / "cache/statistics"), {}); };
   EXPECT_EQ(files(), 1);
-  EXPECT_EQ(run({"fid"}, open_side(folder("b", 0, 30)), fake)[0].values[0].second, first);  // equal content elsewhere
+  folder("b", 0, 30);  // a copy that keeps the times
+  for (const auto& entry : fs::directory_iterator(folder_ / "b"))
+    fs::last_write_time(entry, fs::last_write_time(folder_ / "a" / entry.path().filename()));
+  EXPECT_EQ(run({"fid"}, open_side((folder_ / "b").string()), fake)[0].values[0].second, first);
   EXPECT_EQ(files(), 1);
-  run({"fid"}, open_side(folder("c", 0, 31)), fake);
+  const fs::path one = folder_ / "b/1007.png";  // as if replaced by another picture of its size
+  fs::last_write_time(one, fs::last_write_time(one) + std::chrono::nanoseconds(1000));
+  run({"fid"}, open_side((folder_ / "b").string()), fake);
   EXPECT_EQ(files(), 2);
+  run({"fid"}, open_side(folder("c", 0, 31)), fake);
+  EXPECT_EQ(files(), 3);
 }
 
 TEST_F(Evaluate, PairsAreMatchedByName) {
@@ -150,6 +163,54 @@ TEST_F(Evaluate, ImagesWithoutAPartnerAreCountedAndNamed) {
   folder("other", 1, 0);
   write_atomically(folder_ / "other/odd.png", io::encode_png(toy_image(0, 5)));
   EXPECT_THAT(run({"psnr"}, real, open_side((folder_ / "other").string()))[0].error, HasSubstr("no image of"));
+}
+
+TEST_F(Evaluate, TwoFilesOfOneNameAreNoPair) {
+  const Side real = open_side(folder("real", 0, 12));
+  folder("fake", 1, 12);
+  fs::create_directories(folder_ / "fake");
+  write_atomically(folder_ / "fake/1008.bmp", "another picture");
+  const Side fake = open_side((folder_ / "fake").string());
+  EXPECT_THAT(run({"psnr"}, real, fake)[0].error, HasSubstr("two images called 1008"));
+  EXPECT_THAT(run({"psnr"}, fake, real)[0].error, HasSubstr("two images called 1008"));
+}
+
+TEST_F(Evaluate, PairsOfOtherSizesAreLeftOut) {
+  const Side real = open_side(folder("real", 0, 12));
+  folder("fake", 1, 12);
+  write_atomically(folder_ / "fake/1003.png", io::encode_png(io::Image{5, 30, 3, std::vector<uint8_t>(450, 9)}));
+  const Side fake = open_side((folder_ / "fake").string());
+  const Result result = run({"psnr"}, real, fake)[0];
+  EXPECT_EQ(result.error, "");
+  EXPECT_EQ(result.real_images, 11);
+  EXPECT_TRUE(std::isfinite(result.values.at(0).second));
+  EXPECT_THAT(result.notes.at("incomparable"), HasSubstr("1 of the 12 pairs cannot be compared, the first: "));
+  EXPECT_THAT(result.notes.at("incomparable"), HasSubstr("fake/1003: images of 7x9 and 30x5 pixels"));
+}
+
+TEST_F(Evaluate, RandomSamplesHaveNoPartners) {
+  folder("real", 0, 3);
+  for (int64_t i = 0; i < 3; ++i)  // the names that samples have
+    fs::rename(folder_ / "real" / cat(1000 + i, ".png"), folder_ / "real" / cat(i, ".png"));
+  const Side real = open_side((folder_ / "real").string()), fake{toy_images(1, 3), {}, "fake"};
+  const auto results = run({"psnr", "clip", "fid"}, real, fake);
+  ASSERT_EQ(results.size(), 3u);
+  EXPECT_EQ(results[0].metric, "fid");
+  EXPECT_EQ(results[0].error, "");
+  EXPECT_THAT(results[1].error, HasSubstr("captions"));
+  EXPECT_THAT(results[2].error, HasSubstr("random samples have no partners"));
+  EXPECT_EQ(fault_of_samples("fid"), "");
+  EXPECT_NE(fault_of_samples("lpips"), "");
+}
+
+TEST_F(Evaluate, ImagesWithoutCaptionsCostOnlyTheirMetric) {
+  const std::string path = folder("fake", 1, 5);
+  const Side real{toy_images(0, 5), {}, "real"};
+  const auto results = run({"clip", "fid"}, real, open_side(path, /*captions=*/true));
+  ASSERT_EQ(results.size(), 2u);
+  EXPECT_EQ(results[0].error, "");
+  EXPECT_THAT(results[1].error, HasSubstr("1000 has no caption to compare it with"));
+  EXPECT_TRUE(results[1].is_refused);
 }
 
 // A metric that fails leaves the others their values.
@@ -254,6 +315,35 @@ TEST_F(Evaluate, BrokenImagesAndFeaturesAreNamed) {
   EXPECT_EQ(results[1].error, "") << "it needs no real side";
   networks_.put("inception", std::make_unique<ToyNetwork>(NAN));
   EXPECT_THAT(run({"is"}, {}, fake)[0].error, HasSubstr("not finite"));
+}
+
+TEST_F(Evaluate, UnreadableImagesAreLeftOutUpToAShare) {
+  const std::string path = folder("real", 0, 40);
+  for (const int64_t i : {0, 7, 8}) write_atomically(fs::path(path) / cat(1000 + i, ".png"), "no image");
+  const Side fake{toy_images(1, 40), {}, "fake"};
+  const auto tolerant = [&](const std::vector<std::string>& metrics, const Side& a, const Side& b) {
+    return evaluate({.metrics = metrics, .batch = 8, .max_bad_fraction = 0.1, .quiet = true}, a, b, networks_, *group_);
+  };
+  const auto results = tolerant({"fid", "kid", "is", "psnr"}, open_side(path), open_side(folder("same", 0, 40)));
+  for (const Result& result : results) EXPECT_EQ(result.error, "") << result.metric;
+  EXPECT_EQ(results[0].real_images, 37);
+  EXPECT_EQ(results[0].fake_images, 40);
+  EXPECT_THAT(results[0].notes.at("unreadable_real"), HasSubstr("3 of 40 images of "));
+  EXPECT_THAT(results[0].notes.at("unreadable_real"), HasSubstr("1000.png"));
+  EXPECT_EQ(results[1].notes.at("subset"), "100 subsets of 37 images");
+  EXPECT_EQ(results[3].real_images, 37);
+  EXPECT_THAT(results[3].notes.at("unreadable"), HasSubstr("3 of 40 pairs cannot be read"));
+  // The numbers are those of the images that are left.
+  folder("rest", 0, 40);
+  for (const int64_t i : {0, 7, 8}) fs::remove(folder_ / "rest" / cat(1000 + i, ".png"));
+  const Side rest = open_side((folder_ / "rest").string());
+  EXPECT_NEAR(tolerant({"fid"}, open_side(path), fake)[0].values.at(0).second,
+              tolerant({"fid"}, rest, fake)[0].values.at(0).second, 1e-3);
+  EXPECT_EQ(tolerant({"pr"}, open_side(path), fake)[0].values, tolerant({"pr"}, rest, fake)[0].values);
+  EXPECT_THAT(run({"fid"}, open_side(path), fake)[0].error, HasSubstr("3 of 40 images of "));
+  const StatisticsFile file = measure(*open_images(path), {.max_bad_fraction = 0.1}, networks_, *group_);
+  EXPECT_EQ(file.description.at("images"), "37");
+  EXPECT_THAT(file.description.at("unreadable"), HasSubstr("3 of 40"));
 }
 
 TEST_F(Evaluate, DuplicatesAndSizesAreCounted) {

@@ -96,6 +96,33 @@ TEST_F(StatisticsFiles, ComeBackAsTheyWere) {
   }
 }
 
+// Covariances of few images are singular, and files may hold single precision.
+TEST_F(StatisticsFiles, SingularCovariancesOfSinglePrecisionAreRead) {
+  Gaussian g = gaussian(draw(5, 60, 7) * 3 + 100);
+  g.covariance = g.covariance.to(at::kFloat).to(at::kDouble);
+  write_statistics(path("few.npz"), {{{"pool", g}}, {}});
+  EXPECT_EQ(read_statistics(path("few.npz")).gaussians.size(), 1u);
+}
+
+// Files of earlier versions hold text.
+TEST_F(StatisticsFiles, NumbersOfTheDescriptionAreNumbers) {
+  const Gaussian g = gaussian(draw(30, 3, 1));
+  write_statistics(path("s.npz"), {{{"pool", g}}, {{"images", "30"}, {"protocol", "adm"}}});
+  const io::ZipFile zip(path("s.npz"));
+  const std::string text = zip.read(zip.entries()[static_cast<size_t>(zip.find("gigacat.json"))]);
+  EXPECT_THAT(text, HasSubstr("\"images\": 30"));
+  EXPECT_EQ(read_statistics(path("s.npz")).description.at("images"), "30");
+  {
+    FileWriter out(path("old.npz"));
+    io::ZipWriter old(out);
+    for (const auto& entry : zip.entries())
+      old.add(entry.name, entry.name == "gigacat.json" ? "{\"images\": \"30\"}" : zip.read(entry));
+    old.finish();
+    out.flush();
+  }
+  EXPECT_EQ(read_statistics(path("old.npz")).description.at("images"), "30");
+}
+
 // Writes an .npz of the given members.
 void write_npz(const fs::path& path,
                const std::map<std::string, std::pair<std::vector<int64_t>, std::vector<double>>>& arrays) {
@@ -136,6 +163,15 @@ TEST_F(StatisticsFiles, BrokenOnesAreRefused) {
   EXPECT_THAT(fault_of([&] { read_statistics(path("shape.npz")); }), HasSubstr("wanted [D] and [D, D]"));
   write_npz(path("nan.npz"), {{"mu", {{2}, {1, NAN}}}, {"sigma", {{2, 2}, {1, 0, 0, 1}}}});
   EXPECT_THAT(fault_of([&] { read_statistics(path("nan.npz")); }), HasSubstr("not finite"));
+  write_npz(path("odd.npz"), {{"mu", {{2}, {1, 2}}}, {"sigma", {{2, 2}, {1, 0.5, 0, 1}}}});
+  EXPECT_THAT(fault_of([&] { read_statistics(path("odd.npz")); }), HasSubstr("odd.npz: sigma is not symmetric"));
+  write_npz(path("negative.npz"), {{"mu", {{2}, {1, 2}}}, {"sigma", {{2, 2}, {1, 2, 2, 1}}}});
+  EXPECT_THAT(fault_of([&] { read_statistics(path("negative.npz")); }),
+              HasSubstr("negative.npz: sigma has negative eigenvalues"));
+  write_npz(path("minus.npz"), {{"mu", {{2}, {1, 2}}}, {"sigma", {{2, 2}, {-1, 0, 0, -1}}}});
+  EXPECT_THAT(fault_of([&] { read_statistics(path("minus.npz")); }), HasSubstr("negative eigenvalues"));
+  write_npz(path("equal.npz"), {{"mu", {{2}, {1, 2}}}, {"sigma", {{2, 2}, {0, 0, 0, 0}}}});
+  EXPECT_EQ(fault_of([&] { read_statistics(path("equal.npz")); }), "no error") << "of equal images";
   write_atomically(path("text.npz"), "no zip");
   EXPECT_THROW(read_statistics(path("text.npz")), Error);
   EXPECT_THROW(read_statistics(path("missing.npz")), Error);

@@ -2,6 +2,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -55,20 +56,28 @@ void add_count(CLI::App& command, const std::string& flag, int& value, int most,
 }
 
 // Of a pattern without quotes the program sees what the shell makes of it.
-constexpr const char* kQuote =
-    "; a shell writes {..}, {a,b} and * out: put quotes around a pattern, 'data.path=DIR/{000..127}.tar'";
+std::string quote_hint(const std::vector<std::string>& words, const std::string& before) {
+  if (std::none_of(words.begin(), words.end(), is_path)) return "";
+  return cat("; a shell writes {..}, {a,b} and * out: put quotes around a pattern, '", before, "DIR/{000..127}.tar'");
+}
+
+void check_out_folder(const std::string& out) {
+  std::error_code error;
+  if (!std::filesystem::exists(out, error) || std::filesystem::is_directory(out, error)) return;
+  fail<UsageError>("OUT: ", out, " is a file, not a folder to write", quote_hint({out}));
+}
 
 void check_overrides(const std::vector<std::string>& overrides) {
   std::map<std::string, std::string> given;
   for (const std::string& word : overrides) {
     const size_t equals = word.find('=');
     if (equals == std::string::npos || equals == 0)
-      fail<UsageError>("'", word, "' is no override: write KEY.SUB=VALUE", is_path(word) ? kQuote : "");
+      fail<UsageError>("'", word, "' is no override: write KEY.SUB=VALUE", quote_hint({word}));
     const std::string key = trim(word.substr(0, equals)), value = word.substr(equals + 1);
     const auto [before, is_new] = given.emplace(key, value);
     if (!is_new)
       fail<UsageError>(key, " is given twice, as ", before->second, " and as ", value,
-                       is_path(value) ? kQuote : ": give it once");
+                       is_path(value) ? quote_hint({value}, key + "=") : ": give it once");
   }
 }
 

@@ -41,6 +41,11 @@ void add_overrides(CLI::App& command, std::vector<std::string>& overrides);
 // A number in 1..most.
 void add_count(CLI::App& command, const std::string& flag, int& value, int most, const std::string& help,
                const std::string& group);
+// What to add to an error about words that should not be there: how a pattern is quoted, when one of them names a file;
+// "" otherwise. `before`: stands before the pattern, as "data.path=".
+std::string quote_hint(const std::vector<std::string>& words, const std::string& before = "");
+// A folder to write, after a pattern of shards. Errors: UsageError when it is a file.
+void check_out_folder(const std::string& out);
 // Errors: UsageError for a word without "=" and for a key that is given twice.
 void check_overrides(const std::vector<std::string>& overrides);
 

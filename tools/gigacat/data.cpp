@@ -134,8 +134,11 @@ int stats(const StatsFlags& flags, dist::Group& group) {
   const eval::StatisticsFile file = eval::measure(*images, flags.request, networks, group);
   if (!group.is_first()) return kOk;
   eval::write_statistics(flags.out, file);
-  std::printf("%s: mu, sigma, mu_s and sigma_s of %s images of %s, protocol %s\n", flags.out.c_str(),
-              file.description.at("images").c_str(), flags.what.c_str(), flags.networks.protocol.c_str());
+  std::vector<std::string> features;
+  for (const auto& [feature, gaussian] : file.gaussians) features.push_back(feature);
+  std::printf("%s: mean and covariance of %s features of %s images of %s, protocol %s\n", flags.out.c_str(),
+              join(features, " and ").c_str(), file.description.at("images").c_str(), flags.what.c_str(),
+              file.description.at("protocol").c_str());
   return kOk;
 }
 
@@ -150,6 +153,7 @@ void add_stats(CLI::App& group, Chosen& chosen) {
   command->add_option("--num", flags->request.real_count, "the first N images; 0: all")
       ->type_name("N")
       ->capture_default_str();
+  add_bad_flag(*command, flags->request.max_bad_fraction);
   add_network_flags(*command, flags->networks);
   command->add_option("--batch", flags->request.batch, "images at once; 0: 16 on a CPU, 64 on a GPU")
       ->type_name("N")

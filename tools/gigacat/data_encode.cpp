@@ -22,6 +22,7 @@ struct Flags {
 
 void read_settings(Flags& flags) {
   check_overrides(flags.settings);
+  check_out_folder(flags.request.out.string());
   encode::EncodeRequest& request = flags.request;
   config::Binder binder;
   binder.section("data", request.data, "the samples");

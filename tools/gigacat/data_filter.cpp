@@ -28,6 +28,7 @@ int filter(const encode::FilterRequest& request, dist::Group& group) {
 
 int run(Flags& flags) {
   check_overrides(flags.settings);
+  check_out_folder(flags.request.out.string());
   config::Binder binder;
   flags.request.filter.bind(binder);
   config::Document::parse("", "command line", flags.settings).apply(binder);

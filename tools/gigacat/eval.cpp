@@ -83,8 +83,9 @@ void append_to_run(const fs::path& path, const std::string& checkpoint, const st
   out.flush();
 }
 
-// Prints the results on the first rank; metrics that failed are named as errors. The exit code: the other ranks say
-// that all is well, so that the launcher does not end the first one before it has printed.
+// Prints the results on the first rank; metrics that failed are named as errors. The exit code, kUsage when no
+// metric suits the sides: the other ranks say that all is well, so that the launcher does not end the first one before
+// it has printed.
 int print(const Flags& flags, const std::vector<eval::Result>& results, bool is_first) {
   if (!is_first) return kOk;
   const bool failed =
@@ -98,24 +99,31 @@ int print(const Flags& flags, const std::vector<eval::Result>& results, bool is_
       std::fprintf(stderr, "error: %s\n", eval::to_line(result).c_str());
     else if (!flags.json)
       std::printf("%s\n", eval::to_line(result).c_str());
-  return failed ? kFailure : kOk;
+  const bool refused =
+      std::all_of(results.begin(), results.end(), [](const eval::Result& result) { return result.is_refused; });
+  return refused ? kUsage : failed ? kFailure : kOk;
 }
 
-// "eval fid A B": paths where only metrics belong.
-void check_words(const std::vector<std::string>& words) {
+// "eval fid A B": paths where only metrics belong. Where sides are given they are what a shell made of a pattern.
+void check_words(const Flags& flags) {
+  const std::vector<std::string>& words = flags.request.metrics;
   std::vector<std::string> metrics, paths;
   for (const std::string& word : words) {
     const bool is_path = fs::exists(word) || word.find('/') != std::string::npos;
     (is_path ? paths : metrics).push_back(word);
   }
   if (paths.empty()) return;
+  const bool has_both = !flags.real.empty() && !flags.fake.empty(),
+             has_one = !flags.real.empty() || !flags.fake.empty();
+  if (has_both || (has_one && paths[0].ends_with(".tar")))
+    fail<UsageError>("'", paths[0], "' is a path, not a metric", quote_hint(paths));
   fail<UsageError>("'", paths[0], "' is a path, not a metric: gigacat eval ",
                    metrics.empty() ? "fid" : join(metrics, " "), " --real ", paths[0], " --fake ",
                    paths.size() > 1 ? paths[1] : "PATH");
 }
 
 int run(Flags flags, dist::Group& group) {
-  check_words(flags.request.metrics);
+  check_words(flags);
   eval::FeatureNetworks networks = make_networks(flags.networks, group.device());
   const eval::Side real = flags.real.empty() ? eval::Side{} : eval::open_side(flags.real);
   flags.request.cache = cache_folder().string();
@@ -158,6 +166,17 @@ void add_network_flags(CLI::App& command, NetworkFlags& flags) {
       ->capture_default_str();
 }
 
+void add_bad_flag(CLI::App& command, double& fraction) {
+  CLI::Validator range = CLI::Range(0.0, 1.0);
+  range.description("");  // it would stand in the help as part of the type
+  command
+      .add_option("--max-bad-fraction", fraction,
+                  "images that cannot be read are left out and counted, up to this share of them")
+      ->type_name("SHARE")
+      ->check(range)
+      ->capture_default_str();
+}
+
 eval::FeatureNetworks make_networks(const NetworkFlags& flags, at::Device device) {
   eval::WeightFiles files;
   for (const std::string& text : flags.weights) files.give(text, "inception");
@@ -186,6 +205,7 @@ void add_eval(CLI::App& app, Chosen& chosen) {
                    "--fake, which is then as upsample --weights")
       ->type_name("N")
       ->check(CLI::Range(2, 64));
+  add_bad_flag(*command, request.max_bad_fraction);
   add_network_flags(*command, flags->networks);
   command
       ->add_option("--kid-subset", request.kid_subset, "images in each subset of kid; 0: 1000, or as many as there are")

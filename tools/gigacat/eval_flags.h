@@ -17,6 +17,8 @@ struct NetworkFlags {
 };
 
 void add_network_flags(CLI::App& command, NetworkFlags& flags);
+// How many images may be unreadable.
+void add_bad_flag(CLI::App& command, double& fraction);
 // Errors: UsageError for an unknown protocol or network.
 eval::FeatureNetworks make_networks(const NetworkFlags& flags, at::Device device);
 

@@ -44,6 +44,10 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& help) {
     return app.exit(help);
+  } catch (const CLI::ExtrasError& error) {
+    const std::string hint = quote_hint(app.remaining(/*recurse=*/true));
+    std::fprintf(stderr, "error: %s%s (see --help)\n", error.what(), hint.c_str());
+    return kUsage;
   } catch (const CLI::ParseError& error) {
     std::fprintf(stderr, "error: %s (see --help)\n", error.what());
     return kUsage;

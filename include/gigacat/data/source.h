@@ -67,6 +67,9 @@ class Source {
   // SHA-256 over names, sizes and labels in order. Computed anew at each call; folders look up every file's size for
   // it.
   virtual std::string listing_digest() const = 0;
+  // Changes when a file may have been replaced by one of equal name and size: a digest of times of modification, or of
+  // checksums. "" where listing_digest() is of the contents. Computed anew at each call.
+  virtual std::string version() const { return ""; }
   // How the data was made (source, filter, crop, sizes), as the JSON text stored with it, or "".
   virtual std::string provenance() const { return ""; }
 };

@@ -26,6 +26,7 @@ struct Request {
   int64_t threads = 0;               // decoding threads; 0: half of LibTorch's
   int64_t kid_subset = 0;            // images in each subset of `kid`; 0: 1,000, or fewer where a side has fewer
   std::string prompt_prefix;         // before each caption of `clip`: "A photo depicts "
+  double max_bad_fraction = 0.01;    // a metric fails when more of its images than this cannot be read
   std::string cache;                 // folder that keeps statistics of real sides; "": none
   bool quiet = false;                // no warning about small sample counts (training)
 };
@@ -46,8 +47,9 @@ Side open_side(const std::string& path, bool captions = false);
 
 struct Result {
   std::string metric;
-  std::string protocol;  // "unknown" for a statistics file that does not state it
-  std::string error;     // why the metric could not be computed, and then `values` is empty; "" otherwise
+  std::string protocol;     // "unknown" for a statistics file that does not state it
+  std::string error;        // why the metric could not be computed, and then `values` is empty; "" otherwise
+  bool is_refused = false;  // the error is of the request: the sides or the network do not suit the metric
   // The first value carries the metric's usual name: "fid"; "precision", "recall"; "kid", "kid_std".
   Values values;
   int64_t real_images = 0, fake_images = 0;        // 0: none, or unknown
@@ -67,6 +69,8 @@ bool needs_captions(const std::vector<std::string>& metrics);
 // for an unknown one.
 std::vector<std::string> value_names();
 std::string metric_of(const std::string& value);
+// Why a metric cannot be had of the random samples of a generator; "" when it can. Errors: as needs_captions.
+std::string fault_of_samples(const std::string& metric);
 // Whether better samples make the metric larger. Errors: as needs_captions.
 bool is_larger_better(const std::string& metric);
 
@@ -76,8 +80,9 @@ void load_networks(const std::vector<std::string>& metrics, FeatureNetworks& net
 
 // Computes all metrics of a request; the protocol of `networks` prepares images for Inception. All ranks return the
 // same results, equal to those of one rank up to rounding. A metric that fails does not cost the others: its result has
-// `error`. A collective. Errors, all before any image is read: UsageError for an unknown metric, a missing side,
-// statistics that lack a feature or were made in another way, too few images; as load_networks.
+// `error`; so has one that the sides do not suit (statistics that lack its feature or were made in another way, random
+// samples, images without captions). A collective. Errors, all before any image is read: UsageError for an unknown
+// metric, a missing side, too few images, missing weights; as FeatureNetworks.
 std::vector<Result> evaluate(const Request& request, const Side& real, const Side& fake, FeatureNetworks& networks,
                              dist::Group& group);
 

@@ -25,17 +25,21 @@ class ImageSet {
   virtual bool is_concurrent() const = 0;
   // Name of an image without its file ending; pairs are matched by it.
   virtual std::string image_name(int64_t index) const = 0;
-  // Caption of an image, or "".
+  // Caption of an image, or "". Errors: Error when it cannot be read.
   virtual std::string caption(int64_t index) const = 0;
   // Equal for equal contents at any path; "" when unknown before reading.
   virtual std::string identity() const = 0;
+  // As data::Source::version().
+  virtual std::string version() const { return ""; }
+  // Whether the images are random draws, which belong to no image of another set whatever their names.
+  virtual bool is_random() const { return false; }
   // Facts that results repeat: recipe, truncation, autoencoder, ...
   virtual std::map<std::string, std::string> description() const = 0;
 };
 
 // A folder, .tar shards, a StyleGAN .zip or an .npz with arr_0, in the order of its names. Images are read as PIL reads
-// them: alpha dropped, EXIF orientation not applied. `captions`: each image must have a text. Errors: as
-// data::open_source, UsageError for latents.
+// them: alpha dropped, EXIF orientation not applied. `captions`: ImageSet::caption() is wanted, and is an Error where
+// an image has none. Errors: as data::open_source, UsageError for latents.
 std::unique_ptr<ImageSet> open_images(const std::string& path, bool captions = false);
 
 // The samples of an opened source as the training loader gives them: data.resolution, centre crop, not mirrored.

@@ -52,7 +52,7 @@ class InceptionScore {
   void add(const at::Tensor& logits, int64_t first);
   // Sums over all ranks. A collective. Errors: as Group.
   void merge(dist::Group& group);
-  // Errors: InternalError when a piece has seen no image.
+  // Pieces that have seen no image are left out. Errors: InternalError when none has.
   Score score() const;
 
  private:

@@ -57,8 +57,8 @@ struct StatisticsFile {
 // An .npz that pytorch-fid, guided-diffusion and clean-fid read: mu and sigma ("pool"), mu_s and sigma_s ("spatial"),
 // mu_NAME and sigma_NAME for the others, and the description as gigacat.json. Errors: Error for I/O.
 void write_statistics(const std::filesystem::path& path, const StatisticsFile& file);
-// Errors: Error when the file is damaged, a shape does not fit or a value is not finite; UsageError when it holds no mu
-// and sigma.
+// Errors: Error when the file is damaged, a shape does not fit, a value is not finite or a sigma is no covariance (not
+// symmetric, negative eigenvalues beyond rounding); UsageError when it holds no mu and sigma.
 StatisticsFile read_statistics(const std::filesystem::path& path);
 // Whether an .npz holds mu and sigma (and so is no set of images). Errors: Error when it is no .npz.
 bool holds_statistics(const std::filesystem::path& path);

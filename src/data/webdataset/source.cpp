@@ -77,6 +77,12 @@ class ShardSource : public Source {
     return print.digest();
   }
 
+  std::string version() const override {
+    Fingerprint print;
+    for (const std::string& shard : table_.paths()) print.add("", 0, write_time(shard));
+    return print.digest();
+  }
+
   // Errors: UsageError when no sample has any.
   void add_features(ShardTable features, const std::string& pattern) {
     feature_rows_ = table_.match(features);

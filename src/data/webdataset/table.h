@@ -38,6 +38,7 @@ class ShardTable {
 
   const fs::path& folder() const { return folder_; }
   size_t shards() const { return ranges_.size(); }
+  const std::vector<std::string>& paths() const { return files_->paths(); }  // of the shards
   // The row of `other` with the same shard and key, for each row here; -1: none.
   std::vector<int64_t> match(const ShardTable& other) const;
 
