@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <fstream>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
@@ -65,9 +66,17 @@ bool is_readable(const fs::directory_entry& entry) {
 // What a folder holds, in the order of names.
 struct Content {
   std::vector<Entry> entries;
-  bool upsampled = false, run = false, config = false;  // marks of gigacat's own results
-  bool is_result() const { return upsampled || (run && config); }
+  bool upsampled = false, sampled = false, run = false, config = false;  // marks of gigacat's own results
+  bool is_result() const { return upsampled || sampled || (run && config); }
 };
+
+// Other programs have a samples.json too.
+bool is_list_of_samples(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string head(size_t{1} << 14, '\0');
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  return head.find("\"weights_crc32c\"") != std::string::npos;
+}
 
 Content read_folder(const fs::path& folder) {
   Content content;
@@ -76,6 +85,7 @@ Content read_folder(const fs::path& folder) {
   for (; !error && at != fs::directory_iterator(); at.increment(error)) {
     std::string name = at->path().filename().string();
     content.upsampled |= name == ".upsample.json";
+    content.sampled |= name == "samples.json" && is_list_of_samples(at->path());
     content.run |= name == "run.json";
     content.config |= name == "config.yaml";
     if (is_leftover_name(name)) continue;

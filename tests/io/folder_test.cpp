@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "core/temporary_folder.h"
 #include "gigacat/core/error.h"
 
@@ -66,11 +68,15 @@ TEST_F(FolderTest, ResultsAreNotReadAgain) {
        {"0.png", "large/0.png", "large/.upsample.json", "runs/00000-cat/run.json", "runs/00000-cat/config.yaml",
         "runs/00000-cat/samples/000100.png", "excepted/0.png", "config.yaml"})
     add(name);
-  EXPECT_THAT(images("", {root_ / "excepted", root_ / "absent"}), ElementsAre("0.png"));
+  add("drawn/000000.png");
+  std::ofstream(root_ / "drawn/samples.json") << "{\n \"checkpoint\": \"x\",\n \"weights_crc32c\": \"00000000\"\n}\n";
+  add("other/0.png");  // with a list of another program
+  std::ofstream(root_ / "other/samples.json") << "{\"samples\": []}\n";
+  EXPECT_THAT(images("", {root_ / "excepted", root_ / "absent"}), ElementsAre("0.png", "other/0.png"));
   EXPECT_THAT(images("large"), ElementsAre("0.png"));  // named itself it is read
   std::vector<std::string> results;
   walk(root_, [](const std::string&) { return true; }, {.results = &results});
-  EXPECT_THAT(results, ElementsAre("large", "runs/00000-cat"));
+  EXPECT_THAT(results, ElementsAre("drawn", "large", "runs/00000-cat"));
 }
 
 TEST_F(FolderTest, StopsWhereItIsStopped) {
