@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <span>
 
 #include "gigacat/core/error.h"
 
@@ -54,6 +55,12 @@ int64_t parse_place(std::string_view text, std::string_view what) {
 }
 
 }  // namespace
+
+std::string join_first(const std::vector<std::string>& items, size_t most) {
+  const size_t shown = std::min(most, items.size());
+  const std::string first = join(std::span(items).first(shown));
+  return shown == items.size() ? first : cat(first, " and ", items.size() - shown, " more");
+}
 
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> pieces;

@@ -2,13 +2,18 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "edit/style_file.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/text.h"
 #include "gigacat/io/animation.h"
+#include "gigacat/io/image_file.h"
 #include "gigacat/models/style.h"
 #include "gigacat/run/weight_source.h"
+#include "gigacat/sample/class_list.h"
+#include "gigacat/sample/image_texts.h"
 #include "gigacat/sample/sampler.h"
 
 namespace gigacat::edit {
@@ -24,22 +29,54 @@ struct Board {
   int64_t columns = 0;
 };
 
+const char* name_of(Edit what) {
+  switch (what) {
+    case Edit::interpolate:
+      return "interpolate";
+    case Edit::style_mix:
+      return "style-mix";
+    case Edit::prompt_mix:
+      return "prompt-mix";
+    case Edit::truncation:
+      return "truncation";
+  }
+  fail<InternalError>("an unknown edit");
+}
+
 class Editor {
  public:
   Editor(const EditRequest& request, const run::WeightSource& source, at::Device device)
       : request_(request),
         sampler_(sample::Sampler::open(source, request.overrides, device, {.prompts = request.prompts})),
         seeds_(parse_ranges(request.seeds, "--seeds")),
-        conditions_(request.prompts.empty() ? parse_ranges(request.labels, "--labels") : numbers(request.prompts)) {
+        conditions_(conditions_of(request, sampler_)) {
     for (const fs::path& file : request.styles) found_.push_back(read_style(file, device));
     for (const Style& style : found_)
       if (style.w.sizes() != found_[0].w.sizes())
         fail<UsageError>("--styles: give styles of all layers or of each of the layers, not both in one picture");
     if (!found_.empty()) seeds_.resize(found_.size());  // rows
     if (seeds_.empty()) fail<UsageError>("--seeds names no seed: give a list such as 0-3");
-    for (const int64_t condition : conditions_)
-      if (condition >= sampler_.num_conditions())
-        fail<UsageError>("--labels: class ", condition, " is not there: the model has ", sampler_.num_conditions());
+  }
+
+  // What the picture's PNG says of it.
+  io::PngTexts texts(const run::WeightSource& source) const {
+    const sample::Conditions& has = sampler_.conditions();
+    io::PngTexts texts;
+    texts.emplace_back("edit", name_of(request_.what));
+    if (request_.styles.empty()) texts.emplace_back("seeds", join(seeds_, ","));
+    if (request_.what == Edit::style_mix) texts.emplace_back("columns", request_.columns);
+    std::vector<std::string> names;
+    for (const int64_t condition : conditions_) {
+      if (has.is_text) names.push_back(sampler_.prompts().at(static_cast<size_t>(condition)));
+      if (!has.name_of(condition).empty()) names.push_back(has.name_of(condition));
+    }
+    if (has.has_classes()) texts.emplace_back("class", join(conditions_, ","));
+    if (!names.empty())
+      texts.emplace_back(has.is_text ? "prompts" : "class_name", join(names, has.is_text ? "\n" : ","));
+    texts.emplace_back("truncation",
+                       request_.what == Edit::truncation ? join(request_.psi, ",") : cat(request_.truncation));
+    for (auto& text : sample::origin_texts(source)) texts.push_back(std::move(text));
+    return texts;
   }
 
   Board interpolate() const {
@@ -91,9 +128,12 @@ class Editor {
   }
 
  private:
-  static std::vector<int64_t> numbers(const std::vector<std::string>& prompts) {
+  static std::vector<int64_t> conditions_of(const EditRequest& request, const sample::Sampler& sampler) {
+    if (request.prompts.empty())
+      return request.labels.empty() ? std::vector<int64_t>{0}
+                                    : sample::parse_classes(request.labels, "--labels", sampler.conditions());
     std::vector<int64_t> all;
-    for (int64_t i = 0; i < std::ssize(prompts); ++i) all.push_back(i);
+    for (int64_t i = 0; i < std::ssize(request.prompts); ++i) all.push_back(i);
     return all;
   }
 
@@ -184,14 +224,17 @@ Board make(const Editor& editor, Edit what) {
 }  // namespace
 
 EditReport write_edit(const EditRequest& request, at::Device device) {
-  const std::string extension = request.out.extension().string();
-  const bool moving = extension == ".webp";
-  if (extension != ".png" && !moving)
+  const io::PathKind kind = io::path_kind(request.out);
+  const bool moving = kind == io::PathKind::webp;
+  if (kind != io::PathKind::png && !moving)
     fail<UsageError>("-o: give a .png, or a .webp of an interpolation, not ", request.out.string());
   if (moving && request.what != Edit::interpolate) fail<UsageError>("-o: only interpolations move: give a .png");
   const run::WeightSource source = run::find_weights(request.from, request.weights);
-  const Board board = make(Editor(request, source, device), request.what);
-  write_atomically(request.out, moving ? animation(board) : io::encode_png(io::make_grid(board.images, board.columns)));
+  const Editor editor(request, source, device);
+  const Board board = make(editor, request.what);
+  const io::PngTexts texts = editor.texts(source);
+  write_atomically(request.out,
+                   moving ? animation(board) : io::encode_png(io::make_grid(board.images, board.columns), texts));
   return {std::ssize(board.images) / board.columns, board.columns, source.origin.string()};
 }
 

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <numbers>
 #include <optional>
+#include <utility>
 
 #include "edit/style_file.h"
 #include "gigacat/core/error.h"
@@ -20,6 +21,8 @@
 #include "gigacat/nn/image_tensor.h"
 #include "gigacat/nn/state.h"
 #include "gigacat/pretrained/lpips.h"
+#include "gigacat/sample/class_list.h"
+#include "gigacat/sample/image_texts.h"
 #include "gigacat/sample/sample.h"
 #include "gigacat/sample/sampler.h"
 
@@ -87,11 +90,10 @@ class Projection {
         sampler_(sample::Sampler::open(source, request.overrides, device, {.prompts = prompts(request)})),
         target_(read_target(request.image, sampler_.height(), sampler_.width(), device)),
         distance_(target_, request.lpips) {
-    if (request.label >= sampler_.num_conditions())
-      fail<UsageError>("--class: ", request.label, " is not there: the model has ", sampler_.num_conditions());
-    mean_ = style_of({{0, 0, request.label}}, 0);
+    const int64_t label = label_of(request, sampler_);
+    mean_ = style_of({{0, 0, label}}, 0);
     std::vector<sample::SampleSpec> specs;
-    for (int64_t i = 0; i < kSpreadSamples; ++i) specs.push_back({request.seed, i, request.label});
+    for (int64_t i = 0; i < kSpreadSamples; ++i) specs.push_back({request.seed, i, label});
     deviation_ = (style_of(specs, 1).w - mean_.w).square().mean().sqrt().item<double>();
     if (!request.each_layer) return;
     const int64_t layers = sampler_.style_layers();
@@ -127,6 +129,13 @@ class Projection {
   }
 
  private:
+  static int64_t label_of(const ProjectRequest& request, const sample::Sampler& sampler) {
+    if (request.label.empty()) return 0;
+    if (!request.prompt.empty()) fail<UsageError>("--class and --prompt: give one of them");
+    const std::vector<int64_t> labels = sample::parse_classes(request.label, "--class", sampler.conditions());
+    if (labels.size() != 1) fail<UsageError>("--class: give one class, not ", labels.size());
+    return labels[0];
+  }
   static std::vector<std::string> prompts(const ProjectRequest& request) {
     return request.prompt.empty() ? std::vector<std::string>() : std::vector<std::string>{request.prompt};
   }
@@ -205,7 +214,11 @@ ProjectReport project(const ProjectRequest& request, at::Device device) {
                {"distance", cat(report.last)},
                {"steps", cat(request.steps)}});
   fs::path picture = request.out;
-  write_atomically(picture.replace_extension(".found.png"), io::encode_png(projection.picture(found)));
+  io::PngTexts texts = {{"image", request.image.filename().string()}, {"seed", cat(request.seed)}};
+  if (!request.prompt.empty()) texts.emplace_back("prompt", request.prompt);
+  if (!request.label.empty()) texts.emplace_back("class", request.label);
+  for (auto& text : sample::origin_texts(source)) texts.push_back(std::move(text));
+  write_atomically(picture.replace_extension(".found.png"), io::encode_png(projection.picture(found), texts));
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return report;
 }

@@ -7,6 +7,7 @@
 #include "export/torchscript.h"
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/run/class_names.h"
 
 namespace gigacat::exports {
 namespace {
@@ -29,7 +30,9 @@ ExportReport to_safetensors(const ExportRequest& request, const run::WeightSourc
   nn::TensorMap tensors = nn::read_tensors(source.weights);
   for (auto& [name, tensor] : tensors) tensor = tensor.to(type);
   nn::write_tensors(file, tensors, {{"format", "pt"}});
-  write_atomically(fs::absolute(file).parent_path() / "config.yaml", read_file(source.config));
+  const fs::path folder = fs::absolute(file).parent_path();
+  write_atomically(folder / "config.yaml", read_file(source.config));
+  run::write_class_names(folder, source.class_names);
   return {file, source.origin.string()};
 }
 

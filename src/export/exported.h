@@ -4,6 +4,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "gigacat/models/model.h"
 #include "gigacat/nn/state.h"
@@ -19,10 +20,11 @@ struct Exported {
   std::unique_ptr<run::RunConfig> config;
   std::unique_ptr<models::Model> model;
   models::ExportedGenerator generator;
-  nn::TensorMap weights;          // by their own names
-  std::set<std::string> buffers;  // names of weights that are not trained
-  std::string dtype;              // of the weights, as Python calls it: "bfloat16"
-  bool makes_pixels = false;      // images in [-1, 1]; else latents
+  nn::TensorMap weights;                 // by their own names
+  std::set<std::string> buffers;         // names of weights that are not trained
+  std::string dtype;                     // of the weights, as Python calls it: "bfloat16"
+  std::vector<std::string> class_names;  // where they are known
+  bool makes_pixels = false;             // images in [-1, 1]; else latents
 };
 
 // Floating-point weights become `type`. Errors: UsageError for a model that has no form for other programs.

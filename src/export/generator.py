@@ -1,6 +1,7 @@
 """Draws images from model.safetensors. Needs torch and safetensors alone.
 
     python gigacat_generator.py CONDITION... --out samples        PNGs of classes, or of captions of a model of text
+    python gigacat_generator.py --count 3 --out samples           of a model without either
     from gigacat_generator import Generator                       the network itself
 """
 import argparse
@@ -10,7 +11,7 @@ import os
 import re
 import struct
 import zlib
-from typing import Sequence, Tuple
+from typing import Sequence, Tuple, Union
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -47,10 +48,21 @@ class Generator(torch.nn.Module):
         """Latents [B, Z] of samples of a seed: those that `gigacat sample --seed` draws."""
         return torch.stack([normal(seed, purpose, i, self.config["z_dim"]) for i in samples])
 
-    def inputs_of(self, conditions: Sequence[str]) -> Tuple[Tensor, ...]:
-        """What forward takes beside z, for classes as "3", or for captions."""
+    def label_of(self, text: str) -> int:
+        """A class by its number or its name."""
+        names, count = self.config.get("class_names", []), self.config["num_classes"]
+        if text.isdecimal() and int(text) < count:
+            return int(text)
+        if text in names:
+            return names.index(text)
+        raise ValueError("no class %s: there are 0..%d%s" % (text, count - 1, "".join(", " + name for name in names[:20])))
+
+    def inputs_of(self, conditions: Union[Sequence[str], int]) -> Tuple[Tensor, ...]:
+        """What forward takes beside z, for classes as "3" or "horse", for captions, or for a number of samples of neither."""
+        if "text" not in self.config and "num_classes" not in self.config:
+            return (torch.zeros(conditions if isinstance(conditions, int) else len(conditions), dtype=torch.int64),)
         if "text" not in self.config:
-            return (torch.tensor([int(text) for text in conditions]),)
+            return (torch.tensor([self.label_of(text) for text in conditions]),)
         text = self.config["text"]
         if text["encoder"] != "embedded" or text["tokenizer"] != "words":
             kind = "CLIP's tokens" if text["encoder"] == "embedded" else "features of " + text["encoder"]
@@ -111,14 +123,19 @@ def write_png(path: str, image: Tensor) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Draws images from model.safetensors, or writes an ONNX file.")
-    parser.add_argument("conditions", nargs="*", default=["0"], help="classes, or captions of a model of text")
+    parser.add_argument("conditions", nargs="*", help="classes by number or name, or captions of a model of text")
+    parser.add_argument("--count", type=int, help="number of samples, for the conditions in turn; default: one for each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--truncation", type=float, default=1.0)
     parser.add_argument("--out", default="samples", help="folder for PNGs; of latents a .safetensors file")
     parser.add_argument("--onnx", help="file for the network, at truncation 1")
     flags = parser.parse_args()
     generator = Generator()
-    z, inputs = generator.latents(flags.seed, range(len(flags.conditions))), generator.inputs_of(flags.conditions)
+    if flags.conditions and "text" not in generator.config and "num_classes" not in generator.config:
+        parser.error("this model has neither classes nor text: give --count")
+    given = flags.conditions or ["0"]
+    conditions = [given[i % len(given)] for i in range(flags.count or len(given))]
+    z, inputs = generator.latents(flags.seed, range(len(conditions))), generator.inputs_of(conditions)
     if flags.onnx:
         names = ["z"] + generator.config["inputs"]
         # GigaGAN convolves with a kernel for each sample, one group each: ONNX wants the number of groups, the batch, fixed.

@@ -4,6 +4,7 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/run/class_names.h"
 
 namespace gigacat::exports {
 namespace {
@@ -60,6 +61,27 @@ std::string metric_rows(const std::vector<json>& evaluations) {
   return "| metric | value | step | images | protocol |\n| --- | --- | --- | --- | --- |\n" + rows;
 }
 
+std::string classes_text(const Exported& made) {
+  constexpr size_t kMostNames = 20;
+  if (!made.model->has_classes()) return "";
+  std::string text = cat(made.model->shape().num_classes);
+  if (!made.class_names.empty()) text += ": " + join_first(made.class_names, kMostNames);
+  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) text.insert(at, 1, '\\');  // of a table
+  return text;
+}
+
+// What the card's examples draw: words for the shell, and what inputs_of() takes for two samples.
+struct DrawingWords {
+  std::string arguments, inputs;
+};
+
+DrawingWords drawing_words(const Exported& made) {
+  if (made.generator.text) return {"\"red heart\" \"blue circle\"", "[\"red heart\", \"blue circle\"]"};
+  if (!made.model->has_classes()) return {"--count 3", "2"};
+  return made.model->shape().num_classes > 2 ? DrawingWords{"0 1 2", "[\"0\", \"1\"]"}
+                                             : DrawingWords{"0 1", "[\"0\", \"1\"]"};
+}
+
 std::string facts_table(const Exported& made, const RunFacts& facts) {
   std::vector<at::Tensor> tensors;
   for (const auto& [name, tensor] : made.weights) tensors.push_back(tensor);
@@ -67,7 +89,7 @@ std::string facts_table(const Exported& made, const RunFacts& facts) {
   const auto number = [&](const json& of, const char* key) { return of.contains(key) ? of[key].dump() : ""; };
   return cat(
       "| | |\n| --- | --- |\n", row("architecture", made.model->name()),
-      row("output", cat(shape.channels, " x ", shape.height, " x ", shape.width)),
+      row("output", cat(shape.channels, " x ", shape.height, " x ", shape.width)), row("classes", classes_text(made)),
       row("parameters", cat(nn::count_elements(tensors))),
       row("weights", join(std::vector<std::string>{made.dtype, facts.weights}, facts.weights.empty() ? "" : ", ")),
       row("data", data_text(facts.run.value("data", json()))), row("training steps", number(facts.state, "step")),
@@ -102,17 +124,18 @@ RunFacts read_facts(const run::WeightSource& source) {
 std::string model_card(const Exported& made, const RunFacts& facts, const std::string& license) {
   const run::RunConfig& config = *made.config;
   const bool text = made.generator.text.has_value(), latents = !made.makes_pixels;
+  const DrawingWords words = drawing_words(made);
   std::string card = cat(
       "---\nlicense: ", license,
       "\nlibrary_name: gigacat\npipeline_tag: ", text ? "text-to-image" : "unconditional-image-generation",
       "\ntags:\n- gan\n- ", made.model->name(), "\n---\n\n# ", config.name, "\n\nA generator trained with gigacat.\n\n",
       facts_table(made, facts), history(facts.run), "\n## Metrics\n\n", metric_rows(facts.evaluations),
-      "\n## Drawing images\n\nNeeds `torch` and `safetensors`:\n\n```sh\npython gigacat_generator.py ",
-      text ? "\"red heart\" \"blue circle\"" : "0 1 2", " --seed 0 --out ", latents ? "latents.safetensors" : "samples",
-      "\n```\n\n```python\n", "from gigacat_generator import Generator\n\ngenerator = Generator()\n",
+      "\n## Drawing images\n\nNeeds `torch` and `safetensors`:\n\n```sh\npython gigacat_generator.py ", words.arguments,
+      " --seed 0 --out ", latents ? "latents.safetensors" : "samples", "\n```\n\n```python\n",
+      "from gigacat_generator import Generator\n\ngenerator = Generator()\n",
       "z = generator.latents(0, range(2))  # of samples 0 and 1 of seed 0\nimages = generator(z, "
       "*generator.inputs_of(",
-      text ? "[\"red heart\", \"blue circle\"]" : "[\"0\", \"1\"]", "), truncation=0.7)\n```\n\n");
+      words.inputs, "), truncation=0.7)\n```\n\n");
   card += latents ? cat("It draws latents of the autoencoder that it was trained on, scaled: "
                         "`latents / ",
                         config.data.latent_scale, " + ", config.data.latent_shift,
@@ -126,6 +149,7 @@ void write_huggingface(const Exported& made, const run::WeightSource& source, co
   fs::create_directories(out);
   nn::write_tensors(out / "model.safetensors", made.weights, {{"format", "pt"}});
   write_atomically(out / "config.yaml", made.config->to_yaml());
+  run::write_class_names(out, made.class_names);
   write_atomically(out / "config.json", describe(made).dump(2) + "\n");
   write_atomically(out / "gigacat_network.py", made.generator.functions);
   write_atomically(out / "gigacat_generator.py", kLoaderText);

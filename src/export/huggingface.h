@@ -23,8 +23,8 @@ RunFacts read_facts(const run::WeightSource& source);
 // README.md: YAML front matter with `license`, then data, steps, metrics and how to draw.
 std::string model_card(const Exported& exported, const RunFacts& facts, const std::string& license);
 
-// model.safetensors config.json config.yaml README.md gigacat_generator.py gigacat_network.py in the folder `out`,
-// which `sample` takes by its model.safetensors too. Errors: Error.
+// model.safetensors config.json config.yaml classes.json (where names are known) README.md gigacat_generator.py
+// gigacat_network.py in the folder `out`, which `sample` takes by its model.safetensors too. Errors: Error.
 void write_huggingface(const Exported& exported, const run::WeightSource& source, const std::string& license,
                        const std::filesystem::path& out);
 

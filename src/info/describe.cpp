@@ -24,6 +24,8 @@ ModelReport describe(const run::RunConfig& config) {
   const run::Gan gan = run::build_gan(config);
   const train::NetworkSizes sizes = train::sizes_of(gan);
   return {.shape = gan.model->shape(),
+          .has_classes = gan.model->has_classes(),
+          .class_names = {},
           .generator = describe_network(gan.model->generator()),
           .discriminator = describe_network(gan.model->discriminator()),
           .generator_cost = gan.model->generator_cost(),

@@ -1,5 +1,7 @@
+#include <cstddef>
 #include <iomanip>
 #include <sstream>
+#include <string>
 
 #include "gigacat/core/text.h"
 #include "gigacat/info/describe.h"
@@ -7,6 +9,8 @@
 
 namespace gigacat::info {
 namespace {
+
+constexpr size_t kMostNames = 20;  // of classes
 
 void network(std::ostream& out, const std::string& title, const NetworkReport& report) {
   out << title << "\n";
@@ -41,8 +45,11 @@ void memory(std::ostream& out, const train::MemoryEstimate& report) {
 std::string to_text(const ModelReport& report) {
   std::ostringstream out;
   const models::ImageShape& shape = report.shape;
-  out << "Images or latents: " << shape.channels << " x " << shape.height << " x " << shape.width << ", "
-      << shape.num_classes << " classes\n\n";
+  out << "Images or latents: " << shape.channels << " x " << shape.height << " x " << shape.width
+      << (report.has_classes ? cat(", ", shape.num_classes, " classes") : "") << "\n";
+  if (report.has_classes && !report.class_names.empty())
+    out << "Classes: " << join_first(report.class_names, kMostNames) << "\n";
+  out << "\n";
   network(out, "Generator", report.generator);
   out << "\n";
   network(out, "Discriminator", report.discriminator);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <fstream>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
@@ -65,9 +66,17 @@ bool is_readable(const fs::directory_entry& entry) {
 // What a folder holds, in the order of names.
 struct Content {
   std::vector<Entry> entries;
-  bool upsampled = false, run = false, config = false;  // marks of gigacat's own results
-  bool is_result() const { return upsampled || (run && config); }
+  bool upsampled = false, sampled = false, run = false, config = false;  // marks of gigacat's own results
+  bool is_result() const { return upsampled || sampled || (run && config); }
 };
+
+// Other programs have a samples.json too.
+bool is_list_of_samples(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::string head(size_t{1} << 14, '\0');
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  return head.find("\"weights_crc32c\"") != std::string::npos;
+}
 
 Content read_folder(const fs::path& folder) {
   Content content;
@@ -76,6 +85,7 @@ Content read_folder(const fs::path& folder) {
   for (; !error && at != fs::directory_iterator(); at.increment(error)) {
     std::string name = at->path().filename().string();
     content.upsampled |= name == ".upsample.json";
+    content.sampled |= name == "samples.json" && is_list_of_samples(at->path());
     content.run |= name == "run.json";
     content.config |= name == "config.yaml";
     if (is_leftover_name(name)) continue;
@@ -153,18 +163,6 @@ bool is_unread_image(std::string_view name) {
       "gif", "tif", "tiff", "avif", "heic", "heif", "jxl", "jp2", "j2k", "jpx", "psd", "svg",  "ppm", "pgm",
       "pbm", "pnm", "tga",  "exr",  "hdr",  "ico",  "raw", "cr2", "nef", "arw", "dng", "apng", "pcx", "dds"};
   return std::find(known.begin(), known.end(), suffix(name)) != known.end();
-}
-
-void check_output_ending(const std::string& out, const std::vector<std::string>& formats) {
-  static constexpr std::array<std::string_view, 20> files = {
-      "npz", "npy", "zip", "tar",  "gz",   "pdf",  "mp4", "avi", "webm",        "mov",
-      "mkv", "txt", "csv", "json", "yaml", "html", "pt",  "pth", "safetensors", "parquet"};
-  const std::string ending = suffix(out);
-  const bool is_file_name =
-      is_image(out) || is_unread_image(out) || std::find(files.begin(), files.end(), ending) != files.end();
-  if (!is_file_name || std::find(formats.begin(), formats.end(), ending) != formats.end() || is_folder(out)) return;
-  fail<UsageError>(out, " ends in .", ending, ", which is not written here; files end in .", join(formats, ", ."),
-                   "; a folder of this name is ", out, "/");
 }
 
 std::string_view stem(std::string_view name) {

@@ -8,6 +8,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
 #include "gigacat/nn/state.h"
+#include "gigacat/run/class_names.h"
 
 namespace gigacat::run {
 namespace {
@@ -131,6 +132,7 @@ Checkpoint read_checkpoint(const fs::path& checkpoint, const std::vector<std::st
   Checkpoint read;
   read.state = nlohmann::json::parse(read_file(checkpoint / "state.json", kMostText));
   read.config_yaml = read_file(checkpoint / "config.yaml", kMostText);
+  read.class_names = read_class_names(checkpoint);
   read.step = read.state.at("step").get<int64_t>();
   std::vector<std::string> wanted = stems;
   if (wanted.empty())

@@ -14,6 +14,7 @@
 #include "gigacat/core/log.h"
 #include "gigacat/nn/state.h"
 #include "gigacat/run/checkpoint.h"
+#include "gigacat/run/class_names.h"
 
 namespace gigacat::run {
 namespace {
@@ -39,6 +40,8 @@ void write_files(const fs::path& folder, const Checkpoint& checkpoint) {
     files[file.filename().string()] = entry_of(file, nn::write_tensors(file, tensors));
   }
   files["config.yaml"] = write_text(folder / "config.yaml", checkpoint.config_yaml);
+  if (!checkpoint.class_names.empty())
+    files[kClassFile] = write_text(folder / kClassFile, to_json(checkpoint.class_names));
   files["state.json"] = write_text(folder / "state.json", checkpoint.state.dump(2) + "\n");
   write_atomically(folder / "COMMIT", nlohmann::json{{"step", checkpoint.step}, {"files", files}}.dump(2) + "\n");
   sync_folder(folder);

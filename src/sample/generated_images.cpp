@@ -48,11 +48,13 @@ eval::Side generated_side(std::shared_ptr<const Sampler> sampler, Specs specs, c
 
 eval::Side generated_side(const SampleRequest& request, dist::Group& group) {
   const auto [source, sampler] = open_sampler(request, group);
-  std::map<std::string, std::string> description = {
-      {"weights", request.weights},        {"truncation", cat(request.truncation)},
-      {"guidance", cat(request.guidance)}, {"autoencoder", sampler->space()},
-      {"labels", request.labels},          {"seed", cat(request.seed)}};
-  eval::Side side = generated_side(sampler, plan_samples(request, sampler->num_conditions()), source.origin.string(),
+  std::map<std::string, std::string> description = {{"weights", request.weights},
+                                                    {"truncation", cat(request.truncation)},
+                                                    {"guidance", cat(request.guidance)},
+                                                    {"autoencoder", sampler->space()},
+                                                    {"seed", cat(request.seed)}};
+  if (sampler->conditions().has_classes()) description["labels"] = request.labels;
+  eval::Side side = generated_side(sampler, plan_samples(request, sampler->conditions()), source.origin.string(),
                                    std::move(description));
   side.name = request.from.string();
   return side;

@@ -10,20 +10,22 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <span>
+#include <string_view>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/progress.h"
 #include "gigacat/io/enlarge.h"
+#include "gigacat/io/folder.h"
+#include "gigacat/io/image_file.h"
 #include "gigacat/io/npy.h"
 #include "gigacat/nn/image_tensor.h"
 #include "sample/sample_folder.h"
 #include "sample/sample_plan.h"
+#include "sample/sample_record.h"
 
 namespace gigacat::sample {
 namespace {
-
-using json = nlohmann::ordered_json;
 
 // A resumed call may leave one rank with all of the work.
 constexpr std::chrono::hours kLongestShare{24};
@@ -32,45 +34,14 @@ constexpr int64_t kChannels = 3;  // of images
 enum class Output { folder, grid, npz };
 
 Output output_of(const SampleRequest& request) {
-  const std::string extension = request.out.extension().string();
-  if (request.out.empty()) fail<UsageError>("no output: give a folder, a .png or a .npz");
-  if (extension == ".npz" && request.all_stages)
+  constexpr std::string_view kChoices = "a folder for PNGs, a .png, .jpg or .webp for a grid, or a .npz for all pixels";
+  if (request.out.empty()) fail<UsageError>("no output: give ", kChoices);
+  const bool is_npz = io::suffix(request.out.string()) == "npz";
+  if (is_npz && request.all_stages)
     fail<UsageError>("--all-stages writes several images a sample: give a folder or a .png, not ",
                      request.out.string());
-  return extension == ".png" ? Output::grid : extension == ".npz" ? Output::npz : Output::folder;
-}
-
-// What an interrupted call must have in common with this one, and a list of the samples.
-json settings_of(const SampleRequest& request, const OpenedSampler& opened, const std::vector<SampleSpec>& specs) {
-  const Sampler& sampler = *opened.sampler;
-  json settings = {{"checkpoint", opened.source.origin.string()},
-                   {"weights_crc32c", opened.source.checksum},
-                   {"autoencoder", sampler.space()},
-                   {"count", specs.size()},
-                   {"labels", request.labels},
-                   {"truncation", request.truncation},
-                   {"guidance", request.guidance},
-                   {"all_stages", request.all_stages}};
-  if (!request.prompts.empty()) settings["prompts"] = request.prompts;
-  if (sampler.upsampler()) {
-    settings["upsampler"] = sampler.upsampler()->hash();
-    settings["scale"] = sampler.upsampler()->scale();
-  }
-  if (request.seeds.empty())
-    settings["seed"] = request.seed;
-  else
-    settings["seeds"] = request.seeds;
-  json& list = settings["samples"] = json::array();
-  const int64_t stages = sampler.stages();
-  for (const SampleSpec& spec : specs) {
-    json entry = {{"file", png_name(std::ssize(list), stages - 1, stages)}, {"seed", spec.seed}, {"index", spec.index}};
-    if (sampler.prompts().empty())
-      entry["class"] = spec.label;
-    else
-      entry["prompt"] = sampler.prompts().at(static_cast<size_t>(spec.label));
-    list.push_back(std::move(entry));
-  }
-  return settings;
+  if (is_npz) return Output::npz;
+  return io::output_kind(request.out, "-o", kChoices) == io::PathKind::folder ? Output::folder : Output::grid;
 }
 
 // Draws what is missing of a rank's share; the first `show` of it go into the report.
@@ -132,7 +103,10 @@ void write_folder(const SampleRequest& request, const OpenedSampler& opened, con
     sample_folder(request.out).prepare(settings_of(request, opened, specs));
     return std::string();
   });
-  PngFolder folder(request.out, sampler.stages(), sampler.height(), sampler.width());
+  const auto texts = [&](int64_t i, int64_t stage) {
+    return texts_of_sample(request, opened, specs[static_cast<size_t>(i)], stage);
+  };
+  PngFolder folder(request.out, sampler.stages(), sampler.height(), sampler.width(), texts);
   fill(sampler, folder, specs, group, request.show, report);
 }
 
@@ -171,26 +145,45 @@ io::Image grid_of(const MemoryStore& store, int64_t count) {
   return io::enlarged_grid(images, stages > 1 ? stages : side);
 }
 
-// A row for each prompt with all that was drawn for it.
-io::Image grid_of_prompts(const MemoryStore& store, const std::vector<SampleSpec>& specs,
-                          const std::vector<std::string>& prompts) {
-  std::map<int64_t, std::vector<io::Image>> rows;  // by number of the prompt
+// The conditions that are rows of a grid, in the order in which the user lists them; empty: the grid has none.
+std::vector<int64_t> rows_of(const SampleRequest& request, const Conditions& conditions) {
+  std::vector<int64_t> rows;
+  if (!request.prompts.empty()) {
+    for (int64_t i = 0; i < conditions.count; ++i) rows.push_back(i);
+  } else if (request.labels != "all") {
+    for (const int64_t label : parse_classes(request.labels, "--labels", conditions))
+      if (std::find(rows.begin(), rows.end(), label) == rows.end()) rows.push_back(label);
+    if (rows.size() == 1) rows.clear();
+  }
+  return rows;
+}
+
+// A row for each prompt or class with all that was drawn for it, and the prompt or the class's name before it.
+io::Image grid_of_rows(const MemoryStore& store, const std::vector<SampleSpec>& specs, const Sampler& sampler,
+                       const std::vector<int64_t>& order) {
+  std::map<int64_t, std::vector<io::Image>> drawn;  // by condition
   size_t columns = 0;
   for (int64_t i = 0; i < std::ssize(specs); ++i) {
-    std::vector<io::Image>& row = rows[specs[static_cast<size_t>(i)].label];
+    std::vector<io::Image>& row = drawn[specs[static_cast<size_t>(i)].label];
     std::vector<io::Image> sample = store.read(i);
     std::move(sample.begin(), sample.end(), std::back_inserter(row));
     columns = std::max(columns, row.size());
   }
+  const Conditions& conditions = sampler.conditions();
   std::vector<io::Image> images;
   std::vector<std::string> captions;
-  for (auto& [prompt, row] : rows) {
+  for (const int64_t condition : order) {
+    std::vector<io::Image>& row = drawn[condition];
+    if (row.empty()) continue;  // fewer samples than rows
     const io::Image& like = row.front();
     row.resize(columns, io::Image::filled(like.height, like.width, like.channels));
     std::move(row.begin(), row.end(), std::back_inserter(images));
-    captions.push_back(prompts[static_cast<size_t>(prompt)]);
+    captions.push_back(conditions.is_text ? sampler.prompts()[static_cast<size_t>(condition)]
+                                          : conditions.name_of(condition));
   }
-  return io::caption_rows(io::enlarged_grid(images, static_cast<int64_t>(columns)), captions);
+  const io::Image grid = io::enlarged_grid(images, static_cast<int64_t>(columns));
+  const bool named = std::any_of(captions.begin(), captions.end(), [](const std::string& c) { return !c.empty(); });
+  return named ? io::caption_rows(grid, captions) : grid;
 }
 
 void write_grid(const SampleRequest& request, const OpenedSampler& opened, const std::vector<SampleSpec>& specs,
@@ -199,9 +192,11 @@ void write_grid(const SampleRequest& request, const OpenedSampler& opened, const
   fill(*opened.sampler, store, specs, group, request.show, report);
   store.join(group);
   dist::on_first(group, "samples to file", [&] {
-    write_atomically(request.out,
-                     io::encode_png(request.prompts.empty() ? grid_of(store, std::ssize(specs))
-                                                            : grid_of_prompts(store, specs, request.prompts)));
+    const std::vector<int64_t> rows = rows_of(request, opened.sampler->conditions());
+    const io::Image grid =
+        rows.empty() ? grid_of(store, std::ssize(specs)) : grid_of_rows(store, specs, *opened.sampler, rows);
+    write_atomically(request.out, io::encode_image(grid, io::path_kind(request.out),
+                                                   texts_of_grid(request, opened, std::ssize(specs))));
     return std::string();
   });
 }
@@ -212,7 +207,7 @@ SampleReport write_samples(const SampleRequest& request, dist::Group& group) {
   const auto began = std::chrono::steady_clock::now();
   const Output output = output_of(request);
   const OpenedSampler opened = open_sampler(request, group);
-  const std::vector<SampleSpec> specs = plan_samples(request, opened.sampler->num_conditions());
+  const std::vector<SampleSpec> specs = plan_samples(request, opened.sampler->conditions());
   SampleReport report{.checkpoint = opened.source.origin.string()};
   if (output == Output::npz) write_npz(request, opened, specs, group, report);
   if (output == Output::folder) write_folder(request, opened, specs, group, report);

@@ -12,14 +12,13 @@
 #include "gigacat/core/files.h"
 
 namespace gigacat::sample {
-namespace {}  // namespace
 
 ResumableFolder sample_folder(const fs::path& path) {
   return {path, "samples.json", {.free = {"checkpoint", "samples"}, .growing = "count"}};
 }
 
-PngFolder::PngFolder(fs::path path, int64_t stages, int64_t height, int64_t width)
-    : path_(std::move(path)), stages_(stages), height_(height), width_(width) {}
+PngFolder::PngFolder(fs::path path, int64_t stages, int64_t height, int64_t width, Texts texts)
+    : path_(std::move(path)), stages_(stages), height_(height), width_(width), texts_(std::move(texts)) {}
 
 bool PngFolder::holds(int64_t i) const {
   for (int64_t stage = 0; stage < stages_; ++stage) {
@@ -43,7 +42,7 @@ void PngFolder::write(int64_t i, const std::vector<io::Image>& stages) {
     const fs::path target = path_ / png_name(i, stage, stages_);
     const fs::path temporary = cat(target.string(), ".", ::getpid(), ".tmp");
     FileWriter out(temporary);
-    out.write(io::encode_png(stages[static_cast<size_t>(stage)]));
+    out.write(io::encode_png(stages[static_cast<size_t>(stage)], texts_ ? texts_(i, stage) : io::PngTexts{}));
     out.flush();
     fs::rename(temporary, target);
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,13 +31,16 @@ std::string png_name(int64_t i, int64_t stage, int64_t stages);
 // A PNG for each image, each complete when it appears.
 class PngFolder : public SampleStore {
  public:
-  PngFolder(std::filesystem::path path, int64_t stages, int64_t height, int64_t width);
+  // Texts of sample `i`'s image of `stage`.
+  using Texts = std::function<io::PngTexts(int64_t i, int64_t stage)>;
+  PngFolder(std::filesystem::path path, int64_t stages, int64_t height, int64_t width, Texts texts = {});
   bool holds(int64_t i) const override;
   void write(int64_t i, const std::vector<io::Image>& stages) override;
 
  private:
   std::filesystem::path path_;
   int64_t stages_, height_, width_;
+  Texts texts_;
 };
 
 // Pixels of the last stages in one file, a checksum for each sample in another. Ranks may write different samples.

@@ -22,28 +22,19 @@ void check_numbers(const SampleRequest& request) {
     fail<UsageError>("--guidance must be in 0..100 (1 is off), not ", request.guidance);
 }
 
-std::vector<int64_t> parse_labels(const std::string& text, int64_t num_classes) {
-  std::vector<int64_t> labels;
-  if (text == "all") {
-    labels.resize(static_cast<size_t>(num_classes));
-    std::iota(labels.begin(), labels.end(), 0);
-    return labels;
-  }
-  if (num_classes == 1) fail<UsageError>("--labels: this model has no classes: leave the option out");
-  labels = parse_ranges(text, "--labels");
-  if (labels.empty()) fail<UsageError>("--labels names no class: give all, or a list such as 0,1,4-6");
-  const int64_t most = *std::max_element(labels.begin(), labels.end());
-  if (most >= num_classes)
-    fail<UsageError>("--labels: class ", most, " is not there: the model has ", num_classes, " classes, 0..",
-                     num_classes - 1);
-  return labels;
+// All of them, or those that the request lists.
+std::vector<int64_t> labels_of(const SampleRequest& request, const Conditions& of) {
+  if (request.labels != "all") return parse_classes(request.labels, "--labels", of);
+  std::vector<int64_t> all(static_cast<size_t>(of.count));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
 }
 
 }  // namespace
 
-std::vector<SampleSpec> plan_samples(const SampleRequest& request, int64_t num_classes) {
+std::vector<SampleSpec> plan_samples(const SampleRequest& request, const Conditions& of) {
   check_numbers(request);
-  const std::vector<int64_t> labels = parse_labels(request.labels, num_classes);
+  const std::vector<int64_t> labels = labels_of(request, of);
   const auto label_of = [&labels](int64_t i) { return labels[static_cast<size_t>(i % std::ssize(labels))]; };
   std::vector<SampleSpec> specs;
   if (request.seeds.empty()) {

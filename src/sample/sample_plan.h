@@ -9,9 +9,9 @@
 
 namespace gigacat::sample {
 
-// One spec per sample, in the order of the output. Errors: UsageError for labels outside 0..num_classes-1, malformed
-// lists, no samples at all, a truncation, guidance or batch out of range.
-std::vector<SampleSpec> plan_samples(const SampleRequest& request, int64_t num_classes);
+// One spec per sample, in the order of the output. Errors: as parse_classes(), UsageError for malformed lists, no
+// samples at all, a truncation, guidance or batch out of range.
+std::vector<SampleSpec> plan_samples(const SampleRequest& request, const Conditions& of);
 
 // The places [first, last) of `count` that a rank draws: whole calls of `rows`, so that what is in one call of the
 // networks does not depend on the number of ranks.

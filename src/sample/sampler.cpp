@@ -50,8 +50,13 @@ Sampler::Sampler(models::Model& model, torch::nn::Module& generator, const pretr
       rows_(device.is_cuda() ? (options_.batch + kRows - 1) / kRows * kRows : kRows) {
   const std::vector<std::string> own = model.prompts();
   if (own.empty() && !options_.prompts.empty())
-    fail<UsageError>("--prompt: this is a model of classes, not of text: give --labels");
+    fail<UsageError>("--prompt: this model takes no text", model.has_classes() ? ": give --labels" : "");
   if (options_.prompts.empty()) options_.prompts = own;
+  conditions_.is_text = !options_.prompts.empty();
+  if (conditions_.is_text)
+    conditions_.count = std::ssize(options_.prompts);
+  else if (model.has_classes())
+    conditions_.count = model.shape().num_classes;
 }
 
 Sampler Sampler::open(const run::WeightSource& source, const std::vector<std::string>& overrides, at::Device device,
@@ -69,6 +74,7 @@ Sampler Sampler::open(const run::WeightSource& source, const std::vector<std::st
   nn::assign_state(generator, nn::read_tensors(source.weights), source.weights.string(), device, at::kFloat);
   generator.eval();
   Sampler sampler(*file->model, generator, *file->space, device, std::move(options));
+  sampler.conditions_.names = source.class_names;
   sampler.trajectory_back_ = file->config->gan.loss->trajectory_back();
   sampler.file_ = std::move(file);
   return sampler;

@@ -15,7 +15,8 @@ namespace {
 
 // Decodes the first sample that can be read, as the loader would. Errors: Error with the first fault when none of the
 // first can.
-std::string first_sample(const std::shared_ptr<const data::Source>& source, const run::RunConfig& config) {
+std::string first_sample(const std::shared_ptr<const data::Source>& source, const run::RunConfig& config,
+                         bool has_classes) {
   data::DataConfig data = config.data;
   data.workers = 1;
   data.prefetch = 1;
@@ -24,8 +25,8 @@ std::string first_sample(const std::shared_ptr<const data::Source>& source, cons
   options.global_batch = 1;
   options.last_step = 0;
   const data::HostBatch batch = data::Loader(source, data, options).next();
-  return cat("[", batch.channels, ", ", batch.height, ", ", batch.width, "], label ",
-             batch.labels.empty() ? 0 : batch.labels[0]);
+  const std::string label = has_classes && !batch.labels.empty() ? cat(", label ", batch.labels[0]) : "";
+  return cat("[", batch.channels, ", ", batch.height, ", ", batch.width, "]", label);
 }
 
 void describe_batch(std::ostream& out, const run::RunConfig& config, int world, int64_t samples) {
@@ -37,8 +38,7 @@ void describe_batch(std::ostream& out, const run::RunConfig& config, int world, 
       << human(static_cast<double>(config.train.steps * config.train.batch)) << " images, " << epochs << " epochs\n";
 }
 
-void describe_networks(std::ostream& out, const run::RunConfig& config, int world) {
-  const run::Gan gan = run::build_gan(config);
+void describe_networks(std::ostream& out, const run::RunConfig& config, const run::Gan& gan, int world) {
   const auto parameters = [](const torch::nn::Module& network) {
     return human(static_cast<double>(nn::count_elements(network.parameters())));
   };
@@ -62,14 +62,17 @@ std::string dry_run(run::RunConfig& config, int world) {
   config.micro_batch(world);
   const auto source = open_data(config);
   const models::ImageShape shape = config.image_shape();
+  const run::Gan gan = run::build_gan(config);
+  const bool has_classes = gan.model->has_classes();
   std::ostringstream out;
   out << "recipe      " << config.recipe_name << ", " << config.train.precision << "\n"
-      << "data        " << config.data.path << ": " << source->size() << " samples, " << shape.num_classes
-      << " classes; first " << first_sample(source, config) << "\n"
+      << "data        " << config.data.path << ": " << source->size() << " samples"
+      << (has_classes ? cat(", ", shape.num_classes, " classes") : "") << "; first "
+      << first_sample(source, config, has_classes) << "\n"
       << "shape       [" << shape.channels << ", " << shape.height << ", " << shape.width << "]\n"
       << "space       " << config.open_space(at::kCPU).name() << "\n";
   describe_batch(out, config, world, source->size());
-  describe_networks(out, config, world);
+  describe_networks(out, config, gan, world);
   return out.str();
 }
 

@@ -169,7 +169,9 @@ void Loop::save() {
   dist::run_on_first(group_, "checkpoint", [this] {
     const std::string identity = context_.data_identity.get();
     write_run_info(context_, config_, environment_, options_, identity);
-    writer_->write(capture(state_, config_, group_.size(), identity));  // waits for the one before
+    run::Checkpoint checkpoint = capture(state_, config_, group_.size(), identity);
+    checkpoint.class_names = context_.class_names;
+    writer_->write(std::move(checkpoint));  // waits for the one before
     for (NetworkState* half : {&state_.discriminator, &state_.generator}) half->optimizer.release();
   });
 }

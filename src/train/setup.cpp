@@ -9,12 +9,14 @@
 #include <cmath>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/core/host.h"
 #include "gigacat/core/log.h"
 #include "gigacat/dist/device.h"
+#include "gigacat/run/class_names.h"
 #include "train/batch.h"
 #include "train/precision.h"
 
@@ -60,13 +62,18 @@ void load_weights(RunContext& context, const run::RunConfig& config) {
   bool resumed = context.place && context.place->checkpoint;
   resumed = context.group->broadcast_text(resumed ? "resumed" : "", "resume").size() > 0;
   dist::run_on_first(*context.group, "reading the checkpoint", [&] {
-    if (context.place->checkpoint) restore(*context.state, *context.place->checkpoint);
+    if (context.gan.model->has_classes()) context.class_names = context.source->class_names();
+    if (context.place->checkpoint) {
+      restore(*context.state, *context.place->checkpoint);
+      if (context.class_names.empty()) context.class_names = std::move(context.place->checkpoint->class_names);
+    }
     context.place->checkpoint.reset();
   });
   broadcast(*context.state, *context.group, resumed);
   dist::run_on_first(*context.group, "files of the run", [&] {
-    if (!context.place->resumed) return;
     // Only now is it sure that the run can go on like this.
+    if (!context.class_names.empty()) run::write_class_names(context.place->folder.path(), context.class_names);
+    if (!context.place->resumed) return;
     write_atomically(context.place->folder.config(), config.to_yaml());
     context.place->folder.trim_metrics(context.state->step);
   });

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "gigacat/data/loader.h"
 #include "gigacat/dist/group.h"
@@ -26,6 +27,7 @@ struct RunContext {
   std::unique_ptr<TrainState> state;
   std::unique_ptr<pretrained::LatentSpace> space;
   std::unique_ptr<data::Loader> loader;  // begins at first_step
+  std::vector<std::string> class_names;  // rank 0: of a model of classes, where the data or the checkpoint has any
   int64_t first_step = 0;                // steps done before this process took over
   std::string started;                   // UTC
 };

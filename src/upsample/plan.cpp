@@ -9,6 +9,7 @@
 #include "gigacat/core/error.h"
 #include "gigacat/core/text.h"
 #include "gigacat/io/folder.h"
+#include "gigacat/io/image_file.h"
 
 namespace gigacat::upsample {
 namespace {
@@ -89,7 +90,7 @@ Plan make_plan(const UpsampleRequest& request, const ResultRecord& record) {
     return {
         .jobs = {{request.inputs[0], request.out, format == "auto" ? "png" : format}}, .left_out = {}, .results = {}};
   }
-  io::check_output_ending(request.out, {"png", "jpg", "jpeg", "webp"});
+  io::output_kind(request.out, "-o", "a .png, .jpg or .webp, or a folder");
   if (!format_of(request.out).empty() && !fs::is_directory(request.out))
     fail<UsageError>(request.out, " is the name of one image, and more are to be made: give a folder");
   Plan plan;

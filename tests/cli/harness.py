@@ -187,6 +187,33 @@ def has_torch():
     return subprocess.run([PYTHON, "-c", "import torch"], capture_output=True, check=False).returncode == 0
 
 
+def png_chunks(data):
+    """(kind, body) of each chunk of a PNG."""
+    at, chunks = 8, []
+    while at < len(data):
+        size = struct.unpack(">I", data[at:at + 4])[0]
+        chunks.append((data[at + 4:at + 8], data[at + 8:at + 8 + size]))
+        at += 12 + size
+    return chunks
+
+
+def png_texts(path):
+    """Keys and values of the texts (tEXt and iTXt that is not packed) of a PNG file."""
+    texts = {}
+    for kind, body in png_chunks(read_bytes(path)):
+        key, _, rest = body.partition(b"\0")
+        if kind == b"tEXt":
+            texts[key.decode("latin-1")] = rest.decode("latin-1")
+        elif kind == b"iTXt":
+            texts[key.decode("latin-1")] = rest[2:].split(b"\0", 2)[2].decode()
+    return texts
+
+
+def png_pixels(path):
+    """What two PNG files of equal pixels have in common, whatever their texts say."""
+    return [chunk for chunk in png_chunks(read_bytes(path)) if chunk[0] not in (b"tEXt", b"iTXt", b"zTXt")]
+
+
 def read_bytes(path):
     with open(path, "rb") as file:
         return file.read()

@@ -2,7 +2,7 @@
 
 import os
 
-from harness import CliTest, main, png, read_bytes, read_text
+from harness import CliTest, main, png, png_texts, read_bytes, read_text
 from weights import lpips_weights
 
 
@@ -63,7 +63,10 @@ out: %s
         self.assertGreater(width, 2 * 16 + 2 + 30)  # with its caption
         prompts = self.write("prompts.txt", "one\n\n two \n")
         self.gigacat("sample", run, "-o", self.path("list"), "--prompts", prompts, "--count", 4, "--truncation", 0.7)
-        self.assertIn('"two"', read_text(os.path.join(self.path("list"), "samples.json")))
+        listed = read_text(os.path.join(self.path("list"), "samples.json"))
+        self.assertIn('"two"', listed)
+        self.assertNotIn('"labels"', listed)
+        self.assertEqual(png_texts(os.path.join(self.path("list"), "000001.png"))["prompt"], "two")
         red, blue = ("--prompt", "red heart"), ("--prompt", "blue heart")
         for words, shape in ((("interpolate",) + red + blue + ("--steps", 3, "--seeds", "0,1"), "2 x 3"),
                              (("interpolate",) + red + ("--steps", 3, "--seeds", "0-2"), "2 x 3"),
@@ -74,6 +77,8 @@ out: %s
                 done = self.gigacat("edit", words[0], run, "-o", out, *words[1:])
                 self.assertIn(shape, done.stdout)
                 self.assertEqual(read_bytes(out)[:8], b"\x89PNG\r\n\x1a\n")
+        texts = png_texts(out)
+        self.assertEqual((texts["edit"], texts["prompts"], texts["truncation"]), ("truncation", "red heart", "1,0.5"))
         moving = self.path("out.webp")
         self.gigacat("edit", "interpolate", run, "-o", moving, *red, *blue, "--steps", 3)
         data = read_bytes(moving)
@@ -135,6 +140,10 @@ out: %s
         self.assertIn("two", self.refused("edit", "prompt-mix", run, "-o", out, "--prompt", "red heart"))
         self.assertIn("0..3", self.refused("edit", "style-mix", run, "-o", out, "--prompt", "a", "--crossover", 4))
         self.assertIn(".png", self.refused("edit", "truncation", run, "-o", self.path("out.webp"), "--prompt", "a"))
+        for words in (("sample", run, "-o", out), ("edit", "truncation", run, "-o", out), ("eval", "fid", "--fake", run, "--num", 4)):
+            self.assertIn("model of text", self.refused(*words, "--class", "1"))
+        self.assertNotIn("classes", self.gigacat("info", run).stdout)
+        self.assertNotIn("class", self.gigacat("train", os.path.join(run, "config.yaml"), "--dry-run").stdout)
         self.assertIn("no caption", self.refused("sample", run, "-o", out, "--prompts", self.write("none.txt", "\n")))
 
 

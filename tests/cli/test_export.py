@@ -1,5 +1,6 @@
 """Exported generators in other programs: TorchScript, the Hugging Face folder, ONNX. Python needs PyTorch for most of it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -103,16 +104,18 @@ class ExportTest(CliTest):
         self.gigacat("export", run, "--to", "huggingface", "-o", self.path("hub"), "--license", "cc0-1.0")
         card = read_text(self.path("hub", "README.md"))
         for words in ("license: cc0-1.0", "# tiny", "| training steps | 6 |", "| images seen | 48 |", "| weights | float32, moving average |",
+                      "| classes | 2: class0, class1 |", "gigacat_generator.py 0 1 --seed 0",
                       "| data | images (24 samples, 2 classes) |", "None were measured"):
             self.assertIn(words, card)
-        self.gigacat("sample", self.path("hub", "model.safetensors"), "-o", self.path("a.npz"), "--count", 2)
+        self.gigacat("sample", self.path("hub", "model.safetensors"), "-o", self.path("a.npz"), "--count", 2, "--class", "class1")
+        self.assertEqual(json.loads(read_text(self.path("hub", "config.json")))["class_names"], ["class0", "class1"])
 
     @unittest.skipUnless(TORCH, "needs PyTorch and safetensors: set GIGACAT_TORCH_PYTHON")
     def test_python_draws_the_same_images(self):
         run = self.trained()
         self.compare(run, "0;1", 1.0, [])
         self.compare(run, "0;1", 0.5, [])
-        done = subprocess.run([PYTHON, self.path("hub", "gigacat_generator.py"), "1", "0", "--out", self.path("png")],
+        done = subprocess.run([PYTHON, self.path("hub", "gigacat_generator.py"), "class1", "0", "--out", self.path("png")],
                               capture_output=True, text=True, check=False, env=clean_environment())
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(sorted(os.listdir(self.path("png"))), ["000000.png", "000001.png"])

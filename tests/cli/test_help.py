@@ -1,5 +1,6 @@
 """Help, flags, usage errors, version, doctor."""
 
+import os
 import re
 import time
 
@@ -61,6 +62,17 @@ class HelpTest(CliTest):
         text = self.gigacat("doctor", env={"RANK": "3"}, code=1).stdout
         self.assertIn("FAIL  processes environment: RANK is set but WORLD_SIZE is not (RANK=3): unset RANK", text)
         self.assertIn("training cannot run", text)
+
+    def test_doctor_says_what_cannot_be_written(self):
+        text = self.gigacat("doctor", env={"GIGACAT_CACHE": "/proc/cache"}).stdout
+        self.assertRegex(text, r"note +cache +/proc/cache cannot be written \(/proc: ")
+        text = self.gigacat("doctor", env={"GIGACAT_CACHE": self.write("file", "x") + "/cache"}).stdout
+        self.assertRegex(text, r"note +cache .*file is no folder")
+        self.assertRegex(self.gigacat("doctor", cwd="/proc").stdout, r"note +runs +/proc cannot be written \(/proc: ")
+        text = self.gigacat("doctor", env={"GIGACAT_CACHE": self.path("cache", "deeper")}, cwd=self.dir).stdout
+        self.assertRegex(text, r"ok +cache ")
+        self.assertRegex(text, r"ok +runs ")
+        self.assertFalse(os.path.exists(self.path("cache")), "nothing is left behind")
 
 
 if __name__ == "__main__":

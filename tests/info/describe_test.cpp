@@ -8,7 +8,9 @@
 namespace gigacat::info {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 TEST(Describe, CountsEachChildAndOwnTensorsOnce) {
   const linear_toy::Network network(6);
@@ -39,6 +41,18 @@ TEST(Describe, MemoryFollowsFromTheConfig) {
   EXPECT_THAT(text, HasSubstr("3 x 4 x 4, 3 classes"));
   EXPECT_THAT(text, HasSubstr("242 parameters"));
   EXPECT_THAT(text, HasSubstr("for the batch of 8"));
+}
+
+TEST(Describe, NamesTheFirstClasses) {
+  linear_toy::register_once();
+  ModelReport report = describe(*run::parse_config(linear_toy::kConfig, "toy.yaml"));
+  EXPECT_THAT(to_text(report), Not(HasSubstr("Classes: ")));
+  report.class_names = {"cat", "dog", "horse"};
+  EXPECT_THAT(to_text(report), HasSubstr("3 x 4 x 4, 3 classes\nClasses: cat, dog, horse\n"));
+  report.class_names.assign(30, "x");
+  EXPECT_THAT(to_text(report), HasSubstr(", x and 10 more\n"));
+  report = describe(*run::parse_config(linear_toy::kConfig, "toy.yaml", {"data.num_classes=1"}));
+  EXPECT_THAT(to_text(report), AllOf(HasSubstr("3 x 4 x 4\n"), Not(HasSubstr("classes"))));
 }
 
 }  // namespace

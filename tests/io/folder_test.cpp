@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include "core/temporary_folder.h"
 #include "gigacat/core/error.h"
 
@@ -31,24 +33,6 @@ TEST(FolderNames, EndingsAndStems) {
   for (const char* name : {"a.jpg", "a.JPEG", "a.jfif", "a.png", "a.webp", "a.bmp"})
     EXPECT_TRUE(is_image(name)) << name;
   for (const char* name : {"a.gif", "a", "png", "a.png.txt"}) EXPECT_FALSE(is_image(name)) << name;
-}
-
-TEST_F(FolderTest, FileNamesOfOtherFormatsAreNoOutputs) {
-  const std::vector<std::string> formats = {"png", "npz"};
-  const auto refused = [&](const std::string& name) {
-    try {
-      check_output_ending((root_ / name).string(), formats);
-    } catch (const UsageError& error) {
-      return std::string(error.what());
-    }
-    return std::string();
-  };
-  for (const char* name : {"a.bmp", "a.JPG", "a.gif", "a.zip", "a.safetensors"})
-    EXPECT_THAT(refused(name), testing::HasSubstr("files end in .png, .npz")) << name;
-  for (const char* name : {"a.png", "a.npz", "a", "run.v2", "samples-0.5", "a.bmp/"})
-    EXPECT_EQ(refused(name), "") << name;
-  add("old.gif/x");
-  EXPECT_EQ(refused("old.gif"), "");  // a folder that is there
 }
 
 // pytorch/vision#109, traintrain#26, upscayl#283: what systems leave in folders and archives is no picture.
@@ -84,11 +68,15 @@ TEST_F(FolderTest, ResultsAreNotReadAgain) {
        {"0.png", "large/0.png", "large/.upsample.json", "runs/00000-cat/run.json", "runs/00000-cat/config.yaml",
         "runs/00000-cat/samples/000100.png", "excepted/0.png", "config.yaml"})
     add(name);
-  EXPECT_THAT(images("", {root_ / "excepted", root_ / "absent"}), ElementsAre("0.png"));
+  add("drawn/000000.png");
+  std::ofstream(root_ / "drawn/samples.json") << "{\n \"checkpoint\": \"x\",\n \"weights_crc32c\": \"00000000\"\n}\n";
+  add("other/0.png");  // with a list of another program
+  std::ofstream(root_ / "other/samples.json") << "{\"samples\": []}\n";
+  EXPECT_THAT(images("", {root_ / "excepted", root_ / "absent"}), ElementsAre("0.png", "other/0.png"));
   EXPECT_THAT(images("large"), ElementsAre("0.png"));  // named itself it is read
   std::vector<std::string> results;
   walk(root_, [](const std::string&) { return true; }, {.results = &results});
-  EXPECT_THAT(results, ElementsAre("large", "runs/00000-cat"));
+  EXPECT_THAT(results, ElementsAre("drawn", "large", "runs/00000-cat"));
 }
 
 TEST_F(FolderTest, StopsWhereItIsStopped) {

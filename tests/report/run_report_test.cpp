@@ -139,6 +139,17 @@ TEST_F(RunReport, ComparesRuns) {
   EXPECT_THAT(to_html({a, a}), HasSubstr("The runs have the same config."));
 }
 
+TEST_F(RunReport, RunsOfEqualNamesCarryTheFoldersAboveThem) {
+  const RunRecord a = read_run(run("first/00000-x")), b = read_run(run("second/00000-x")), c = read_run(run("00001-y"));
+  const std::string page = to_html({a, b, c});
+  EXPECT_THAT(page, HasSubstr("<h1>first/00000-x, second/00000-x, 00001-y</h1>"));
+  EXPECT_THAT(page, HasSubstr("data-name=\"first/00000-x G/loss\""));
+  EXPECT_THAT(page, HasSubstr("data-name=\"second/00000-x G/loss\""));
+  EXPECT_THAT(page, HasSubstr("data-name=\"00001-y G/loss\""));
+  const RunRecord deep = read_run(run("third/runs/00000-x")), other = read_run(run("fourth/runs/00000-x"));
+  EXPECT_THAT(to_html({deep, other}), HasSubstr("third/runs/00000-x, fourth/runs/00000-x"));
+}
+
 TEST_F(RunReport, FewGridsAreChosenEvenly) {
   const RunRecord record = read_run(run("00000-x"));
   const std::string two = to_html({record}, {.most_grids = 2}), one = to_html({record}, {.most_grids = 1});

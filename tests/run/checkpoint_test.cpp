@@ -7,6 +7,8 @@
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
+#include "gigacat/run/class_names.h"
+#include "gigacat/run/weight_source.h"
 #include "train/fixtures.h"
 
 namespace gigacat::run {
@@ -65,6 +67,42 @@ TEST_F(CheckpointTest, ReadsBackWhatWasWritten) {
       EXPECT_TRUE(read.tensors.at(stem).at(name).equal(tensor)) << stem << name;
   EXPECT_EQ(read_checkpoint(path, {"generator"}).tensors.size(), 1u);
   EXPECT_THROW(read_checkpoint(path, {"nothing"}), Error);
+}
+
+TEST_F(CheckpointTest, NamesOfClassesGoWithItAndWithTheWeights) {
+  EXPECT_FALSE(fs::exists(written(5) / "classes.json"));
+  EXPECT_THAT(find_weights(written(6), "generator").class_names, IsEmpty());
+  Checkpoint named = checkpoint_of(7);
+  named.class_names = {"cat", "sea horse", "caf\xe9"};  // a folder of Latin-1
+  CheckpointWriter writer(folder(), 9, 0);
+  writer.write(named);
+  writer.wait();
+  const fs::path path = checkpoint_path(folder(), 7);
+  const auto known = ElementsAre("cat", "sea horse", "caf\xef\xbf\xbd");
+  EXPECT_EQ(verify_checkpoint(path), "");
+  EXPECT_THAT(read_checkpoint(path).class_names, known);
+  const WeightSource source = find_weights(path, "generator");
+  EXPECT_THAT(source.class_names, known);
+  EXPECT_THAT(parse_source(to_text(source)).class_names, known);
+  EXPECT_EQ(parse_source(to_text(source)).checksum, source.checksum);
+  EXPECT_THAT(find_weights(path / "generator.safetensors", "ema").class_names, known);
+  EXPECT_EQ(short_name(source), short_name(find_weights(path / "generator.safetensors", "ema")));
+  EXPECT_THAT(short_name(source), testing::EndsWith("/step-0000007"));
+  write_atomically(path / "classes.json", "[\"cat\"]");
+  EXPECT_THAT(verify_checkpoint(path), HasSubstr("classes.json"));
+}
+
+TEST(ClassNames, AreAListOrNone) {
+  const TempFolder temp;
+  EXPECT_THAT(read_class_names(temp.path("")), IsEmpty());
+  write_class_names(temp.path(""), {"a", "b"});
+  EXPECT_THAT(read_class_names(temp.path("")), ElementsAre("a", "b"));
+  for (const char* other : {"{\"a\": 1}", "[1, 2]", "[\"a\"", ""}) {
+    temp.write("classes.json", other);
+    EXPECT_THAT(read_class_names(temp.path("")), IsEmpty()) << other;
+  }
+  write_class_names(temp.path(""), {});
+  EXPECT_FALSE(fs::exists(temp.path("classes.json")));
 }
 
 TEST_F(CheckpointTest, KeepsTheNewestAndTheMultiples) {

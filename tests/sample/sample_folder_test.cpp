@@ -56,6 +56,18 @@ TEST_F(SampleFolderTest, StagesAreFilesOfTheirOwn) {
   EXPECT_FALSE(folder.holds(0));
 }
 
+TEST_F(SampleFolderTest, EachFileCarriesItsTexts) {
+  sample_folder(path_).prepare(settings_);
+  PngFolder folder(path_, 2, 4, 4, [](int64_t i, int64_t stage) {
+    return io::PngTexts{{"what", cat(i, "/", stage)}, {"prompt", "zwei Kätzchen 🐈"}};
+  });
+  folder.write(7, {plain(4, 1), plain(4, 2)});
+  const std::string bytes = read_file(path_ / "000007-1.png");
+  EXPECT_EQ(io::png_texts(std::as_bytes(std::span(bytes)), "7"),
+            (io::PngTexts{{"what", "7/1"}, {"prompt", "zwei Kätzchen 🐈"}}));
+  EXPECT_TRUE(folder.holds(7));
+}
+
 TEST_F(SampleFolderTest, ABrokenFileIsNotHeld) {
   sample_folder(path_).prepare(settings_);
   PngFolder folder(path_, 1, 4, 4);

@@ -4,11 +4,15 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/files.h"
 #include "gigacat/io/archive.h"
+#include "gigacat/io/enlarge.h"
 #include "gigacat/io/image.h"
 #include "gigacat/io/npy.h"
 #include "gigacat/nn/state.h"
@@ -39,15 +43,30 @@ class SampleTest : public testing::Test {
   }
   ~SampleTest() override { fs::remove_all(root_); }
 
-  void save(int64_t step, float value) {
+  void save(int64_t step, float value, const std::vector<std::string>& class_names = {},
+            const std::string& config = linear_toy::kConfig) {
     run::CheckpointWriter writer(root_ / "run/checkpoints", 9, 0);
     run::Checkpoint checkpoint;
     checkpoint.step = step;
     checkpoint.tensors = {{"ema", toy_weights(value)}, {"generator", toy_weights(-value)}};
     checkpoint.state = {{"step", step}};
-    checkpoint.config_yaml = linear_toy::kConfig;
+    checkpoint.config_yaml = config;
+    checkpoint.class_names = class_names;
     writer.write(std::move(checkpoint));
     writer.wait();
+  }
+
+  io::Image image(const std::string& name) const {
+    const std::string bytes = read_file(root_ / name);
+    return io::decode_image(std::as_bytes(std::span(bytes)), name);
+  }
+  std::map<std::string, std::string> texts(const std::string& name) const {
+    const std::string bytes = read_file(root_ / name);
+    const io::PngTexts texts = io::png_texts(std::as_bytes(std::span(bytes)), name);
+    return {texts.begin(), texts.end()};
+  }
+  nlohmann::json samples(const std::string& folder) const {
+    return nlohmann::json::parse(read_file(root_ / folder / "samples.json"));
   }
 
   fs::path checkpoint(int64_t step) const { return run::checkpoint_path(root_ / "run/checkpoints", step); }
@@ -116,8 +135,96 @@ TEST_F(SampleTest, EveryKindOfSourceGivesTheSame) {
 TEST_F(SampleTest, StagesComeCoarseFirst) {
   draw({.out = root_ / "all", .count = 1, .all_stages = true});
   draw({.out = root_ / "last", .count = 1});
-  EXPECT_EQ(read_file(root_ / "all/000000-1.png"), read_file(root_ / "last/000000.png"));
-  EXPECT_NE(read_file(root_ / "all/000000-0.png"), read_file(root_ / "last/000000.png"));
+  EXPECT_EQ(image("all/000000-1.png").pixels, image("last/000000.png").pixels);
+  EXPECT_NE(image("all/000000-0.png").pixels, image("last/000000.png").pixels);
+  EXPECT_EQ(texts("all/000000-0.png")["stage"], "0");
+  EXPECT_EQ(texts("all/000000-1.png")["stage"], "1");
+  const auto entry = samples("all")["samples"][0];
+  EXPECT_EQ(entry["file"], "000000-1.png");
+  EXPECT_EQ(entry["files"], (std::vector<std::string>{"000000-0.png", "000000-1.png"}));
+  EXPECT_FALSE(samples("last")["samples"][0].contains("files"));
+}
+
+TEST_F(SampleTest, ImagesSayHowTheyWereDrawn) {
+  draw({.out = root_ / "out", .count = 5, .seed = 9, .truncation = 0.75});
+  auto said = texts("out/000004.png");
+  EXPECT_THAT(said["Software"], testing::StartsWith("gigacat "));
+  EXPECT_EQ(said["checkpoint"], "run/step-0000020");
+  EXPECT_EQ(said["weights_crc32c"], samples("out")["weights_crc32c"].get<std::string>());
+  for (const auto& [key, value] : std::map<std::string, std::string>{
+           {"seed", "9"}, {"index", "4"}, {"class", "1"}, {"truncation", "0.75"}, {"guidance", "1"}})
+    EXPECT_EQ(said[key], value) << key;
+  EXPECT_FALSE(said.contains("class_name"));
+  EXPECT_FALSE(said.contains("stage"));
+  draw({.out = root_ / "seeds", .seeds = "3,8"});
+  said = texts("seeds/000001.png");
+  EXPECT_EQ(said["seed"], "8");
+  EXPECT_FALSE(said.contains("index"));
+  draw({.out = root_ / "grid.png", .count = 4, .seed = 2});
+  said = texts("grid.png");
+  EXPECT_EQ(said["seed"], "2");
+  EXPECT_EQ(said["count"], "4");
+  EXPECT_EQ(said["labels"], "all");
+}
+
+TEST_F(SampleTest, ClassesGoByTheNamesOfTheCheckpoint) {
+  save(30, 2.0F, {"cat", "dog", "sea horse"});
+  draw({.out = root_ / "named", .labels = "sea horse,0", .count = 4});
+  draw({.out = root_ / "numbered", .labels = "2,0", .count = 4});
+  for (const char* file : {"000000.png", "000001.png", "000002.png", "000003.png"})
+    EXPECT_EQ(read_file(root_ / "named" / file), read_file(root_ / "numbered" / file));
+  EXPECT_EQ(texts("named/000000.png")["class_name"], "sea horse");
+  const auto list = samples("named")["samples"];
+  EXPECT_EQ(list[0]["class"], 2);
+  EXPECT_EQ(list[0]["class_name"], "sea horse");
+  EXPECT_EQ(list[1]["class_name"], "cat");
+  EXPECT_THAT(refusal({.out = root_ / "x", .labels = "dgo"}), HasSubstr("did you mean dog?"));
+  EXPECT_THAT(refusal({.from = checkpoint(20), .out = root_ / "x", .labels = "dog"}), HasSubstr("write numbers"));
+}
+
+TEST_F(SampleTest, AGridOfListedClassesHasARowForEach) {
+  draw({.out = root_ / "bare.png", .labels = "2,0", .count = 6});
+  const io::Image bare = image("bare.png");
+  EXPECT_EQ(bare.width, 3 * 96 + 2 * 2);
+  EXPECT_EQ(bare.height, 2 * 96 + 2);
+  draw({.out = root_ / "first", .labels = "2,0", .count = 1});
+  EXPECT_EQ(io::crop(bare, 0, 0, 96, 96).pixels, io::enlarge(image("first/000000.png"), 24).pixels);
+  save(30, 1.0F, {"cat", "dog", "sea horse"});  // the same weights
+  draw({.out = root_ / "named.png", .labels = "sea horse,cat", .count = 6});
+  const io::Image named = image("named.png");
+  EXPECT_EQ(named.height, bare.height);
+  ASSERT_GT(named.width, bare.width) << "captions";
+  EXPECT_EQ(io::crop(named, 0, named.width - bare.width, bare.height, bare.width).pixels, bare.pixels);
+  draw({.out = root_ / "square.png", .labels = "2", .count = 4});
+  EXPECT_EQ(image("square.png").width, 2 * 96 + 2);
+}
+
+TEST_F(SampleTest, AModelWithoutClassesSpeaksOfNone) {
+  std::string config = linear_toy::kConfig;
+  config.replace(config.find("num_classes: 3"), 14, "num_classes: 1");
+  save(30, 1.0F, {}, config);
+  draw({.out = root_ / "out", .count = 2});
+  const auto settings = samples("out");
+  EXPECT_FALSE(settings.contains("labels"));
+  EXPECT_FALSE(settings["samples"][0].contains("class"));
+  EXPECT_FALSE(texts("out/000000.png").contains("class"));
+  EXPECT_THAT(refusal({.out = root_ / "x", .labels = "0"}), HasSubstr("--labels: this model has no classes"));
+  EXPECT_THAT(refusal({.out = root_ / "x", .prompts = {"cat"}}), HasSubstr("takes no text"));
+}
+
+TEST_F(SampleTest, AGridIsOfTheKindThatItsNameSays) {
+  draw({.out = root_ / "grid.png", .count = 4});
+  for (const char* name : {"grid.jpg", "grid.JPEG", "grid.webp"}) {
+    draw({.out = root_ / name, .count = 4});
+    const std::string bytes = read_file(root_ / name);
+    const auto header = io::probe_image(std::as_bytes(std::span(bytes)), name);
+    EXPECT_EQ(header.format, name == std::string("grid.webp") ? "webp" : "jpeg");
+    EXPECT_EQ(header.width, image("grid.png").width);
+  }
+  for (const char* name : {"x.bmp", "x.npy", "x.zip", "x.gif", "x.TIFF"})
+    EXPECT_THAT(refusal({.out = root_ / name, .count = 4}), HasSubstr("is written: give a folder for PNGs, a .png"));
+  draw({.out = root_ / "samples.v2", .count = 1});
+  EXPECT_TRUE(fs::exists(root_ / "samples.v2/000000.png"));
 }
 
 TEST_F(SampleTest, GridIsOnePicture) {

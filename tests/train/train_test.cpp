@@ -12,6 +12,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/io/image.h"
 #include "gigacat/run/checkpoint.h"
+#include "gigacat/run/class_names.h"
 #include "gigacat/run/run_folder.h"
 #include "train/fixtures.h"
 #include "train/toy/recipe.h"
@@ -22,6 +23,7 @@ namespace {
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 // The toy GAN with something that happens in the generator's half of a step (0 first).
 std::function<void(int64_t step, recipes::Loss& loss)> event;
@@ -67,6 +69,8 @@ TEST_F(TrainTest, MakesAWholeRunFolder) {
                            "samples/fakes-0000012.png", "samples/reals-0000000.png"})
     EXPECT_TRUE(fs::exists(run / name)) << name;
   EXPECT_THAT(run::list_checkpoints(run / "checkpoints"), ElementsAre(10, 12));
+  for (const fs::path& folder : {run, run / "checkpoints/step-0000010", run / "checkpoints/step-0000012"})
+    EXPECT_THAT(run::read_class_names(folder), ElementsAre("a", "b"));
 
   const auto info = nlohmann::json::parse(read_file(run / "run.json"));
   EXPECT_EQ(info["command"], "gigacat train toy.yaml");
@@ -227,11 +231,15 @@ TEST_F(TrainTest, ErrorsOfTheUserComeBeforeAnythingIsMade) {
 TEST_F(TrainTest, DryRunTellsWhatWouldHappen) {
   const auto loaded = config({"train.batch=24", "train.accumulate=3"});
   const std::string report = dry_run(*loaded, 4);
-  EXPECT_THAT(report, AllOf(HasSubstr("24 = 4 ranks x 3 parts x 2 samples"), HasSubstr("24 samples, 2 classes"),
-                            HasSubstr("[3, 8, 8]"), HasSubstr("parameters"), HasSubstr("memory")));
+  EXPECT_THAT(report, AllOf(HasSubstr("24 = 4 ranks x 3 parts x 2 samples"),
+                            HasSubstr("24 samples, 2 classes; first [3, 8, 8], label "), HasSubstr("[3, 8, 8]"),
+                            HasSubstr("parameters"), HasSubstr("memory")));
   EXPECT_FALSE(fs::exists(out()));
   EXPECT_THAT(error_of<UsageError>([&] { dry_run(*loaded, 7); }), HasSubstr("not divisible by 7 ranks"));
   EXPECT_THROW(dry_run(*loaded, 0), UsageError);
+  const std::string plain = dry_run(*config({"data.labels=false"}), 1);
+  EXPECT_THAT(plain, HasSubstr("24 samples; first [3, 8, 8]\n"));
+  EXPECT_THAT(plain, AllOf(Not(HasSubstr("class")), Not(HasSubstr("label"))));
 }
 
 }  // namespace

@@ -4,10 +4,13 @@
 #include <ATen/Version.h>
 #include <torch/version.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 
 #include "cli.h"
@@ -118,24 +121,35 @@ void check_processes(Checklist& list) {
   }
 }
 
-// The nearest folder that exists decides.
-bool can_be_written(fs::path folder) {
-  while (!folder.empty() && !fs::exists(folder) && folder.has_relative_path()) folder = folder.parent_path();
-  return ::access(folder.c_str(), W_OK | X_OK) == 0;
+// Why nothing can be written in a folder that may not exist yet; "": it can. Folders are made and removed again: what a
+// file system says of its permissions is not what it does (/proc, read-only mounts, the superuser).
+std::string writing_problem(const fs::path& folder) {
+  constexpr uintmax_t kLeast = 1 << 20;  // bytes
+  std::error_code fault;
+  fs::path existing = fs::absolute(folder, fault);
+  while (!fs::exists(existing, fault) && existing.has_relative_path()) existing = existing.parent_path();
+  if (!fs::is_directory(existing, fault)) return cat(existing.string(), " is no folder");
+  const fs::path probe = existing / cat(".gigacat-doctor-", ::getpid());
+  if (::mkdir(probe.c_str(), 0700) != 0) return cat(existing.string(), ": ", std::strerror(errno));
+  ::rmdir(probe.c_str());
+  const fs::space_info space = fs::space(existing, fault);
+  if (!fault && space.available < kLeast)
+    return cat(existing.string(), " has ", human_bytes(static_cast<double>(space.available)), " free");
+  return "";
 }
 
 void check_folders(Checklist& list) {
   const fs::path cache = cache_folder();
-  if (cache.empty() || !can_be_written(cache))
-    list.note("cache", cat(cache.empty() ? "no folder" : cache.string() + " cannot be written",
+  if (const std::string problem = cache.empty() ? "no folder" : writing_problem(cache); !problem.empty())
+    list.note("cache", cat(cache.empty() ? problem : cat(cache.string(), " cannot be written (", problem, ")"),
                            ": indexes of shards and statistics are made anew each time; set GIGACAT_CACHE"));
   else
     list.fine("cache", cache.string());
   std::error_code fault;
   const fs::path here = fs::current_path();
   const fs::space_info space = fs::space(here, fault);
-  if (!can_be_written(here))
-    list.note("runs", cat(here.string(), " cannot be written: give runs another place, out=FOLDER"));
+  if (const std::string problem = writing_problem(here); !problem.empty())
+    list.note("runs", cat(here.string(), " cannot be written (", problem, "): give runs another place, out=FOLDER"));
   else
     list.fine("runs",
               cat(here.string(), ", ", fault ? "" : human_bytes(static_cast<double>(space.available)), " free"));

@@ -39,9 +39,11 @@ void add_edit(CLI::App& parent, Chosen& chosen, Edit what, const std::string& na
   command->add_option("--prompt", request->prompts, "caption for a text-to-image model; may be repeated")
       ->type_name("TEXT")
       ->allow_extra_args(false);
-  command->add_option("--labels,--class", request->labels, "class, or two classes as 0,1")
+  command
+      ->add_option("--labels,--class", request->labels,
+                   "class, or two classes as 0,1, by number or name; default: class 0")
       ->type_name("LIST")
-      ->capture_default_str();
+      ->excludes("--prompt");
   command->add_option("--seeds", request->seeds, "seeds of the rows' latents")
       ->type_name("LIST")
       ->capture_default_str();
@@ -106,7 +108,8 @@ void add_project(CLI::App& parent, Chosen& chosen) {
       ->required();
   command->add_option("--prompt", request->prompt, "caption of the image, for a text-to-image model")
       ->type_name("TEXT");
-  command->add_option("--class", request->label, "class of the image")->check(CLI::NonNegativeNumber)->type_name("N");
+  command->add_option("--class", request->label, "class of the image, by number or name; default: class 0")
+      ->type_name("CLASS");
   command->add_option("--steps", request->steps, "steps of Adam")
       ->check(CLI::Range(1, 1'000'000))
       ->type_name("N")

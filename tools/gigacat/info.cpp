@@ -6,6 +6,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/info/cluster_plan.h"
 #include "gigacat/info/describe.h"
+#include "gigacat/run/class_names.h"
 #include "gigacat/run/config.h"
 #include "gigacat/run/run_folder.h"
 #include "gigacat/run/weight_source.h"
@@ -28,12 +29,14 @@ fs::path config_of(const fs::path& what) {
 
 int run(const Flags& flags) {
   check_overrides(flags.overrides);
-  const auto config = run::load_config(config_of(flags.what), flags.overrides);
+  const fs::path file = config_of(flags.what);
+  const auto config = run::load_config(file, flags.overrides);
   std::printf("%s, recipe %s\n", flags.what.c_str(), config->recipe_name.c_str());
   const bool planned = !flags.plan.empty();
   const info::MachinePlan machine =
       planned ? info::parse_plan(flags.plan, config->train.precision) : info::MachinePlan{};
-  const info::ModelReport report = info::describe(*config);
+  info::ModelReport report = info::describe(*config);
+  if (file.filename() == "config.yaml") report.class_names = run::read_class_names(fs::absolute(file).parent_path());
   std::fputs(info::to_text(report).c_str(), stdout);
   if (planned) std::printf("\n%s", info::to_text(info::plan(*config, report, machine), *config).c_str());
   return kOk;

@@ -90,7 +90,9 @@ void add_drawing_flags(CLI::App& command, sample::SampleRequest& request) {
 
 void add_sample_flags(CLI::App& command, sample::SampleRequest& request, const std::string& which,
                       const std::string& how) {
-  command.add_option("--labels,--class", request.labels, "classes, cycled: all, or a list as 0,1,4-6")
+  command
+      .add_option("--labels,--class", request.labels,
+                  "classes, cycled: all, or a list of numbers and names, as 0,4-6 or horse,ship")
       ->type_name("LIST")
       ->capture_default_str()
       ->group(which);
@@ -116,7 +118,7 @@ void add_sample(CLI::App& app, Chosen& chosen) {
   command->add_option("FROM", request.from, "run folder, checkpoint folder, or generator .safetensors")
       ->type_name("")
       ->required();
-  command->add_option("-o,--out", request.out, "folder for PNGs, or a file: .png (grid), .npz (arr_0)")
+  command->add_option("-o,--out", request.out, "folder for PNGs, or a file: .png, .jpg or .webp (grid), .npz (arr_0)")
       ->type_name("OUT")
       ->required();
   add_overrides(*command, request.overrides);

@@ -1,6 +1,7 @@
 // Small helpers on text.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <sstream>
 #include <string>
@@ -29,6 +30,9 @@ std::string join(const Range& items, std::string_view separator = ", ") {
   }
   return out.str();
 }
+
+// The first `most` items and how many more there are: "a, b and 7 more".
+std::string join_first(const std::vector<std::string>& items, size_t most);
 
 // Pieces of `text` between separators; an empty text gives no piece.
 std::vector<std::string> split(std::string_view text, char separator);

@@ -23,7 +23,7 @@ struct EditRequest {
   Edit what = Edit::interpolate;
   std::filesystem::path from, out;   // as SampleRequest's; a .png, or of interpolations a .webp that moves
   std::vector<std::string> prompts;  // of a model of text
-  std::string labels = "0";          // of a model of classes: "0" or "0,1"
+  std::string labels;                // of a model of classes, as SampleRequest's: "0", "horse,ship"; empty: class 0
   std::string seeds = "0-3", columns = "4-7";
   std::vector<std::filesystem::path>
       styles;  // of project(), in place of `seeds`; with prompts, these captions replace theirs
@@ -41,8 +41,9 @@ struct EditReport {
   std::string checkpoint;
 };
 
-// Writes one picture. Errors: UsageError for another number of conditions than the edit takes, a crossover outside the
-// layers, an output of another kind, and as sample::write_samples().
+// Writes one picture; a PNG says in its texts what it shows and which weights drew it. Errors: UsageError for another
+// number of conditions than the edit takes, a crossover outside the layers, an output of another kind, and as
+// sample::write_samples().
 EditReport write_edit(const EditRequest& request, at::Device device);
 
 }  // namespace gigacat::edit

@@ -14,7 +14,7 @@ namespace gigacat::edit {
 struct ProjectRequest {
   std::filesystem::path from, image, out;  // as SampleRequest's; an image file; a .safetensors
   std::string prompt;                      // of a model of text: what the image shows
-  int64_t label = 0;                       // of a model of classes
+  std::string label;                       // of a model of classes: a number or a name; empty: class 0
   int64_t steps = 300, seed = 0;
   double lr = 0.1;          // of Adam, in units of the styles' deviation
   bool each_layer = false;  // a style of its own for each layer: nearer, less apt for edits

@@ -20,7 +20,8 @@ struct ExportReport {
   std::string checkpoint;  // that the weights came from
 };
 
-// "safetensors": OUT.safetensors with config.yaml beside it, which `sample` takes; OUT may be a folder.
+// "safetensors": OUT.safetensors with config.yaml and the names of its classes beside it, which `sample` takes; OUT may
+// be a folder.
 // "torchscript": a file that torch.jit.load runs: forward(z, labels, truncation=1.0), of a model of text forward(z,
 // tokens, end, truncation=1.0), gives images [B, C, H, W].
 // "huggingface": a folder with model.safetensors, config.json, a card and a program of Python that draws.

@@ -24,6 +24,8 @@ struct NetworkReport {
 
 struct ModelReport {
   models::ImageShape shape;
+  bool has_classes = false;
+  std::vector<std::string> class_names;  // where they are known; describe() leaves them empty
   NetworkReport generator, discriminator;
   models::NetworkCost generator_cost, discriminator_cost;  // of one sample
   recipes::StepCost step_cost;

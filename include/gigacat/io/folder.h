@@ -21,9 +21,6 @@ std::string suffix(std::string_view name);
 bool is_image(std::string_view name);
 // Whether a name ends like an image of a format that is not decoded: .gif, .tiff, .heic, .svg and their like.
 bool is_unread_image(std::string_view name);
-// For outputs that are a file or a folder by their name. Errors: UsageError when `out` ends like a file of a known kind
-// and like none of `formats` ("png", ...), so that a folder would be made of it; one that is there may have any name.
-void check_output_ending(const std::string& out, const std::vector<std::string>& formats);
 // `name` up to the last dot of its last component.
 std::string_view stem(std::string_view name);
 
@@ -39,7 +36,7 @@ struct WalkOptions {
 
 // Calls `visit` with the path relative to `root` ("/" between components) of each file below it, until it returns
 // false; a folder's files and folders come in the order of their bytes. Left out are leftovers, devices, and the
-// results of gigacat itself (run folders, upsampled pictures) below the root. Links to folders are followed unless they
+// results of gigacat itself (run folders, samples, upsampled pictures) below the root. Links to folders are followed unless they
 // lead back to a folder above. Returns whether it was stopped. Errors: Error when a folder cannot be read.
 bool walk(const fs::path& root, const std::function<bool(const std::string&)>& visit, const WalkOptions& options = {});
 

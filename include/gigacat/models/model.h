@@ -66,6 +66,8 @@ class Model {
   virtual ~Model() = default;
   virtual std::string name() const = 0;
   const ImageShape& shape() const { return shape_; }
+  // Whether samples are of one of several classes.
+  virtual bool has_classes() const { return shape_.num_classes > 1; }
 
   torch::nn::Module& generator() { return *generator_; }
   const torch::nn::Module& generator() const { return *generator_; }

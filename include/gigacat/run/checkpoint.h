@@ -6,6 +6,7 @@
 //                    name, step; no NAME.exp_avg where beta1 is 0
 //     state.json     step, images seen, skipped steps, ranks, loader position, data identity
 //     config.yaml    the resolved config
+//     classes.json   names of the classes, where the data has any
 //     COMMIT         JSON: size and CRC-32C of each other file
 //
 // A checkpoint is written to a folder .tmp-*, every file and folder synced, and renamed when complete.
@@ -35,6 +36,7 @@ struct Checkpoint {
   std::map<std::string, TensorMap> tensors;  // file stem -> tensors
   nlohmann::json state;
   std::string config_yaml;
+  std::vector<std::string> class_names;  // of a model of classes, where they are known
 };
 
 // Writes checkpoints on a background thread, one at a time. One writer a folder (see RunLock).

@@ -1,6 +1,7 @@
 // The folder of a run: everything that the run makes.
 //
-//   OUT/00003-NAME/  config.yaml run.json log.txt metrics.jsonl events.out.tfevents.* samples/ checkpoints/
+//   OUT/00003-NAME/  config.yaml classes.json run.json log.txt metrics.jsonl events.out.tfevents.* samples/
+//                   checkpoints/
 #pragma once
 
 #include <cstdint>

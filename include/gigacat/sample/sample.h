@@ -13,9 +13,10 @@ namespace gigacat::sample {
 
 struct SampleRequest {
   std::filesystem::path from;  // run folder, checkpoint folder, or a generator .safetensors with config.yaml beside it
-  std::filesystem::path out;   // folder for PNGs, or a file .png (grid) or .npz (arr_0)
-  std::string labels = "all";  // "all" (cycled), or a list and ranges, cycled too: "0,1,4-6"
-  // Of a model of text: captions, cycled; empty: those of its config. `labels` then counts prompts.
+  std::filesystem::path out;   // folder for PNGs, or a file .png, .jpg, .webp (grid) or .npz (arr_0)
+  std::string labels =
+      "all";  // "all" (cycled), or a list as parse_classes() takes, cycled too: "0,1,4-6", "horse,ship"
+  // Of a model of text: captions, cycled; empty: those of its config.
   std::vector<std::string> prompts;
   // "0,1,4-6": one sample each, whose class is that of its seed whatever the list; empty: `count` samples of `seed`.
   std::string seeds;
@@ -39,10 +40,11 @@ struct SampleReport {
 
 // Sample i is a function of (weights, seed i, label i) alone: on a CPU the written bytes are the same whatever the
 // batch or the number of ranks; on GPUs they are for one batch size, and another may round matrix products differently.
-// A folder of PNGs and an .npz that were interrupted go on: samples.json holds the settings and each sample's seed and
-// condition; an .npz keeps its pixels in OUT.parts, which all ranks must see, until it is whole.
-// Errors: as Upsampler; UsageError for labels outside the classes, unknown weights, no checkpoint, a folder that holds
-// other samples; Error for I/O.
+// A folder of PNGs and an .npz that were interrupted go on: samples.json holds the settings and each sample's files,
+// seed and condition; an .npz keeps its pixels in OUT.parts, which all ranks must see, until it is whole. A grid has a
+// row for each of `prompts` or of listed classes, else it is about square. PNG files say in their texts what was drawn.
+// Errors: as Upsampler and parse_classes(); UsageError for unknown weights, no checkpoint, a folder that holds other
+// samples, another kind of file; Error for I/O.
 SampleReport write_samples(const SampleRequest& request, dist::Group& group);
 
 }  // namespace gigacat::sample

@@ -15,6 +15,7 @@
 #include "gigacat/pretrained/latent_space.h"
 #include "gigacat/run/config.h"
 #include "gigacat/run/weight_source.h"
+#include "gigacat/sample/class_list.h"
 #include "gigacat/upsample/upsample.h"
 
 namespace gigacat::sample {
@@ -45,10 +46,9 @@ class Sampler {
 
   // Samples of one call of the networks; fewer are filled up.
   int64_t rows() const { return rows_; }
-  // Classes, or prompts of a model of text.
-  int64_t num_conditions() const {
-    return options_.prompts.empty() ? model_->shape().num_classes : std::ssize(options_.prompts);
-  }
+  // Classes with their names where open() found them, or prompts of a model of text.
+  const Conditions& conditions() const { return conditions_; }
+  int64_t num_conditions() const { return conditions_.count; }
   const std::vector<std::string>& prompts() const { return options_.prompts; }
   int64_t stages() const;  // images of a sample
   int64_t height() const { return model_->shape().height * space_->factor() * scale_; }
@@ -95,6 +95,7 @@ class Sampler {
   const pretrained::LatentSpace* space_;
   at::Device device_;
   SamplerOptions options_;
+  Conditions conditions_;
   int64_t rows_, scale_ = 1;
   mutable int64_t stages_ = 0;  // 0: not asked for yet, which costs a pass of the generator
   std::string trajectory_back_ = "bilinear";

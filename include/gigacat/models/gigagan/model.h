@@ -67,6 +67,7 @@ class GigaGanModel : public PyramidModel {
   // The generator by its own type.
   GeneratorImpl& network() { return *network_; }
   int64_t z_dim() const override { return config_.z_dim; }
+  bool has_classes() const override { return false; }
   std::vector<std::string> prompts() const override { return caption_config_.prompts; }
 
   Style style(torch::nn::Module& generator, const at::Tensor& z, const at::Tensor& labels,

@@ -37,6 +37,7 @@ class UpsamplerModel : public gigagan::PyramidModel {
   ~UpsamplerModel() override;
   std::string name() const override { return "upsampler"; }
   std::shared_ptr<torch::nn::Module> make_generator(const nn::Init& init) const override;
+  bool has_classes() const override { return false; }
   std::vector<std::string> prompts() const override;
 
   // The small image of real ones [B, 3, S, S]: [B, 3, s, s], rounded to 8 bits as files are.

@@ -1,0 +1,13 @@
+// What the PNG files that a generator made say of where they come from.
+#pragma once
+
+#include "gigacat/io/image.h"
+#include "gigacat/run/weight_source.h"
+
+namespace gigacat::sample {
+
+// "Software" (a keyword of the PNG standard), "checkpoint" (run::short_name) and "weights_crc32c". Equal for equal
+// weights, wherever the run lies.
+io::PngTexts origin_texts(const run::WeightSource& source);
+
+}  // namespace gigacat::sample
