@@ -1,6 +1,7 @@
 // Which kind of data set lies at a path.
 #include "gigacat/data/source.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <span>
 

@@ -195,7 +195,7 @@ class UpsampleTest(CliTest):
         image, flags = self.picture("a.png", width=5, height=3), ("--weights", self.weights, "--scale", 2)
         for name in ("a.bmp", "a.gif", "a.npz"):
             message = self.refused("upsample", image, "-o", self.path(name), *flags)
-            self.assertIn("ends in .%s, which is not written here; files end in .png, .jpg, .jpeg, .webp" % name[2:], message)
+            self.assertIn("no .%s is written: give a .png, .jpg or .webp, or a folder" % name[2:], message)
             self.assertFalse(os.path.exists(self.path(name)))
         self.assertIn("give a folder", self.refused("upsample", image, self.picture("b.png"), "-o", self.path("x.png"), *flags))
         self.gigacat("upsample", image, "-o", self.path("a.bmp") + "/", *flags)
