@@ -36,8 +36,8 @@ struct WalkOptions {
 
 // Calls `visit` with the path relative to `root` ("/" between components) of each file below it, until it returns
 // false; a folder's files and folders come in the order of their bytes. Left out are leftovers, devices, and the
-// results of gigacat itself (run folders, samples, upsampled pictures) below the root. Links to folders are followed unless they
-// lead back to a folder above. Returns whether it was stopped. Errors: Error when a folder cannot be read.
+// results of gigacat itself (run folders, samples, upsampled pictures) below the root. Links to folders are followed
+// unless they lead back to a folder above. Returns whether it was stopped. Errors: Error when a folder cannot be read.
 bool walk(const fs::path& root, const std::function<bool(const std::string&)>& visit, const WalkOptions& options = {});
 
 // Relative paths of the files below `root` that `wanted` accepts, sorted by bytes. Results of gigacat that are left out
