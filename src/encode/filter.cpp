@@ -25,7 +25,7 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::chrono::hours kLongestFilter{24 * 30};  // one rank may have far more left to do than another
-constexpr int64_t kLookedAt = 224;                    // px, of images that an encoder sees
+constexpr int64_t kLookedAt = 224;                     // px, of images that an encoder sees
 
 // The members of one key, in the shard's order.
 struct Pair {

@@ -96,7 +96,7 @@ std::vector<float> resample_across(const Image& image, const FloatTaps& taps, in
     const int64_t rows = std::min(kRows, height - y);
     stand_up(image, begin + y, rows, lines.data());
     kHasAvx2AndFma ? weigh_across_avx2(lines.data(), channels, taps, made.data())
-             : weigh_across(lines.data(), channels, taps, made.data());
+                   : weigh_across(lines.data(), channels, taps, made.data());
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t r = 0; r < rows; ++r) {
         float* row = planes.data() + (c * height + y + r) * results;
@@ -138,7 +138,7 @@ void resize_planes(const Image& image, Resampling method, int64_t height, int64_
       const float* from = wide.data() + (c * rows + down.first(y) - begin) * width;
       float* to = planes.data() + c * plane + y * width;
       kHasAvx2AndFma ? weigh_down_avx2(from, width, down.weights(y), down.count(y), to)
-               : weigh_down(from, width, down.weights(y), down.count(y), to);
+                     : weigh_down(from, width, down.weights(y), down.count(y), to);
     }
   for (int64_t c = image.channels; c < 3; ++c) std::copy_n(planes.data(), plane, planes.data() + c * plane);
 }

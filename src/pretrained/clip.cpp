@@ -82,8 +82,7 @@ class Tower : public torch::nn::Module {
 ClipConfig ClipConfig::deduce(const weights::Weights& weights) {
   const auto sized = [&](const std::string& name, int64_t dim) -> const at::Tensor& {
     const at::Tensor& tensor = weights.at(name, kClip);
-    if (tensor.dim() != dim)
-      weights::refuse(weights, kClip, cat(name, " has ", tensor.dim(), " dimensions for ", dim));
+    if (tensor.dim() != dim) weights::refuse(weights, kClip, cat(name, " has ", tensor.dim(), " dimensions for ", dim));
     return tensor;
   };
   const auto tower = [&](const std::string& prefix) {

@@ -106,8 +106,8 @@ std::string to_csv(const Sweep& sweep, const std::vector<LabelResult>& results) 
   for (const LabelResult& label : results)
     for (size_t i = 0; i < label.runs.size(); ++i) {
       const RunResult& result = label.results[i];
-      text += cat(csv_quoted(label.label), ",", label.runs[i]->seed, ",", label.runs[i]->id, ",", result.state.status, ",",
-                  result.state.step, ",", number(result.state.seconds), ",", csv_quoted(result.state.error));
+      text += cat(csv_quoted(label.label), ",", label.runs[i]->seed, ",", label.runs[i]->id, ",", result.state.status,
+                  ",", result.state.step, ",", number(result.state.seconds), ",", csv_quoted(result.state.error));
       for (const std::string& metric : metrics) {
         const auto found = result.values.find(metric);
         text += "," + (found == result.values.end() ? std::string() : cat(found->second));

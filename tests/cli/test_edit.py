@@ -31,7 +31,9 @@ out: %s
         whole, half = self.model("train.steps=4"), self.model()
         self.gigacat("train", "--resume", half, "train.steps=4")
         self.assert_same_weights(self.checkpoint(whole, 4), self.checkpoint(half, 4))
-        two = self.model("train.steps=4", "--ranks", "2")
+        with self.assertRaisesRegex(AssertionError, "2 samples at once, no multiple of the 4"):
+            self.model("train.steps=4", "--ranks", "2")
+        two = self.model("train.steps=4", "train.batch=8", "--ranks", "2")
         self.gigacat("sample", two, "-o", self.path("x.png"), "--prompt", "red heart", "--count", 2)
 
     def test_features_of_captions_are_made_ahead(self):

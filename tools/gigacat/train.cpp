@@ -79,6 +79,7 @@ int run(Flags& flags) {
     return kOk;
   }
   if (is_parent(flags.ranks, environment, flags.max_restarts)) {
+    config->micro_batch(flags.ranks);  // refuses a batch that cannot be split so
     const int least = flags.min_ranks > 0 ? flags.min_ranks : flags.ranks;
     return launch(flags.ranks, flags.max_restarts, [&](int ranks) { return fewer_ranks(*config, ranks, least); });
   }
