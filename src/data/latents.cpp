@@ -85,7 +85,7 @@ std::unique_ptr<Source> open_latent_folder(const DataConfig& config) {
   if (io::is_file(labels))
     set.labels = parse_dataset_json(read_file(labels, 1ull << 30), labels.string(), names, set.left_out);
   set.provenance = read_provenance(config.path);
-  const bool sure = config.kind == "latents" || says_latents(set.provenance);
+  const bool sure = config.kind == "latents" || set.root != config.path || says_latents(set.provenance);
   const auto name_of = [&set](int64_t i) { return std::string(set.names[i]); };
   const auto read = [&](int64_t i) { return read_file(set.root / name_of(i), kMostSampleBytes); };
   set.content = probe_latents(static_cast<int64_t>(names.size()), name_of, read, config, sure);

@@ -41,7 +41,7 @@ TEST(Derange, IsAPermutationWhereNoDerangementExists) {
 
 TEST(Mismatch, LeavesOutWhatDoesNotCount) {
   const at::Tensor logits = at::arange(4, at::kFloat).view({4, 1, 1, 1});
-  const at::Tensor some = logistic_mismatch(logits, at::tensor({1.0f, 0.0f, 0.0f, 1.0f}));
+  const at::Tensor some = logistic_mismatch(logits, at::tensor({2.0f, 0.0f, 0.0f, 2.0f}));
   EXPECT_NEAR(some.item<double>(), (at::softplus(logits[0]) + at::softplus(logits[3])).item<double>() / 2, 1e-6);
   EXPECT_EQ(logistic_mismatch(logits, at::zeros({4})).item<double>(), 0);
 }

@@ -65,7 +65,7 @@ TEST_F(ConfigTest, AllMistakesAreSaidAtOnce) {
 }
 
 TEST_F(ConfigTest, ImpossibleCombinations) {
-  EXPECT_THAT(error_with("train.accumulate=3"), HasSubstr("not divisible by accumulate 3"));
+  EXPECT_THAT(error_with("train.accumulate=3"), HasSubstr("8 is not divisible by train.accumulate 3"));
   EXPECT_THAT(error_with("optimizer.schedule=warmup"), HasSubstr("optimizer.warmup"));
   EXPECT_THAT(error_of<UsageError>([&] {
                 config({"optimizer.schedule=cosine", "optimizer.warmup=10", "optimizer.decay_steps=10"});
