@@ -79,7 +79,7 @@ int Loop::run() {
     ++state_.step;
     state_.images += config_.train.batch;
     if (state_.step == first_step_ + 1) first_step_done();
-    if (is_logged(config_, state_.step)) report(batches, fakes.back());
+    if (is_logged(config_, state_.step)) report(batches, fakes);
     if (monitor_) monitor_->progress(state_.step);
     draw_samples();
     evaluate();
@@ -107,11 +107,19 @@ std::vector<MicroBatch> Loop::next_batch() {
   return to_device(context_.loader->next(), batch_options_);
 }
 
-void Loop::report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes) {
+void Loop::report(const std::vector<MicroBatch>& batches, const std::vector<at::Tensor>& fakes) {
   const at::NoGradGuard no_grad;
   StepFigures figures{.step = state_.step, .images = state_.images};
   const auto losses = mean_losses({state_.discriminator.losses, state_.generator.losses}, group_);
-  figures.diagnostics = mean_over_ranks(recipe_.diagnostics(fakes), group_);
+  std::vector<std::pair<std::string, double>> diagnostics;
+  for (const at::Tensor& part : fakes) {
+    const auto of_part = recipe_.diagnostics(part);
+    if (diagnostics.empty())
+      for (const auto& [name, value] : of_part) diagnostics.emplace_back(name, 0);
+    for (size_t i = 0; i < of_part.size(); ++i)
+      diagnostics[i].second += of_part[i].second / static_cast<double>(fakes.size());
+  }
+  figures.diagnostics = mean_over_ranks(std::move(diagnostics), group_);
   figures.discriminator.losses = losses[0];
   figures.generator.losses = losses[1];
   dist::run_on_first(group_, "writing figures", [&] { write(figures, batches); });

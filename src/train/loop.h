@@ -32,7 +32,7 @@ class Loop {
   void set_examples();
   void open_files();
   std::vector<MicroBatch> next_batch();
-  void report(const std::vector<MicroBatch>& batches, const at::Tensor& fakes);
+  void report(const std::vector<MicroBatch>& batches, const std::vector<at::Tensor>& fakes);
   void write(StepFigures& figures, const std::vector<MicroBatch>& batches);
   void first_step_done();
   void draw_samples();

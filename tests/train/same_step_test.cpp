@@ -111,6 +111,13 @@ const std::vector<Way> kShortWays{
     {1, {"train.precision=bf16", "train.activation_checkpoint=blocks"}},
 };
 
+// What a step says of losses, gradients and images, not of its time.
+bool is_compared(const std::string& key) {
+  for (const char* start : {"D/", "G/", "grad_norm/", "discrepancy", "rewrite", "direction", "diversity"})
+    if (key.starts_with(start)) return true;
+  return false;
+}
+
 class SameStep : public ToyTest, public testing::WithParamInterface<Subject> {
  protected:
   SameStep() {
@@ -150,9 +157,7 @@ class SameStep : public ToyTest, public testing::WithParamInterface<Subject> {
     std::vector<nlohmann::json> lines = metrics_of(newest_run(out()));
     for (nlohmann::json& line : lines)
       for (auto item = line.begin(); item != line.end();)
-        item = item.key().starts_with("D/") || item.key().starts_with("G/") || item.key().starts_with("grad_norm/")
-                   ? std::next(item)
-                   : line.erase(item);
+        item = is_compared(item.key()) ? std::next(item) : line.erase(item);
     return lines;
   }
 
@@ -179,7 +184,7 @@ TEST_P(SameStep, IsThePlainOne) {
   ASSERT_EQ(plain.size(), 2u);
   ASSERT_GE(plain.front().size(), 6u) << plain.front();
   for (const Way& way : kWays) compare(way, plain, 2e-3, /*all_terms=*/true);
-  for (const Way& way : kShortWays) compare(way, plain, 5e-2, /*all_terms=*/false);
+  for (const Way& way : kShortWays) compare(way, plain, 1e-1, /*all_terms=*/false);
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryRecipe, SameStep, testing::ValuesIn(subjects()),

@@ -11,7 +11,9 @@ Recipe::Recipe(Model& model, double r1, const nn::Init& init) : model_(model), r
 at::Tensor Recipe::generate(const recipes::Batch& batch, bool with_graph) {
   at::AutoGradMode grad(with_graph);
   const at::Tensor z = batch.draws->normal("z", {}, {model_.z_dim()});
-  return model_.generator_network().forward(z, batch.labels).unsqueeze(0);  // [1, B, C, H, W]
+  const at::Tensor images = model_.generator_network().forward(z, batch.labels);
+  if (with_graph) hidden_.push_back(model_.generator_network().last.to(at::kFloat).mean(0));
+  return images.unsqueeze(0);  // [1, B, C, H, W]
 }
 
 recipes::Loss Recipe::discriminator_loss(const recipes::Batch& batch, const at::Tensor& fakes) {
@@ -35,7 +37,9 @@ recipes::Loss Recipe::generator_loss(const recipes::Batch& batch, const at::Tens
 
 void Recipe::update_buffers(dist::Group& group) {
   at::NoGradGuard no_grad;
-  at::Tensor mean = model_.generator_network().last.to(at::kFloat).mean(0);
+  if (hidden_.empty()) return;
+  at::Tensor mean = at::stack(hidden_).mean(0);
+  hidden_.clear();
   group.all_reduce(mean, dist::Reduce::mean, "hidden means");
   model_.generator_network().mean.lerp_(mean, 0.1);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "gigacat/recipes/recipe.h"
 #include "train/toy/model.h"
@@ -22,6 +23,7 @@ class Recipe : public recipes::Recipe {
  private:
   Model& model_;
   double r1_;
+  std::vector<at::Tensor> hidden_;  // means [W] of this step's generator passes
 };
 
 struct LossConfig : recipes::LossConfig {
