@@ -32,7 +32,13 @@ for path in libtorch libc10 libgomp libcudart; do
   if grep -q "gigacat.*/$path[^ ]*\.so" "$folder/list"; then fail "$path is in the wheel; it is LibTorch's"; fi
 done
 unzip_text() { python3 -c 'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.read(next(n for n in z.namelist() if n.endswith(sys.argv[2]))).decode())' "$wheel" "$1"; }
-unzip_text METADATA | grep -q '^Requires-Dist: torch==2\.' || fail "the wheel does not ask for torch"
+# has PATTERN COMMAND ...: all of what it prints is read, so that the command is not ended by a pipe that closes.
+has() {
+  local pattern=$1
+  shift
+  "$@" >"$folder/said" && grep -q "$pattern" "$folder/said"
+}
+has '^Requires-Dist: torch==2\.' unzip_text METADATA || fail "the wheel does not ask for torch"
 
 python3 -m venv --without-pip "$folder/venv"
 site=$(echo "$folder"/venv/lib/python3*/site-packages)
@@ -47,14 +53,14 @@ grep -q "pip install torch==2" "$folder/said" || fail "without LibTorch it does 
 torch=$(sed -n 's/^LibTorch_ROOT_DIR:PATH=//p' "$BUILD/CMakeCache.txt")
 mkdir "$folder/elsewhere" # as in PYTHONPATH of a module, or under an environment over the system's packages
 ln -s "$torch" "$folder/elsewhere/torch"
-PYTHONPATH=$folder/elsewhere "$gigacat" version | grep -q '^gigacat ' || fail "LibTorch elsewhere in the environment is not found"
+has '^gigacat ' env PYTHONPATH="$folder/elsewhere" "$gigacat" version || fail "LibTorch elsewhere in the environment is not found"
 
 ln -s "$torch" "$site/torch"
 [ ! -d "$torch/../nvidia" ] || ln -s "$torch/../nvidia" "$site/nvidia"
-"$gigacat" version | grep -q '^gigacat ' || fail "it does not run beside LibTorch"
-"$folder/venv/bin/python" -m gigacat version | grep -q '^gigacat ' || fail "python -m gigacat, as torchrun -m starts it, does not run"
-"$gigacat" config list | grep -q 'photos-64.yaml ' || fail "config list does not show the presets"
-"$gigacat" doctor | grep -q "$site/gigacat/share/gigacat/emoji" || fail "doctor does not show the wheel's own font"
+has '^gigacat ' "$gigacat" version || fail "it does not run beside LibTorch"
+has '^gigacat ' "$folder/venv/bin/python" -m gigacat version || fail "python -m gigacat, as torchrun -m starts it, does not run"
+has 'photos-64.yaml ' "$gigacat" config list || fail "config list does not show the presets"
+has "$site/gigacat/share/gigacat/emoji" "$gigacat" doctor || fail "doctor does not show the wheel's own font"
 
 export HOME=/proc/nowhere # of a user with a number and no name
 "$gigacat" data emoji data/emoji size=32 >/dev/null || fail "data emoji fails"
