@@ -157,11 +157,10 @@ void Attempt::register_rank(const std::string& newest) {
   newest_ = newest;
   const size_t space = newest.find(' ');
   number_ = newest.substr(space + 1) == std::to_string(environment_.world) ? newest.substr(0, space) : "";
-  if (number_.empty()) return;                                         // before a restart with another number of ranks
-  if (environment_.rank > 0 && store_.check({number_ + "/failed"})) {  // before this rank came: a restart's first rank
-    number_.clear();                                                   // will begin the next
-    return;
-  }
+  // An attempt of another number of ranks, or one that failed before this rank came: a restart's rank 0 begins the
+  // next.
+  if (!number_.empty() && environment_.rank > 0 && store_.check({number_ + "/failed"})) number_.clear();
+  if (number_.empty()) return;
   const std::string first = store_.compareSet(key("here", environment_.rank), "", me_);
   first_ = first == me_ ? "" : first;
   if (first_.empty()) store_.set(key("agent", environment_.rank), environment_.agent);

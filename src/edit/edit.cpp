@@ -75,7 +75,7 @@ class Editor {
       texts.emplace_back(has.is_text ? "prompts" : "class_name", join(names, has.is_text ? "\n" : ","));
     texts.emplace_back("truncation",
                        request_.what == Edit::truncation ? join(request_.psi, ",") : cat(request_.truncation));
-    for (auto& text : sample::origin_texts(source)) texts.push_back(std::move(text));
+    sample::add_origin(texts, source);
     return texts;
   }
 

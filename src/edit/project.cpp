@@ -217,7 +217,7 @@ ProjectReport project(const ProjectRequest& request, at::Device device) {
   io::PngTexts texts = {{"image", request.image.filename().string()}, {"seed", cat(request.seed)}};
   if (!request.prompt.empty()) texts.emplace_back("prompt", request.prompt);
   if (!request.label.empty()) texts.emplace_back("class", request.label);
-  for (auto& text : sample::origin_texts(source)) texts.push_back(std::move(text));
+  sample::add_origin(texts, source);
   write_atomically(picture.replace_extension(".found.png"), io::encode_png(projection.picture(found), texts));
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   return report;

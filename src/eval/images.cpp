@@ -1,6 +1,7 @@
 #include "gigacat/eval/images.h"
 
 #include <filesystem>
+#include <mutex>
 #include <span>
 #include <utility>
 
@@ -25,7 +26,11 @@ class StoredImages : public ImageSet {
   std::string name() const override { return path_; }
   int64_t size() const override { return source_->size(); }
   bool is_concurrent() const override { return true; }
-  std::string identity() const override { return data::identity_of(*source_); }
+  // Found once: it reads samples, and evaluations while training ask for it each time.
+  std::string identity() const override {
+    std::call_once(identified_, [this] { identity_ = data::identity_of(*source_); });
+    return identity_;
+  }
   std::string version() const override { return source_->version(); }
   std::string caption(int64_t index) const override { return (captions_ ? captions_ : source_)->read(index).caption; }
 
@@ -62,6 +67,10 @@ class StoredImages : public ImageSet {
 
   std::string path_;
   std::shared_ptr<const data::Source> source_, captions_;
+
+ private:
+  mutable std::once_flag identified_;
+  mutable std::string identity_;
 };
 
 class LoaderImages : public StoredImages {
@@ -73,8 +82,8 @@ class LoaderImages : public StoredImages {
   }
 
   std::string identity() const override {
-    return cat(data::identity_of(*source_), " ", config_.target_height(), "x", config_.target_width(), " ",
-               config_.crop, " ", config_.background);
+    return cat(StoredImages::identity(), " ", config_.target_height(), "x", config_.target_width(), " ", config_.crop,
+               " ", config_.background);
   }
 
  protected:

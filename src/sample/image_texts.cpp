@@ -2,10 +2,10 @@
 
 namespace gigacat::sample {
 
-io::PngTexts origin_texts(const run::WeightSource& source) {
-  return {{"Software", "gigacat " GIGACAT_VERSION},
-          {"checkpoint", run::short_name(source)},
-          {"weights_crc32c", source.checksum}};
+void add_origin(io::PngTexts& texts, const run::WeightSource& source) {
+  texts.emplace_back("Software", "gigacat " GIGACAT_VERSION);
+  texts.emplace_back("checkpoint", run::short_name(source));
+  texts.emplace_back("weights_crc32c", source.checksum);
 }
 
 }  // namespace gigacat::sample

@@ -12,19 +12,15 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-void append(io::PngTexts& texts, io::PngTexts more) {
-  for (auto& text : more) texts.push_back(std::move(text));
-}
-
 // How samples are drawn and from what.
-io::PngTexts drawing_texts(const SampleRequest& request, const OpenedSampler& opened) {
-  io::PngTexts texts = {{"truncation", cat(request.truncation)}, {"guidance", cat(request.guidance)}};
+void add_drawing(io::PngTexts& texts, const SampleRequest& request, const OpenedSampler& opened) {
+  texts.emplace_back("truncation", cat(request.truncation));
+  texts.emplace_back("guidance", cat(request.guidance));
   if (const upsample::Upsampler* upsampler = opened.sampler->upsampler()) {
     texts.emplace_back("upsampler", upsampler->hash());
     texts.emplace_back("scale", cat(upsampler->scale()));
   }
-  append(texts, origin_texts(opened.source));
-  return texts;
+  add_origin(texts, opened.source);
 }
 
 // A line of the list in samples.json.
@@ -79,7 +75,7 @@ io::PngTexts texts_of_sample(const SampleRequest& request, const OpenedSampler& 
   if (conditions.has_classes()) texts.emplace_back("class", cat(spec.label));
   if (const std::string name = conditions.name_of(spec.label); !name.empty()) texts.emplace_back("class_name", name);
   if (sampler.stages() > 1) texts.emplace_back("stage", cat(stage));
-  append(texts, drawing_texts(request, opened));
+  add_drawing(texts, request, opened);
   return texts;
 }
 
@@ -93,7 +89,7 @@ io::PngTexts texts_of_grid(const SampleRequest& request, const OpenedSampler& op
   if (conditions.is_text) texts.emplace_back("prompts", join(opened.sampler->prompts(), "\n"));
   if (conditions.has_classes()) texts.emplace_back("labels", request.labels);
   if (request.all_stages) texts.emplace_back("all_stages", "true");
-  append(texts, drawing_texts(request, opened));
+  add_drawing(texts, request, opened);
   return texts;
 }
 

@@ -6,8 +6,8 @@
 
 namespace gigacat::sample {
 
-// "Software" (a keyword of the PNG standard), "checkpoint" (run::short_name) and "weights_crc32c". Equal for equal
+// Adds "Software" (a keyword of the PNG standard), "checkpoint" (run::short_name) and "weights_crc32c". Equal for equal
 // weights, wherever the run lies.
-io::PngTexts origin_texts(const run::WeightSource& source);
+void add_origin(io::PngTexts& texts, const run::WeightSource& source);
 
 }  // namespace gigacat::sample
