@@ -41,6 +41,9 @@ if(GIGACAT_WERROR)
   list(APPEND GIGACAT_WARNINGS -Werror)
 endif()
 target_compile_options(gigacat_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${GIGACAT_WARNINGS};-fno-omit-frame-pointer>")
+# Messages of LibTorch name the files of its headers, which lie below the checkout: without its path, which is another
+# machine's where the program runs.
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=>")
 if(GIGACAT_SANITIZE)
   add_compile_options(-fsanitize=${GIGACAT_SANITIZE} -g1)
   add_link_options(-fsanitize=${GIGACAT_SANITIZE})

@@ -29,5 +29,8 @@ program=$folder/root/usr/bin/gigacat
 for library in libtorch_cpu libc10 libgomp; do
   ldd "$(realpath "$program")" | grep "$library" | grep -q "$folder/root" || fail "$library is not the package's own"
 done
-grep -qa "$PWD" "$(realpath "$program")" && fail "the program names the folder that it was built in"
+for file in "$(realpath "$program")" "$folder"/root/opt/gigacat/lib/libgigacat.so; do
+  strings -a "$file" >"$folder/strings"
+  ! grep -m 1 -F "$PWD/" "$folder/strings" || fail "$(basename "$file") names the folder that it was built in"
+done
 echo "package_test: $(wc -l <"$folder/list") files in the package"
