@@ -77,15 +77,24 @@ void remove_checkpoint(const fs::path& checkpoint) {
   fs::remove_all(aside);
 }
 
+// Which checkpoints stay: the newest ones, multiples, and the newest before a step.
+struct Kept {
+  int64_t last, every;
+  std::optional<int64_t> before;
+};
+
 // Checkpoints past `newest` were left by a run that was resumed from before them: they are replaced when their step
 // comes.
-void prune(const fs::path& folder, int64_t newest, int64_t keep_last, int64_t keep_every) {
+void prune(const fs::path& folder, int64_t newest, const Kept& keep) {
   auto steps = list_checkpoints(folder);
   std::erase_if(steps, [newest](int64_t step) { return step > newest; });
-  const int64_t surplus = static_cast<int64_t>(steps.size()) - keep_last;
+  int64_t good = -1;
+  for (const int64_t step : steps)
+    if (keep.before && step < *keep.before) good = step;
+  const int64_t surplus = static_cast<int64_t>(steps.size()) - keep.last;
   for (int64_t i = 0; i < surplus; ++i) {
-    const bool kept = keep_every > 0 && steps[i] % keep_every == 0;
-    if (!kept) remove_checkpoint(checkpoint_path(folder, steps[i]));
+    const bool kept = keep.every > 0 && steps[i] % keep.every == 0;
+    if (!kept && steps[i] != good) remove_checkpoint(checkpoint_path(folder, steps[i]));
   }
 }
 
@@ -100,7 +109,7 @@ void with_our_errors(const fs::path& folder, const F& work) {
 }
 
 // Returns the seconds that it took.
-double write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint, int64_t keep_last, int64_t keep_every) {
+double write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint, const Kept& keep) {
   const auto began = std::chrono::steady_clock::now();
   const fs::path place = checkpoint_path(folder, checkpoint.step);
   const fs::path temporary = folder / cat(kTemporary, place.filename().string(), "-", ::getpid());
@@ -109,7 +118,7 @@ double write_checkpoint(const fs::path& folder, const Checkpoint& checkpoint, in
     fs::create_directory(temporary);
     write_files(temporary, checkpoint);
     put_in_place(temporary, place);
-    prune(folder, checkpoint.step, keep_last, keep_every);
+    prune(folder, checkpoint.step, keep);
   });
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   log::info("checkpoint ", place.string(), " written in ", human_time(took.count()));
@@ -140,8 +149,9 @@ CheckpointWriter::~CheckpointWriter() {
 void CheckpointWriter::write(Checkpoint checkpoint) {
   wait();
   began_ = std::chrono::steady_clock::now();
-  pending_ = std::async(std::launch::async, [this, checkpoint = std::move(checkpoint)] {
-    seconds_of_last_ = write_checkpoint(folder_, checkpoint, keep_last_, keep_every_);
+  const Kept keep{keep_last_, keep_every_, keep_before_};
+  pending_ = std::async(std::launch::async, [this, keep, checkpoint = std::move(checkpoint)] {
+    seconds_of_last_ = write_checkpoint(folder_, checkpoint, keep);
   });
 }
 

@@ -115,6 +115,14 @@ void TrainSection::bind(config::Binder& b) {
   b.field("nonfinite_limit", nonfinite_limit, 20,
           "steps in a row with a gradient that is not finite after which the run stops",
           {.min = 1, .unit = "steps", .free_on_resume = true});
+  b.field("init", init, "",
+          "a run, a checkpoint or a generator's .safetensors file whose weights a new run begins with, where names and "
+          "shapes agree; not read on resume",
+          {.unit = "path", .free_on_resume = true});
+  b.field("stop_on", stop_on, {"nonfinite"},
+          "faults that end the run with exit code 1: nonfinite gradients, losses that have diverged, samples that have "
+          "collapsed into one; of the others the log warns",
+          {.choices = {"nonfinite", "diverged", "collapsed"}, .free_on_resume = true});
   b.check("activation_checkpoint", [this]() -> std::string {
     try {
       nn::CheckpointPolicy policy(activation_checkpoint);
@@ -143,7 +151,7 @@ void LogSection::bind(config::Binder& b) {
   b.field("peak_tflops", peak_tflops, 0, "peak of one device at this precision, for the MFU figure; 0: not shown",
           {.min = 0, .unit = "TFLOP/s", .free_on_resume = true});
   b.field("diversity_warning", diversity_warning, 0.2,
-          "warn when the diversity of samples falls under this fraction of its highest value",
+          "warn when the relative diversity of samples falls under this fraction of its highest value",
           {.min = 0, .max = 1, .free_on_resume = true});
   b.field("tensorboard", tensorboard, true, "write TensorBoard event files", {.free_on_resume = true});
 }

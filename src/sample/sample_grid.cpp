@@ -62,10 +62,13 @@ std::vector<io::Image> SampleGrid::first_images(const Sampler& sampler, int64_t 
   return nn::to_images(visible(sampler.decode(sampler.generate(specs))));
 }
 
-double SampleGrid::diversity(const Sampler& sampler) const {
+Diversity SampleGrid::diversity(const Sampler& sampler) const {
   std::vector<int64_t> labels;
   for (const SampleSpec& spec : diversity_) labels.push_back(spec.label);
-  return mean_distance(sampler.generate(diversity_), labels);
+  const at::Tensor images = sampler.generate(diversity_).detach().to(at::kFloat);
+  const double distance = mean_distance(images, labels);
+  const double deviation = images.std(/*unbiased=*/false).item<double>();
+  return {distance, deviation > 0 ? distance / deviation : 0};
 }
 
 }  // namespace gigacat::sample

@@ -8,6 +8,7 @@
 #include "gigacat/nn/state.h"
 #include "gigacat/train/memory.h"
 #include "gigacat/train/trainer.h"
+#include "train/initial_weights.h"
 #include "train/setup.h"
 
 namespace gigacat::train {
@@ -57,9 +58,10 @@ void describe_networks(std::ostream& out, const run::RunConfig& config, const ru
 
 }  // namespace
 
-std::string dry_run(run::RunConfig& config, int world) {
+std::string dry_run(run::RunConfig& config, int world, bool resumed) {
   if (world < 1) fail<UsageError>("--world ", world, ": at least 1");
   config.micro_batch(world);
+  if (!resumed) check_initial_weights(config.train.init);
   const auto source = open_data(config);
   const models::ImageShape shape = config.image_shape();
   const run::Gan gan = run::build_gan(config);

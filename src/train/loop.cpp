@@ -134,7 +134,9 @@ void Loop::write(StepFigures& figures, const std::vector<MicroBatch>& batches) {
     shown->skipped = half->guard.skipped();
   }
   // Of latents that stay the same, so that only the generator moves it.
-  figures.diagnostics.emplace_back("diversity", grid_->diversity(*live_));
+  const sample::Diversity diversity = grid_->diversity(*live_);
+  figures.diagnostics.emplace_back("diversity", diversity.distance);
+  figures.diagnostics.emplace_back("relative_diversity", diversity.relative);
   monitor_->record(figures, stopwatch_.take(), memory_used(context_.device));
   if (state_.step == 1) {
     const at::Tensor& reals = batches.front().batch.images;
@@ -179,6 +181,7 @@ void Loop::save() {
     write_run_info(context_, config_, environment_, options_, identity);
     run::Checkpoint checkpoint = capture(state_, config_, group_.size(), identity);
     checkpoint.class_names = context_.class_names;
+    writer_->keep_before(monitor_->diverging_since());
     writer_->write(std::move(checkpoint));  // waits for the one before
     for (NetworkState* half : {&state_.discriminator, &state_.generator}) half->optimizer.release();
   });

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <iomanip>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "gigacat/core/error.h"
 #include "gigacat/core/log.h"
+#include "gigacat/run/checkpoint.h"
 
 namespace gigacat::train {
 namespace {
@@ -106,11 +108,13 @@ Monitor::Monitor(const run::RunConfig& config, const run::RunFolder& folder, int
       folder_(folder),
       world_(world),
       step_cost_(step_cost),
+      health_(config.log.diversity_warning),
       images_before_(images),
       recorded_(std::chrono::steady_clock::now()),
       metrics_(folder.metrics(), /*append=*/true),
       progress_("training", "step", config.train.steps, step, config.log.plain_every) {
   fs::create_directories(folder.samples());
+  if (step > 0) recall();
   if (!config.log.tensorboard) return;
   events_ = std::make_unique<io::EventWriter>(folder.path());
   events_->begin_session(step == 0 ? 0 : step + 1);
@@ -131,7 +135,7 @@ void Monitor::record(const StepFigures& figures, const std::array<double, 4>& sp
   log::info(log_line(figures, all));
   note_ = cat("D ", figure(value_of(all, "D/loss")), " G ", figure(value_of(all, "G/loss")), ", ",
               figure(value_of(all, "images_per_second")), " images/s");
-  warn_of_collapse(all);
+  warn_of_faults(figures.step, all);
 }
 
 Figures Monitor::flatten(const StepFigures& figures, const std::array<double, 4>& split, const Memory& memory) {
@@ -167,14 +171,80 @@ Figures Monitor::flatten(const StepFigures& figures, const std::array<double, 4>
   return all;
 }
 
-void Monitor::warn_of_collapse(const Figures& figures) {
-  const double diversity = value_of(figures, "diversity");
-  highest_diversity_ = std::max(highest_diversity_, diversity);
-  const bool low = diversity < config_.log.diversity_warning * highest_diversity_;
-  if (low && !collapsed_)
-    log::warn("the samples have grown alike: diversity ", figure(diversity), ", at its highest ",
-              figure(highest_diversity_), "; the generator may have collapsed");
-  collapsed_ = low;
+// The keys to turn, of those that this run's recipe has.
+std::string Monitor::advice(const Fault& fault) const {
+  std::vector<std::string> penalties;
+  bool has_anchor = false;
+  for (const config::Field& field : config_.binder.fields()) {
+    for (const char* key : {"loss.gamma_r1", "loss.gamma_r2", "loss.r1_gamma"})
+      if (field.path == key) penalties.emplace_back(key);
+    has_anchor = has_anchor || field.path == "loss.anchor";
+  }
+  const std::string penalty = join(penalties, " and ");
+  switch (fault.kind) {
+    case Fault::Kind::diverged:
+      if (fault.figure == "G/consistency" && has_anchor)
+        return "set loss.anchor=attached or a smaller loss.consistency, then lower optimizer.lr by 3";
+      return "lower optimizer.lr by 3, or give optimizer.warmup some hundred steps";
+    case Fault::Kind::discriminator_won:
+      return cat("raise ", penalty.empty() ? "the penalty on the discriminator" : penalty,
+                 " by 3 to 10, give more data, or a smaller discriminator");
+    case Fault::Kind::collapsed:
+      return cat("lower optimizer.lr by 2 to 4, or raise ", penalty.empty() ? "the penalty" : penalty,
+                 " or train.batch");
+  }
+  return "";
+}
+
+// "; go on from before it with: ..." where a checkpoint is older than the divergence.
+std::string Monitor::way_back() const {
+  const std::vector<int64_t> steps = run::list_checkpoints(folder_.checkpoints());
+  const int64_t since = health_.diverging_since().value_or(0);
+  const auto later = std::ranges::lower_bound(steps, since);
+  if (later == steps.begin()) return "";
+  return cat("; go on from before it with: gigacat train --resume ",
+             run::checkpoint_path(folder_.checkpoints(), *(later - 1)).string());
+}
+
+void Monitor::warn_of_faults(int64_t step, const Figures& figures) {
+  for (const Fault& fault : health_.judge(step, figures)) {
+    std::string what = cat("step ", step, ": "), name;
+    switch (fault.kind) {
+      case Fault::Kind::diverged:
+        name = "diverged";
+        what += cat("the run diverges: ", fault.figure, " is ", figure(fault.value), ", in the beginning ",
+                    figure(fault.usual), " or less");
+        break;
+      case Fault::Kind::collapsed:
+        name = "collapsed";
+        what += cat("the samples have grown alike: relative diversity ", figure(fault.value), ", at its highest ",
+                    figure(fault.usual));
+        break;
+      case Fault::Kind::discriminator_won:
+        what += cat("the discriminator has won: it tells every image, and G/loss has climbed to ", figure(fault.value),
+                    ", in the beginning ", figure(fault.usual), " or less");
+        break;
+    }
+    what += "; " + advice(fault);
+    if (fault.lasts && std::ranges::count(config_.train.stop_on, name) > 0)
+      fail(what, ". It has lasted for ", Health::kLasting, " log lines, which ends the run (train.stop_on)",
+           way_back());
+    if (!fault.lasts || name.empty()) log::warn(what);
+  }
+}
+
+// The run so far, as its log has it.
+void Monitor::recall() {
+  if (!fs::exists(folder_.metrics())) return;
+  std::istringstream lines(read_file(folder_.metrics()));
+  for (std::string text; std::getline(lines, text);) {
+    const auto line = nlohmann::json::parse(text, nullptr, false);
+    if (!line.is_object() || !line.contains("step") || line.contains("eval")) continue;
+    Figures figures;
+    for (const auto& [name, value] : line.items())  // JSON has no word for numbers that are not finite: they are null
+      figures.emplace_back(name, value.is_number() ? value.get<double>() : std::numeric_limits<double>::quiet_NaN());
+    health_.judge(line["step"].get<int64_t>(), figures);
+  }
 }
 
 void Monitor::scores(const std::vector<eval::Result>& results, int64_t step) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "gigacat/recipes/recipe.h"
 #include "gigacat/run/config.h"
 #include "gigacat/run/run_folder.h"
+#include "train/health.h"
 #include "train/stopwatch.h"
 
 namespace gigacat::train {
@@ -53,8 +55,11 @@ class Monitor {
           int64_t images);
   // After each step.
   void progress(int64_t step);
-  // At a log interval: everything is written. `split`: see Stopwatch::take.
+  // At a log interval: everything is written, and warned of what is wrong. `split`: see Stopwatch::take. Errors: Error
+  // where train.stop_on says that it ends the run.
   void record(const StepFigures& figures, const std::array<double, 4>& split, const Memory& memory);
+  // See Health.
+  std::optional<int64_t> diverging_since() const { return health_.diverging_since(); }
   // The results of an evaluation: a line of metrics.jsonl and a log line for each, scalars eval/NAME.
   void scores(const std::vector<eval::Result>& results, int64_t step);
   // An image into samples/NAME-STEP.png and the event file.
@@ -66,12 +71,15 @@ class Monitor {
 
  private:
   Figures flatten(const StepFigures& figures, const std::array<double, 4>& split, const Memory& memory);
-  void warn_of_collapse(const Figures& figures);
+  void recall();
+  void warn_of_faults(int64_t step, const Figures& figures);
+  std::string advice(const Fault& fault) const;
+  std::string way_back() const;
   const run::RunConfig& config_;
   run::RunFolder folder_;
   int world_;
-  double step_cost_, highest_diversity_ = 0;
-  bool collapsed_ = false;
+  double step_cost_;
+  Health health_;
   int64_t images_before_;
   std::chrono::steady_clock::time_point recorded_;
   std::string note_;

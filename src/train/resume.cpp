@@ -10,6 +10,7 @@
 #include "gigacat/core/files.h"
 #include "gigacat/core/log.h"
 #include "gigacat/data/source.h"
+#include "train/initial_weights.h"
 
 namespace gigacat::train {
 namespace {
@@ -115,6 +116,7 @@ run::Checkpoint read_for_training(const fs::path& path, bool verified) {
 std::string new_name(const run::RunConfig& config) { return config.name.empty() ? config.recipe_name : config.name; }
 
 RunDirectory begin(const run::RunConfig& config) {
+  check_initial_weights(config.train.init);  // before anything is made
   RunDirectory run{run::RunFolder::create(config.out, new_name(config)), nullptr, std::nullopt};
   run.lock = std::make_unique<run::RunLock>(run.folder);
   write_atomically(run.folder.config(), config.to_yaml());

@@ -18,6 +18,7 @@
 #include "gigacat/dist/device.h"
 #include "gigacat/run/class_names.h"
 #include "train/batch.h"
+#include "train/initial_weights.h"
 #include "train/precision.h"
 
 namespace gigacat::train {
@@ -66,7 +67,8 @@ void load_weights(RunContext& context, const run::RunConfig& config) {
     if (context.place->checkpoint) {
       restore(*context.state, *context.place->checkpoint);
       if (context.class_names.empty()) context.class_names = std::move(context.place->checkpoint->class_names);
-    }
+    } else if (!config.train.init.empty())
+      start_from(*context.state, config.train.init, context.class_names, context.place->folder.path());
     context.place->checkpoint.reset();
   });
   broadcast(*context.state, *context.group, resumed);

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -35,6 +37,11 @@ void set_counters(TrainState& state, const nlohmann::json& counters) {
     half->guard.load_state(counters.at("skipped").at(half->name));
 }
 
+int64_t nonfinite_limit(const run::TrainSection& train) {
+  const bool stops = std::ranges::count(train.stop_on, "nonfinite") > 0;
+  return stops ? train.nonfinite_limit : std::numeric_limits<int64_t>::max();
+}
+
 }  // namespace
 
 NetworkState::NetworkState(models::Network which, models::Model& model, const run::RunConfig& config,
@@ -48,7 +55,7 @@ NetworkState::NetworkState(models::Network which, models::Model& model, const ru
                  .attention = models::attention_parameters(model, network)}),
       reducer(group, optimizer.parameters(), config.train.bucket_mb, config.train.gradient_compression == "bf16",
               /*find_unused=*/false, optimizer.names()),
-      guard(name, config.train.nonfinite_limit, group->device()) {}
+      guard(name, nonfinite_limit(config.train), group->device()) {}
 
 TrainState::TrainState(const run::RunConfig& config, const run::Gan& gan, const std::shared_ptr<dist::Group>& group)
     : model(*gan.model),

@@ -38,7 +38,7 @@ class DocsTest(CliTest):
     def run_here(self, words):
         """Runs a gigacat command of the docs on a small run, small data and few steps."""
         run, data = self.the_run, self.images
-        words = [re.sub(r"^runs/00000-[\w-]+", run, word) for word in words]
+        words = [re.sub(r"^(train\.init=)?runs/00000-[\w-]+", lambda match: (match[1] or "") + run, word) for word in words]
         if "--resume" in words:
             words = [re.sub(r"step-\d+$", "step-0000002", word) for word in words] + ["out=" + os.path.dirname(run)]
         if words[0] == "train" and "--resume" not in words and "--dry-run" not in words:

@@ -38,11 +38,13 @@ TEST_F(SampleGridTest, IsTheSameEachTimeAndShowsACollapse) {
   ASSERT_EQ(first.size(), 3u);
   EXPECT_EQ(io::enlarge(first[0], 12).pixels, io::crop(grid.draw(sampler), 0, 0, 8 * 12, 8 * 12).pixels);
   EXPECT_EQ(grid.first_images(sampler, 99).size(), 20u);
-  EXPECT_GT(grid.diversity(sampler), 0.01);
+  EXPECT_GT(grid.diversity(sampler).distance, 0.01);
+  EXPECT_GT(grid.diversity(sampler).relative, 0.01);
   EXPECT_TRUE(generator.is_training());
   at::NoGradGuard no_grad;
   generator.named_parameters()["first.weight"].zero_();  // only the bias is left: the latent has no effect
-  EXPECT_NEAR(grid.diversity(sampler), 0, 1e-6);
+  EXPECT_NEAR(grid.diversity(sampler).distance, 0, 1e-6);
+  EXPECT_NEAR(grid.diversity(sampler).relative, 0, 1e-3);
 }
 
 }  // namespace

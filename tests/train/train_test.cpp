@@ -107,6 +107,7 @@ TEST_F(TrainTest, MetricsHoldEveryFigure) {
                           "skipped/G",
                           "brightness",
                           "diversity",
+                          "relative_diversity",
                           "images_per_second",
                           "time/data",
                           "time/D",
@@ -220,6 +221,24 @@ TEST_F(TrainTest, WarnsWhenSamplesGrowAlike) {
   event = [](int64_t, recipes::Loss&) {};
   const fs::path run = this->run({"train.steps=10", "log.every=1", "optimizer.lr=0.5", "log.diversity_warning=1"});
   EXPECT_THAT(read_file(run / "log.txt"), HasSubstr("the samples have grown alike"));
+}
+
+TEST_F(TrainTest, StopsWhenItDivergesAndKeepsTheLastGoodCheckpoint) {
+  event = [](int64_t step, recipes::Loss& loss) {
+    if (step > 120) loss.total = loss.total * 1e4;
+  };
+  const std::vector<std::string> often{"recipe=eventful", "train.steps=150", "log.every=2", "checkpoint.every=10",
+                                       "checkpoint.keep_last=1"};
+  const fs::path warned = this->run(often);
+  EXPECT_THAT(read_file(warned / "log.txt"), AllOf(HasSubstr("the run diverges: "), HasSubstr("lower optimizer.lr")));
+  EXPECT_THAT(run::list_checkpoints(warned / "checkpoints"), ElementsAre(120, 150));
+
+  std::vector<std::string> stopping = often;
+  stopping.emplace_back("train.stop_on=[nonfinite,diverged]");
+  const std::string message = error_of<Error>([&] { this->run(stopping); });
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("step 140: the run diverges"), HasSubstr("train.stop_on"), HasSubstr("step-0000120")));
+  EXPECT_THAT(run::list_checkpoints(newest_run(out()) / "checkpoints"), ElementsAre(120, 130));
 }
 
 TEST_F(TrainTest, ErrorsOfTheUserComeBeforeAnythingIsMade) {

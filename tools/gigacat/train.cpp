@@ -75,7 +75,7 @@ int run(Flags& flags) {
   // A config that cannot run is said once, before any process is started.
   const auto config = read_config(flags);
   if (flags.dry_run) {
-    std::fputs(train::dry_run(*config, std::max(flags.world, flags.ranks)).c_str(), stdout);
+    std::fputs(train::dry_run(*config, std::max(flags.world, flags.ranks), !flags.resume.empty()).c_str(), stdout);
     return kOk;
   }
   if (is_parent(flags.ranks, environment, flags.max_restarts)) {

@@ -52,6 +52,8 @@ class CheckpointWriter {
   // Takes the checkpoint (already copied to host) and returns at once, after waiting for the one before it. The folder
   // appears by rename, complete; one of the same step is replaced. Errors of the write before are thrown here.
   void write(Checkpoint checkpoint);
+  // From the next write on the newest checkpoint before `step` stays as well: the last good one of a run that diverges.
+  void keep_before(std::optional<int64_t> step) { keep_before_ = step; }
   // Waits until all is on disk. Errors: Error of the write.
   void wait();
   // How long the last finished write took, and how much longer the one under way will take if it is like that; 0: none.
@@ -61,6 +63,7 @@ class CheckpointWriter {
  private:
   std::filesystem::path folder_;
   int64_t keep_last_, keep_every_;
+  std::optional<int64_t> keep_before_;
   std::future<void> pending_;
   std::chrono::steady_clock::time_point began_;
   std::atomic<double> seconds_of_last_ = 0;

@@ -32,6 +32,8 @@ struct ProfileSection {
 struct TrainSection {
   int64_t steps, batch, accumulate, threads, nonfinite_limit;
   std::string device, precision, activation_checkpoint, backend, gradient_compression;
+  std::string init;
+  std::vector<std::string> stop_on;
   double timeout, bucket_mb;
   bool reuse_fakes, deterministic, shard_optimizer;
   ProfileSection profile;

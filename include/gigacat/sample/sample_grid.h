@@ -20,6 +20,13 @@ io::Image image_grid(const at::Tensor& images);
 // W]; 0 when no two share a label.
 double mean_distance(const at::Tensor& images, const std::vector<int64_t>& labels);
 
+// How far samples of a class are apart.
+struct Diversity {
+  double distance;  // mean_distance
+  double
+      relative;  // to the deviation of all values from their mean, which a run that diverges raises as well; below 1.5
+};
+
 // Which samples the grid and the diversity are of.
 class SampleGrid {
  public:
@@ -29,8 +36,8 @@ class SampleGrid {
   io::Image draw(const Sampler& sampler) const;
   // The first `count` samples of the grid, or as many as it has, as RGB images.
   std::vector<io::Image> first_images(const Sampler& sampler, int64_t count) const;
-  // mean_distance of sixteen samples, four of a class, so that a generator that ignores its latent shows as well.
-  double diversity(const Sampler& sampler) const;
+  // Of sixteen samples, four of a class, so that a generator that ignores its latent shows as well.
+  Diversity diversity(const Sampler& sampler) const;
 
  private:
   std::vector<SampleSpec> grid_, diversity_;

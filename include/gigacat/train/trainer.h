@@ -31,8 +31,8 @@ struct TrainOptions {
 int train(run::RunConfig& config, const dist::Environment& environment, const TrainOptions& options);
 
 // `train --dry-run`: resolves everything, checks data, batch split, shapes and memory for `world` ranks in this
-// process. Returns the report's text. Errors: as train.
-std::string dry_run(run::RunConfig& config, int world);
+// process. `resumed`: the run is there already. Returns the report's text. Errors: as train.
+std::string dry_run(run::RunConfig& config, int world, bool resumed = false);
 
 // Where a resumed run's config differs from its own in keys that may not. Errors: UsageError with the differences.
 void check_resumable(const run::RunConfig& now, const run::RunConfig& before, const std::vector<std::string>& allow);
