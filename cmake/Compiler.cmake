@@ -27,8 +27,8 @@ endif()
 
 add_library(gigacat_flags INTERFACE)
 set(GIGACAT_WARNINGS -Wall -Wextra -Wshadow -Wno-missing-field-initializers)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 14)
-  # GCC 12 and 13 see overflows in libstdc++'s own string code that are not there (GCC bugs 105329 and 105651).
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 15)
+  # GCC 12 to 14 see overflows in libstdc++'s own string code that are not there (GCC bugs 105329 and 105651).
   list(APPEND GIGACAT_WARNINGS -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
 endif()
 if(CMAKE_UNITY_BUILD)
